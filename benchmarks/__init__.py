@@ -1,0 +1,1 @@
+"""chainrule and PyTorch, timed side by side: `python -m benchmarks --help`."""
