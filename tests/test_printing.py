@@ -508,6 +508,8 @@ TypeError: unsupported format string passed to Mine.__format__
 >>> MyParameter(torch.ones(2))
 Parameter containing:
 Parameter(MyParameter([1., 1.], requires_grad=True))
+>>> torch.nn.Parameter(torch.ones(2).as_subclass(Mine))
+Parameter(Mine([1., 1.], requires_grad=True))
 >>> torch.nn.Buffer(torch.ones(2))
 tensor([1., 1.])
 """,

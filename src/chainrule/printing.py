@@ -71,8 +71,8 @@ def tensor_repr(tensor: Tensor, *, contents: str | None = None) -> str:
     """What ``repr(tensor)`` prints; ``contents`` takes the place of the elements where it is given."""
     array, dtype = tensor._array, tensor.dtype
     options = _options
-    prefix = _printed_name(type(tensor)) + "("
-    indent = len(prefix)
+    name, is_named_parameter = _name_to_print(tensor)
+    indent = len(name) + 1
 
     suffixes = []
     default = dtypes.get_default_dtype()
@@ -90,7 +90,8 @@ def tensor_repr(tensor: Tensor, *, contents: str | None = None) -> str:
 
     if contents is None:
         contents = _contents(array, dtype, indent, options)
-    return _with_suffixes(prefix + contents, suffixes, indent, options["linewidth"])
+    text = _with_suffixes(f"{name}({contents}", suffixes, indent, options["linewidth"])
+    return f"Parameter({text})" if is_named_parameter else text
 
 
 def format_tensor(tensor: Tensor, spec: str) -> str:
@@ -105,15 +106,18 @@ def format_tensor(tensor: Tensor, spec: str) -> str:
     return object.__format__(tensor, spec)
 
 
-def _printed_name(cls: type) -> str:
-    """Tensor and Parameter print as ``tensor``, a subclass of theirs under its own name."""
+def _name_to_print(tensor: Tensor) -> tuple[str, bool]:
+    """``tensor``, or a subclass's own name, and whether that subclass holds a parameter, which it must say."""
     from .tensor import Tensor
 
+    cls = type(tensor)
     if cls is Tensor:
-        return "tensor"
+        return "tensor", False
     from .nn.parameter import Parameter
 
-    return "tensor" if cls is Parameter else cls.__name__
+    if cls is Parameter:
+        return "tensor", False
+    return cls.__name__, isinstance(tensor, Parameter)
 
 
 def _evident(dtype: dtypes.dtype, default: dtypes.dtype) -> bool:
