@@ -107,7 +107,7 @@ def format_tensor(tensor: Tensor, spec: str) -> str:
 
 
 def _name_to_print(tensor: Tensor) -> tuple[str, bool]:
-    """``tensor``, or a subclass's own name, and whether that subclass holds a parameter, which it must say."""
+    """``tensor`` or a subclass's own name, and whether such a subclass has to say that it is a parameter."""
     from .tensor import Tensor
 
     cls = type(tensor)

@@ -74,7 +74,8 @@ def draw_array(rng: np.random.Generator, dtype: str) -> np.ndarray:
     exponents = (-320, 307) if dtype in ("float64", "complex128") else (-46, 38)
     values = draw_floats(rng, size, exponents)
     if dtype in COMPLEX:
-        values = values + 1j * draw_floats(rng, size, exponents)
+        real, values = values, np.empty(size, dtype="complex128")
+        values.real, values.imag = real, draw_floats(rng, size, exponents)
     with np.errstate(all="ignore"):
         return values.astype("float32" if dtype == "bfloat16" else dtype).reshape(shape)
 
