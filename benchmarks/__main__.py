@@ -1,4 +1,4 @@
-"""Times chainrule and PyTorch in turn; prints the ratio PyTorch/chainrule of each row: above 1, chainrule is faster.
+"""Times chainrule and PyTorch in turn; a row's ratio is PyTorch/chainrule: above 1, chainrule is faster.
 
     python -m benchmarks                              every row, with one thread and with the default number
     python -m benchmarks --threads 1 --rows tanh      the rows whose name matches a regular expression
