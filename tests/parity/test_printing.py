@@ -51,8 +51,9 @@ def draw_floats(rng: np.random.Generator, size: int, exponents: tuple[int, int])
         values = rng.integers(-20, 2000, size=size).astype(float)
     elif kind == 4:  # short decimals, of any magnitude and about a thousandfold apart
         values = rng.integers(-9, 9, size=size) * 10.0 ** rng.integers(*exponents)
-    elif kind == 5:
-        values = rng.choice([1.0, 1000.0, 1001.0, 1.5, 1e8, 1.0001e8, 1e-4, 0.9999e-4, 0.1], size=size)
+    elif kind == 5:  # on the bounds of scientific notation and just beyond
+        bounds = [1.0, 1000.0, 1001.0, 1.5, 1500.0, 1e8, 1.0001e8, 1e5, 1e-4, 0.9999e-4, 0.1]
+        values = rng.choice(rng.choice(bounds, size=2), size=size)
     else:
         values = rng.choice([0.0, -0.0], size=size)
     if rng.random() < 0.3:
