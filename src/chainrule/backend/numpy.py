@@ -1,0 +1,417 @@
+"""The door to arrays: the one module that names NumPy's functions for the formulas of operations.
+
+A formula says ``xp.exp(x)``. Run on arrays, `xp` offers the functions of this module; run on Tensors (when a derivative is
+itself recorded), the same names are chainrule's own operations. Settings are positional and in the same order in both.
+Arrays are `numpy.ndarray`; 0-d values are usually NumPy scalars, which are several times faster.
+"""
+
+import numpy as np
+from numpy import (
+    absolute as abs,
+)
+from numpy import (
+    arccos as acos,
+)
+from numpy import (
+    arccosh as acosh,
+)
+from numpy import (
+    arcsin as asin,
+)
+from numpy import (
+    arcsinh as asinh,
+)
+from numpy import (
+    arctan as atan,
+)
+from numpy import (
+    arctan2 as atan2,
+)
+from numpy import (
+    arctanh as atanh,
+)
+from numpy import (
+    ceil,
+    copysign,
+    cos,
+    cosh,
+    exp,
+    exp2,
+    expm1,
+    floor,
+    fmax,
+    fmin,
+    fmod,
+    hypot,
+    isfinite,
+    isinf,
+    isnan,
+    isposinf,
+    isneginf,
+    log,
+    log1p,
+    log2,
+    log10,
+    logaddexp,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    maximum,
+    minimum,
+    nextafter,
+    rint as round,
+    sign,
+    sin,
+    sinh,
+    sqrt,
+    square,
+    tan,
+    tanh,
+    trunc,
+    greater,
+    less,
+    greater_equal,
+    less_equal,
+    equal,
+    not_equal,
+    where,
+)
+
+ndarray = np.ndarray
+
+
+def accumulation_dtype(dtype):
+    """The dtype a reduction or product over `dtype` is computed in: half types accumulate in float32, as PyTorch does."""
+    return np.float32 if dtype.itemsize == 2 and dtype.kind in "fV" else None
+
+
+def is_view(array) -> bool:
+    return type(array) is ndarray and array.base is not None
+
+
+def power(x, y):
+    return np.power(x, y)
+
+
+def power_number(x, exponent):
+    """`x` to the power of a Python number, exact for the small ones."""
+    if exponent == 2:
+        return x * x
+    if exponent == 3:
+        return x * x * x
+    if exponent == 1:
+        return copy(x)
+    if exponent == 0.5:
+        return np.sqrt(x)
+    if exponent == -1:
+        return one(x) / x
+    return x**exponent
+
+
+def conj(x):
+    return np.conjugate(x) if x.dtype.kind == "c" else x
+
+
+def real(x):
+    return x.real if x.dtype.kind == "c" else x
+
+
+def imag(x):
+    return x.imag
+
+
+def cast(x, dtype):
+    """`x` with the elements of a chainrule dtype; complex to real drops the imaginary part."""
+    target = dtype.numpy_dtype
+    if x.dtype is target:
+        return x
+    if x.dtype.kind == "c" and target.kind not in "cb":
+        x = x.real
+    return x.astype(target)
+
+
+def sum(x, dim=None, keepdim=False):
+    wide = accumulation_dtype(x.dtype)
+    if wide is not None:
+        return np.asarray(np.add.reduce(x, axis=dim, keepdims=keepdim, dtype=wide)).astype(x.dtype)
+    return np.add.reduce(x, axis=dim, keepdims=keepdim, dtype=x.dtype)
+
+
+def prod(x, dim=None, keepdim=False):
+    return np.multiply.reduce(x, axis=dim, keepdims=keepdim, dtype=x.dtype)
+
+
+def amax(x, dim=None, keepdim=False):
+    return np.maximum.reduce(x, axis=dim, keepdims=keepdim)
+
+
+def amin(x, dim=None, keepdim=False):
+    return np.minimum.reduce(x, axis=dim, keepdims=keepdim)
+
+
+def any(x, dim=None, keepdim=False):
+    return np.logical_or.reduce(x, axis=dim, keepdims=keepdim)
+
+
+def all(x, dim=None, keepdim=False):
+    return np.logical_and.reduce(x, axis=dim, keepdims=keepdim)
+
+
+def expand(x, shape):
+    """`x` broadcast to `shape`, without copying."""
+    return np.broadcast_to(x, shape)
+
+
+def reshape(x, shape):
+    return x.reshape(shape)
+
+
+def permute(x, dims):
+    return x.transpose(dims)
+
+
+def sum_to(x, shape):
+    """`x` summed over the dimensions along which `shape` was broadcast to x's shape."""
+    have = x.shape
+    extra = len(have) - len(shape)
+    dims = tuple(range(extra)) + tuple(
+        i + extra for i, n in enumerate(shape) if n == 1 and have[i + extra] != 1
+    )
+    if dims:
+        x = sum(x, dims, True)
+    return x.reshape(shape) if extra else x
+
+
+def matmul(x, y):
+    wide = accumulation_dtype(x.dtype)
+    if wide is not None:
+        return np.matmul(x.astype(wide), y.astype(wide)).astype(x.dtype)
+    return np.matmul(x, y)
+
+
+def zeros_like(x):
+    return np.zeros(x.shape, x.dtype)
+
+
+def ones_like(x):
+    return np.ones(x.shape, x.dtype)
+
+
+def full_like(x, value):
+    return np.full(x.shape, value, x.dtype)
+
+
+def cat(arrays, dim):
+    return np.concatenate(arrays, axis=dim)
+
+
+def flip(x, dims):
+    return np.flip(x, dims)
+
+
+def copy(x):
+    """A fresh array of the same elements and memory order."""
+    return x.copy(order="K") if type(x) is ndarray else x
+
+
+def result_array(x):
+    """What an operation's forward returned, as a tensor stores it: an array, or a NumPy scalar of the same dtype."""
+    return x if isinstance(x, (ndarray, np.generic)) else np.asarray(x)
+
+
+_SCALARS: dict = {}
+_ZEROS: dict = {}
+_ONES: dict = {}
+
+
+def zero(like):
+    """A 0-d zero of the same dtype: cheaper beside an array than a Python number."""
+    dtype = like.dtype
+    found = _ZEROS.get(dtype)
+    if found is None:
+        found = _ZEROS[dtype] = np.zeros((), dtype)
+    return found
+
+
+def one(like):
+    """A 0-d one of the same dtype."""
+    dtype = like.dtype
+    found = _ONES.get(dtype)
+    if found is None:
+        found = _ONES[dtype] = np.ones((), dtype)
+    return found
+
+
+def scalar_array(dtype, value):
+    """A 0-d array of a Python number, kept for the next use: converting one costs NumPy more than a small operation."""
+    cached = _SCALARS.get(dtype)
+    if cached is None:
+        cached = _SCALARS[dtype] = {}
+    found = cached.get(value)
+    if found is None:
+        found = np.array(value, dtype)
+        if value and value == value:  # 0.0 and -0.0 are one key, nan is never found again
+            if len(cached) >= 1024:
+                cached.clear()
+            cached[value] = found
+    return found
+
+
+def view(x, shape):
+    """`x` under another shape, never a copy."""
+    return np.reshape(x, shape, copy=False)
+
+
+def contiguous(x):
+    """A fresh array in row-major order."""
+    return np.array(x, order="C", copy=True)
+
+
+def place(x, shape, index):
+    """Zeros of `shape` with `x` at a basic `index`."""
+    out = np.zeros(shape, x.dtype)
+    out[index] = x
+    return out
+
+
+def concatenate(arrays, dim):
+    """Joins arrays along a dimension; 1-d empty arrays are passed over, as PyTorch's cat does."""
+    kept = [a for a in arrays if a.ndim != 1 or a.size or arrays[0].ndim == 1]
+    return np.concatenate(kept or arrays, axis=dim)
+
+
+class _Memory:
+    """A window on the memory of another array, for NumPy's array interface."""
+
+    def __init__(self, owner, address: int, shape, strides, dtype) -> None:
+        self.owner = owner
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (address, False),
+            "shape": shape,
+            "strides": strides,
+            "typestr": dtype.str,
+        }
+
+
+def as_strided(x, size, stride, offset):
+    """A view by sizes and strides (elements) from `offset` elements after x's first; RuntimeError outside x's memory."""
+    root = x
+    while type(root.base) is ndarray:
+        root = root.base
+    item = x.itemsize
+    start = x.__array_interface__["data"][0] + offset * item
+    low = root.__array_interface__["data"][0]
+    span = np.prod(size) and 1 + np.sum([(n - 1) * s for n, s in zip(size, stride, strict=True)], dtype=int)
+    if start < low or (span and start + span * item > low + root.nbytes):
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {(start - low) // item}, and itemsize "
+            f"{item} requiring a storage size of {(start - low) + int(span) * item} are out of bounds for storage of size "
+            f"{root.nbytes}"
+        )
+    made = np.asarray(_Memory(x, start, tuple(size), tuple(s * item for s in stride), np.dtype(f"V{item}")))
+    return made.view(x.dtype) if made.size or not made.ndim else np.empty(size, x.dtype)
+
+
+def strided_indices(size, stride, offset):
+    """The positions in memory, relative to an origin, of every element of a strided tensor."""
+    index = np.array(offset, dtype=np.int64)
+    for n, s in zip(size, stride, strict=True):
+        index = index[..., None] + np.arange(n, dtype=np.int64) * s
+    return index
+
+
+def as_strided_backward(g, x, size, stride, offset):
+    """The gradient of as_strided for its input: each memory cell's sum, shared among the input elements that lie on it."""
+    item = x.itemsize
+    source = strided_indices(x.shape, [s // item for s in x.strides], 0)
+    target = strided_indices(size, stride, offset)
+    if not source.size:
+        return np.zeros(x.shape, g.dtype)
+    low = min(int(source.min()), int(target.min())) if target.size else int(source.min())
+    high = max(int(source.max()), int(target.max())) if target.size else int(source.max())
+    cells = np.zeros(high - low + 1, g.dtype)
+    np.add.at(cells, (target - low).ravel(), np.asarray(g).ravel())
+    spread = cells[source - low]
+    if np.unique(source).size != source.size:
+        counts = np.zeros(high - low + 1, g.dtype)
+        np.add.at(counts, (source - low).ravel(), 1)
+        spread = spread / counts[source - low]
+    return spread
+
+
+def mean(x, dim=None, keepdim=False):
+    return sum(x, dim, keepdim) / np.array(reduced_count(x.shape, dim), x.dtype)
+
+
+def reduced_count(shape, dim) -> int:
+    """How many elements a reduction over `dim` combines into one."""
+    n = 1
+    for d in range(len(shape)) if dim is None else dim:
+        n *= shape[d]
+    return n
+
+
+def keep_reduced(g, shape, dim, keepdim):
+    """A reduced array with its reduced dimensions back, of size 1."""
+    if keepdim or g.ndim == len(shape):
+        return g
+    if dim is None:
+        return np.reshape(g, (1,) * len(shape))
+    return np.reshape(g, tuple(1 if i in dim else n for i, n in enumerate(shape)))
+
+
+def expand_reduced(g, shape, dim, keepdim):
+    """The gradient of a sum: `g` spread over the reduced dimensions, without copying."""
+    if not shape:
+        return g
+    return np.broadcast_to(keep_reduced(g, shape, dim, keepdim), shape)
+
+
+def split_like(g, shapes, dim, needs):
+    """Cuts a concatenation's gradient into its inputs' gradients."""
+    pieces, start = [], 0
+    for shape, need in zip(shapes, needs, strict=True):
+        if len(shape) != g.ndim:  # a 1-d empty tensor, which cat passes over
+            pieces.append(zeros(shape, g.dtype) if need is not None else None)
+            continue
+        stop = start + shape[dim]
+        pieces.append(g[(slice(None),) * dim + (slice(start, stop),)] if need is not None else None)
+        start = stop
+    return pieces
+
+
+def zeros(shape, dtype):
+    return np.zeros(shape, dtype)
+
+
+def copy_into(x, y):
+    """`y` broadcast to x's shape and cast to its dtype, as a fresh array."""
+    out = np.empty_like(x)
+    out[...] = y.real if y.dtype.kind == "c" and out.dtype.kind != "c" else y
+    return out
+
+
+def add_at(shape, index, g):
+    """Zeros of `shape` with `g` added at an advanced `index`, repeated places as often as they occur."""
+    out = np.zeros(shape, g.dtype)
+    np.add.at(out, index, g)
+    return out
+
+
+def put_at(x, index, values, accumulate):
+    """A copy of `x` with `values` put (or added) at an advanced `index`."""
+    out = np.array(x, copy=True)
+    if accumulate:
+        np.add.at(out, index, values.astype(x.dtype))
+    else:
+        out[index] = values
+    return out
+
+
+def put_zero(g, index):
+    """A copy of `g` with zeros at an advanced `index`."""
+    out = np.array(g, copy=True)
+    out[index] = 0
+    return out

@@ -1,0 +1,111 @@
+"""Errors of recording and backward: PyTorch's words first, then notes that name the user's lines."""
+
+from __future__ import annotations
+
+from .tensor import Tensor
+
+
+def note(error: BaseException, text: str) -> BaseException:
+    error.add_note(text)
+    return error
+
+
+def describe(code, lasti) -> str:
+    """file:line and the expression there, from a recorded position."""
+    from .insight.source import Source
+
+    return str(Source(code, lasti))
+
+
+def short_name(node) -> str:
+    """A node's name as PyTorch's in-place message gives it: without the suffix."""
+    name = node.name()
+    cut = name.rfind("Backward")
+    return name[:cut] if cut > 0 else name
+
+
+def type_name(tensor: Tensor) -> str:
+    from .dtypes import scalar_name
+
+    return f"torch.{scalar_name(tensor.dtype)}Tensor"
+
+
+def modified_in_place(node, tensor, counter, expected: int, is_output: bool) -> RuntimeError:
+    """A saved value was overwritten before backward needed it."""
+    maker = node if is_output else tensor._grad_fn
+    made_by = "" if maker is None else f", which is output {tensor.output_nr} of {short_name(maker)},"
+    from .modes import local
+
+    if local.anomaly is not None:
+        hint = (
+            "Hint: the backtrace further above shows the operation that failed to compute its gradient. The variable in "
+            "question was changed in there or anywhere later. Good luck!"
+        )
+    else:
+        hint = (
+            "Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
+            "torch.autograd.set_detect_anomaly(True, check_nan=False)."
+        )
+    error = RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"[{type_name(tensor)} {list(tensor.shape)}]{made_by} is at version {counter.version}; expected version {expected} "
+        f"instead. {hint}"
+    )
+    note(error, f"the value was saved for backward here:\n  {describe(node.code, node.lasti)}")
+    write = counter.writes and counter.writes.get(expected + 1)
+    if write:
+        note(error, f"and it was overwritten here:\n  {describe(*write)}")
+    return error
+
+
+def freed(node) -> RuntimeError:
+    """A second backward through a node whose saved values are gone."""
+    error = RuntimeError(
+        "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
+        "freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
+        "retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors "
+        "after calling backward."
+    )
+    note(
+        error,
+        f"the graph was freed by the backward called here:\n  {describe(node.saved.code, node.saved.lasti)}",
+    )
+    return note(
+        error,
+        f"and it was needed again for the operation recorded here:\n  {describe(node.code, node.lasti)}",
+    )
+
+
+def hook_name(hook) -> str:
+    return getattr(hook, "__name__", type(hook).__name__)
+
+
+def check_hook_result(hook, gradient, result) -> None:
+    """A hook may change a gradient's values, not its kind."""
+    if not isinstance(result, Tensor):
+        raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
+    if gradient is None:
+        raise RuntimeError(f"hook '{hook_name(hook)}' has replaced a None gradient with a Tensor")
+    if result._array.dtype is not gradient._array.dtype:
+        raise RuntimeError(
+            f"hook '{hook_name(hook)}' has changed the type of value (was {type_name(gradient)} got {type_name(result)})"
+        )
+    if result._array.shape != gradient._array.shape:
+        raise RuntimeError(f"hook '{hook_name(hook)}' has changed the size of value")
+
+
+def check_hook_results(hook, gradients, results):
+    """The same for the hooks of nodes, which take and give tuples."""
+    if not isinstance(results, (tuple, list)):
+        results = (results,)
+    if len(results) != len(gradients):
+        raise RuntimeError(
+            f"hook '{hook_name(hook)}' has returned an incorrect number of values (got {len(results)}, but expected "
+            f"{len(gradients)})"
+        )
+    for gradient, result in zip(gradients, results, strict=True):
+        if result is not None and gradient is not None:
+            check_hook_result(hook, gradient, result)
+        elif result is None and gradient is not None:
+            raise TypeError(f"hook '{hook_name(hook)}' has replaced a Tensor gradient with None")
+    return results

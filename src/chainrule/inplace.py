@@ -1,0 +1,386 @@
+"""In-place writes: permission, the write itself, the version bump, and the new history of what was written.
+
+An in-place operation computes its result out of place, recorded as usual, copies it into the tensor's memory and gives the
+tensor the result's history. Written through a view, the history goes to the base: a `CopySlices` node that carries a
+gradient of the base past the write. Other views of that base get a new grad_fn when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from . import dtypes
+from .backend import numpy as backend
+from .engine import (
+    Freed,
+    Node,
+    SavedTensor,
+    _grad_mode,
+    fit_array,
+    fit_tensor,
+    graph_errors,
+    next_sequence,
+    user_position,
+)
+from .modes import local
+from .op import INPUT, OUTPUT, REGISTRY
+from .tensor import (
+    IN_CUSTOM_FUNCTION,
+    IN_INFERENCE,
+    IN_NO_GRAD,
+    ONE_OF_MANY,
+    Tensor,
+    gradient_edge,
+    memory,
+    own_extra,
+    version_counter,
+    wrap,
+)
+
+_MANY_VIEWS = (
+    "{0} is a view and is being modified inplace. This view is the output of a function that returns multiple views. Such "
+    "functions do not allow the output views to be modified inplace. You should replace the inplace operation by an "
+    "out-of-place one."
+)
+_CUSTOM_VIEW = (
+    "{0} is a view and is being modified inplace. This view was created inside a custom Function (or because an input was "
+    "returned as-is) and the autograd logic to handle view+inplace would override the custom backward associated with the "
+    "custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of "
+    "the custom Function."
+)
+_MODE_VIEW = (
+    "A view was created in {0} mode and is being modified inplace with grad mode enabled. Given that this use case is "
+    "ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either "
+    "both inside the {0} block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be "
+    "tracked)."
+)
+
+
+def check_in_place(tensor: Tensor, differentiable: bool) -> None:
+    """Refuses, in PyTorch's words, an in-place write that autograd cannot or must not follow."""
+    extra = tensor._extra
+    if extra is not None and extra.inference and not local.inference:
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "
+            "tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+        )
+    if not differentiable:
+        return
+    requires_grad = tensor.requires_grad
+    view = None if extra is None else extra.view
+    if view is not None:
+        if view.creation in (IN_NO_GRAD, IN_INFERENCE):
+            raise RuntimeError(_MODE_VIEW.format("no_grad" if view.creation == IN_NO_GRAD else "inference"))
+        if view.creation in (ONE_OF_MANY, IN_CUSTOM_FUNCTION):
+            node = tensor.grad_fn
+            what = (
+                f"Output {tensor.output_nr} of {graph_errors.short_name(node)}"
+                if node is not None
+                else "This view"
+            )
+            raise RuntimeError((_MANY_VIEWS if view.creation == ONE_OF_MANY else _CUSTOM_VIEW).format(what))
+        if requires_grad and view.base.is_leaf:
+            raise RuntimeError(
+                "a view of a leaf Variable that requires grad is being used in an in-place operation."
+            )
+    if requires_grad and tensor._grad_fn is None:
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+
+
+def check_memory(array) -> None:
+    """Refuses to write where several elements are one place in memory."""
+    if type(array) is backend.ndarray and 0 in array.strides:
+        for stride, size in zip(array.strides, array.shape, strict=True):
+            if stride == 0 and size > 1:
+                raise RuntimeError(
+                    "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+                    "location. Please clone() the tensor before performing the operation."
+                )
+
+
+def in_place(function, tensor: Tensor, *arguments, **settings) -> Tensor:
+    """`tensor` overwritten with ``function(tensor, *arguments, **settings)``, differentiably."""
+    differentiable = local.grad_enabled and (
+        tensor.requires_grad or any(isinstance(a, Tensor) and a.requires_grad for a in arguments)
+    )
+    check_in_place(tensor, differentiable)
+    check_memory(tensor._array)
+    return overwrite(tensor, function(tensor, *arguments, **settings))
+
+
+def in_place_method(name: str, function):
+    """The in-place twin `name` of a function whose first argument is the tensor; also attached to Tensor."""
+
+    @functools.wraps(function)
+    def twin(self, *arguments, **settings):
+        return in_place(function, self, *arguments, **settings)
+
+    twin.__name__ = twin.__qualname__ = name
+    twin.__doc__ = f"In-place version of :func:`{function.__name__}`."
+    setattr(Tensor, name, twin)
+    return twin
+
+
+def overwrite(tensor: Tensor, result: Tensor) -> Tensor:
+    """Copies a computed result into the tensor's memory and gives the tensor the result's history."""
+    source, target = result._array, tensor._array
+    if source.dtype is not target.dtype and not dtypes.can_cast(result.dtype, tensor.dtype):
+        raise RuntimeError(
+            f"result type {dtypes.scalar_name(result.dtype)} can't be cast to the desired output type "
+            f"{dtypes.scalar_name(tensor.dtype)}"
+        )
+    if source.shape != target.shape:
+        raise RuntimeError(
+            f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(source.shape)}"
+        )
+    node = result._grad_fn if local.grad_enabled else None
+    if node is not None:
+        _keep_what_is_overwritten(node, tensor)
+    write_array(tensor, source)
+    if node is not None:
+        _keep_outputs_checked(node, tensor)
+        rebase_history(tensor, node)
+    if result._extra is not None and result._extra.special:
+        from .transforms import move_special
+
+        move_special(result, tensor)
+    return tensor
+
+
+def write_array(tensor: Tensor, source) -> None:
+    """Puts new elements into the tensor's memory and counts the write."""
+    target = tensor._array
+    if type(target) is backend.ndarray:
+        target[...] = source
+    else:  # a NumPy scalar: nobody shares its memory
+        tensor._array = source if source.dtype is target.dtype else source.astype(target.dtype)
+    bump_version(tensor)
+
+
+def bump_version(tensor: Tensor) -> None:
+    """Counts an in-place write and notes where the user made it."""
+    counter = version_counter(tensor)
+    counter.version += 1
+    writes = counter.writes
+    if writes is None:
+        writes = counter.writes = {}
+    elif len(writes) >= 8:
+        del writes[next(iter(writes))]
+    writes[counter.version] = user_position(2)
+
+
+def _keep_what_is_overwritten(node, tensor: Tensor) -> None:
+    """The node of an in-place operation saved the tensor itself: it needs a copy of the old values."""
+    record = getattr(node, "op", None)
+    if record is None:
+        return
+    saved = list(node.saved)
+    for position, kind in enumerate(record.saved_kinds):
+        if kind == INPUT and saved and _is_saved(saved[position], tensor):
+            snapshot = wrap(
+                np.array(tensor._array, copy=True, order="K") if tensor._array.ndim else tensor._array[()]
+            )
+            edge = node.edges[0]
+            if edge is not None and not isinstance(edge, Tensor):
+                snapshot._grad_fn = edge
+                snapshot._requires_grad = True
+                number = node.meta.numbers[0] if node.meta is not None and node.meta.numbers else 0
+                if number:
+                    own_extra(snapshot).output_number = number
+            saved[position] = snapshot
+    node.saved = tuple(saved)
+
+
+def _is_saved(entry, tensor) -> bool:
+    return entry is tensor or (entry.__class__ is SavedTensor and entry.tensor is tensor)
+
+
+def _keep_outputs_checked(node, tensor: Tensor) -> None:
+    """The node saved its output, which is now the tensor's memory: later writes must be noticed."""
+    record = getattr(node, "op", None)
+    if record is None or OUTPUT not in record.saved_kinds:
+        return
+    saved = list(node.saved)
+    for position, kind in enumerate(record.saved_kinds):
+        if (
+            kind == OUTPUT
+            and not isinstance(saved[position], (tuple, SavedTensor))
+            and saved[position] is not None
+        ):
+            entry = SavedTensor(tensor, is_output=True)
+            entry.requires_grad = True
+            saved[position] = entry
+    node.saved = tuple(saved)
+
+
+def rebase_history(tensor: Tensor, node) -> None:
+    """Makes `node` the origin of the tensor's new values; for a view, through its base."""
+    extra = tensor._extra
+    view = None if extra is None else extra.view
+    if view is None:
+        tensor._grad_fn = node
+        tensor._requires_grad = True
+        if extra is not None:
+            extra.output_number = 0
+            if extra.retains_grad:
+                from .autograd.graph import retain
+
+                retain(tensor)
+        return
+    base = view.base
+    copy = CopySlices.make(base, tensor, node)
+    base._grad_fn = copy
+    base._requires_grad = True
+    if base._extra is not None:
+        base._extra.output_number = 0
+    tensor.grad_fn  # noqa: B018  regenerated now, while the base's history is this write's
+
+
+class CopySlices(Node):
+    """An in-place write through a view, as the base's history: the gradient of the written part goes through the write."""
+
+    __slots__ = ("base_like", "geometry")
+
+    @classmethod
+    def make(cls, base: Tensor, view: Tensor, inner) -> CopySlices:
+        node = object.__new__(cls)
+        base_edge, base_number = gradient_edge(base)
+        node.edges = (base_edge, *inner.edges[1:])
+        node.sequence = next_sequence()
+        node.code, node.lasti = inner.code, inner.lasti
+        node.meta = None
+        inner_numbers = None if inner.meta is None else inner.meta.numbers
+        if base_number or inner_numbers:
+            node.own_meta().numbers = (base_number, *(inner_numbers or (0,) * len(inner.edges))[1:])
+        node.saved = (inner,)
+        node.base_like = np.lib.stride_tricks.as_strided(
+            np.empty((), base._array.dtype), base._array.shape, memory(base).strides
+        )
+        node.geometry = view_steps(view)
+        return node
+
+    def name(self) -> str:
+        return "CopySlices"
+
+    def _inner(self):
+        if self.saved.__class__ is Freed:
+            raise graph_errors.freed(self)
+        return self.saved[0]
+
+    def backward(self, gradient, needs):
+        inner = self._inner()
+        whole = np.empty_like(self.base_like)
+        whole[...] = gradient
+        part = whole
+        for record, settings, number in self.geometry:
+            part = record.forward(backend_xp(), part, *settings)
+            part = part[number] if isinstance(part, (tuple, list)) else part
+        results = list(inner.backward(part.copy(), (True, *needs[1:])))
+        if inner.meta is not None and inner.meta.targets is not None:
+            results = [
+                fit_array(r, *t) if r is not None and t is not None else r
+                for r, t in zip(results, inner.meta.targets, strict=True)
+            ]
+        part[...] = 0 if results[0] is None else results[0]
+        results[0] = whole
+        return results
+
+    def backward_tensors(self, gradient, needs):
+        inner = self._inner()
+        whole = wrap(np.zeros_like(self.base_like)) + gradient if gradient.requires_grad else gradient.clone()
+        if memory(whole).strides != self.base_like.strides:
+            from .ops.creation import empty_strided_like
+
+            laid_out = empty_strided_like(self.base_like)
+            whole = laid_out.copy_(gradient)
+        part = whole
+        for record, settings, number in self.geometry:
+            part = record.apply(part, *settings)
+            part = part[number] if isinstance(part, (tuple, list)) else part
+        results = list(inner.backward_tensors(part.clone(), (True, *needs[1:])))
+        if inner.meta is not None and inner.meta.targets is not None:
+            results = [
+                fit_tensor(r, *t) if r is not None and t is not None else r
+                for r, t in zip(results, inner.meta.targets, strict=True)
+            ]
+        if results[0] is None:
+            part.zero_()
+        else:
+            part.copy_(results[0])
+        results[0] = whole
+        return results
+
+
+def backend_xp():
+    from .op import xp
+
+    return xp
+
+
+def view_steps(view: Tensor):
+    """((operation record, settings, output number), ...) that lead from a view's base to it."""
+    if view._extra.view.replay is not None:
+        return view._extra.view.replay
+    return ((REGISTRY["as_strided"], strides_from_base(view), 0),)
+
+
+def strides_from_base(view: Tensor):
+    """(size, strides in elements, offset from the base's first element) of a view."""
+    array, base = view._array, memory(view._extra.view.base)
+    size = array.itemsize
+    offset = (address(array) - address(base)) // size if array.size else 0
+    return tuple(array.shape), tuple(s // size for s in array.strides), offset
+
+
+def address(array) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def regenerate_grad_fn(view: Tensor) -> None:
+    """Gives a view, whose memory was written to, its grad_fn in the base's present history."""
+    origin = view._extra.view
+    base = origin.base
+    origin.version = view._counter.version
+    if not base.requires_grad:
+        return
+    with _grad_mode(True):
+        again = base
+        for record, settings, number in view_steps(view):
+            again = record.apply(again, *settings)
+            again = again[number] if isinstance(again, (tuple, list)) else again
+    view._grad_fn = again._grad_fn
+    view._requires_grad = again._requires_grad
+    view._extra.output_number = again.output_nr
+    if view._extra.retains_grad:
+        from .autograd.graph import retain
+
+        retain(view)
+
+
+def write_out(record, out, result, inputs):
+    """`out=`: the result copied into tensors the caller gave, which are resized if they do not fit."""
+    if isinstance(result, tuple):
+        return type(out)(write_out(record, o, r, inputs) for o, r in zip(out, result, strict=True))
+    if local.grad_enabled and (
+        out.requires_grad or any(isinstance(v, Tensor) and v.requires_grad for v in inputs)
+    ):
+        raise RuntimeError(
+            f"{record.name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+            "arguments requires grad."
+        )
+    return fill_out(out, result)
+
+
+def fill_out(out: Tensor, result: Tensor) -> Tensor:
+    """Copies `result` into `out`, resizing it where the shapes differ; RuntimeError where the dtype cannot hold it."""
+    if not dtypes.can_cast(result.dtype, out.dtype):
+        raise RuntimeError(
+            f"result type {dtypes.scalar_name(result.dtype)} can't be cast to the desired output type "
+            f"{dtypes.scalar_name(out.dtype)}"
+        )
+    if out._array.shape != result._array.shape:
+        out._array = np.empty(result._array.shape, out._array.dtype)
+    write_array(out, result._array)
+    return out

@@ -1,0 +1,200 @@
+"""Thread-local switches: gradient recording, inference mode, anomaly mode, saved-tensor hooks, transform levels.
+
+Every operation reads one attribute, `local.mode`. It is RECORD in the ordinary case, NO_GRAD where nothing is recorded,
+and CAREFUL where any rarer switch is on; the fast paths handle the first two and leave CAREFUL to the general path.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import threading
+
+import numpy as np
+
+NO_GRAD, RECORD, CAREFUL = 0, 1, 2
+
+
+class _Local(threading.local):
+    mode = RECORD
+    grad_enabled = True
+    inference = False
+    anomaly = None  # None, or the AnomalyMode in force
+    saved_hooks: tuple = ()  # innermost last: (pack, unpack) pairs, or a str: the message that forbids hooks
+    levels = 0  # open forward-mode and vmap levels: backward then runs on Tensors
+    forward_grad_enabled = True
+    function_modes: tuple = ()
+
+    def refresh(self) -> None:
+        """Recomputes `mode` after a switch has changed."""
+        if self.inference or self.saved_hooks or self.anomaly is not None or self.function_modes:
+            self.mode = CAREFUL
+        else:
+            self.mode = RECORD if self.grad_enabled else NO_GRAD
+
+
+local = _Local()
+
+_quiet: contextvars.ContextVar[bool] = contextvars.ContextVar("chainrule_quiet", default=False)
+is_quiet = _quiet.get
+
+
+def silence() -> None:
+    """Turns NumPy's floating-point warnings off in this context, once: a tensor's 1/0 is inf, and says nothing."""
+    np.seterr(all="ignore")
+    _quiet.set(True)
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are being recorded in this thread."""
+    return local.grad_enabled
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether inference mode is on in this thread."""
+    return local.inference
+
+
+def _set_grad_enabled(enabled: bool) -> None:
+    local.grad_enabled = enabled
+    local.refresh()
+
+
+class ContextDecorator:
+    """A context manager that also decorates functions, generators (each step runs inside) and classes."""
+
+    def clone(self):
+        return type(self)()
+
+    def __call__(self, function):
+        if isinstance(function, type):
+            import warnings
+
+            warnings.warn(
+                "Decorating classes is deprecated and will be disabled in future versions. You should only decorate "
+                "functions or methods. To preserve the current behavior of class decoration, you can directly decorate "
+                "the `__init__` method and nothing else.",
+                FutureWarning,
+                stacklevel=2,
+            )
+            function.__init__ = self(function.__init__)
+            return function
+        # co_flags 0x20: a generator function
+        if getattr(getattr(function, "__code__", None), "co_flags", 0) & 0x20:
+            return self._wrap_generator(function)
+        clone = self.clone
+
+        @functools.wraps(function)
+        def inside(*args, **kwargs):
+            with clone():
+                return function(*args, **kwargs)
+
+        return inside
+
+    def _wrap_generator(self, function):
+        clone = self.clone
+
+        @functools.wraps(function)
+        def inside(*args, **kwargs):
+            generator = function(*args, **kwargs)
+            try:
+                with clone():
+                    value = generator.send(None)
+                while True:
+                    try:
+                        received = yield value
+                    except GeneratorExit:
+                        with clone():
+                            generator.close()
+                        raise
+                    except BaseException as error:
+                        with clone():
+                            value = generator.throw(error)
+                    else:
+                        with clone():
+                            value = generator.send(received)
+            except StopIteration as stop:
+                return stop.value
+
+        return inside
+
+
+class _GradMode(ContextDecorator):
+    enabled: bool
+
+    def __new__(cls, function=None):
+        made = object.__new__(cls)
+        return made if function is None else made(function)
+
+    def __enter__(self) -> None:
+        self.previous = local.grad_enabled
+        _set_grad_enabled(self.enabled)
+
+    def __exit__(self, *exc) -> None:
+        _set_grad_enabled(self.previous)
+
+
+class no_grad(_GradMode):
+    """Inside, nothing is recorded: results do not require grad. A context manager and a decorator."""
+
+    enabled = False
+
+
+class enable_grad(_GradMode):
+    """Inside, operations are recorded, also within `no_grad`. A context manager and a decorator."""
+
+    enabled = True
+
+
+class set_grad_enabled(ContextDecorator):
+    """Switches recording on or off, at once when called, until the end of its `with` block if it has one."""
+
+    def __init__(self, mode: bool) -> None:
+        if not isinstance(mode, bool):
+            raise TypeError(f"enabled must be a bool (got {type(mode).__name__})")
+        self.previous = local.grad_enabled
+        self.mode = mode
+        _set_grad_enabled(mode)
+
+    def __call__(self, function):
+        _set_grad_enabled(self.previous)
+        return super().__call__(function)
+
+    def __enter__(self) -> None:
+        _set_grad_enabled(self.mode)
+
+    def __exit__(self, *exc) -> None:
+        _set_grad_enabled(self.previous)
+
+    def clone(self) -> set_grad_enabled:
+        return type(self)(self.mode)
+
+    def __str__(self) -> str:
+        return f"{type(self).__module__}.set_grad_enabled(mode={self.mode})"
+
+    __repr__ = __str__
+
+
+class inference_mode(ContextDecorator):
+    """Inside, nothing is recorded and results are inference tensors, which autograd never touches again."""
+
+    def __new__(cls, mode=True):
+        made = object.__new__(cls)
+        if isinstance(mode, bool):
+            made.mode = mode
+            return made
+        made.mode = True
+        return made(mode)
+
+    def __enter__(self) -> None:
+        self.previous = (local.inference, local.grad_enabled, local.forward_grad_enabled)
+        local.inference = self.mode
+        local.grad_enabled = local.forward_grad_enabled = not self.mode
+        local.refresh()
+
+    def __exit__(self, *exc) -> None:
+        local.inference, local.grad_enabled, local.forward_grad_enabled = self.previous
+        local.refresh()
+
+    def clone(self) -> inference_mode:
+        return type(self)(self.mode)

@@ -1,0 +1,396 @@
+"""The Tensor: an array, whether it requires grad, what made it, and what views and in-place writes need to know."""
+
+from __future__ import annotations
+
+import weakref
+
+import numpy as np
+
+from . import dtypes
+from .backend import numpy as backend
+from .modes import local
+from .size import CPU, Size, strided
+
+__all__ = ["Tensor", "is_tensor"]
+
+new = object.__new__
+ndarray = np.ndarray
+
+
+class VersionCounter:
+    """Counts in-place writes to one piece of memory; shared by all tensors that look at it."""
+
+    __slots__ = ("version", "writes")
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.writes = None  # {version: (code, instruction offset)} of the last few writes
+
+
+class Extra:
+    """What few tensors have: an output number, a view's origin, hooks, a tangent, a batch dimension, flags."""
+
+    __slots__ = (
+        "accumulator",
+        "batch",
+        "hooks",
+        "inference",
+        "name",
+        "output_number",
+        "post_accumulate_hooks",
+        "retains_grad",
+        "special",
+        "tangent",
+        "view",
+    )
+
+    def __init__(self) -> None:
+        self.output_number = 0
+        self.view = None  # View
+        self.hooks = None  # {id: hook} of a leaf; a non-leaf's hooks belong to its node
+        self.post_accumulate_hooks = None
+        self.retains_grad = False
+        self.accumulator = None  # weak reference to the AccumulateGrad object that was asked for
+        self.inference = False
+        self.tangent = None  # forward-mode tangent
+        self.batch = None  # vmap's batch dimension
+        self.special = (
+            False  # operations must look closer: a tangent, a batch dimension, a subclass with its own rules
+        )
+        self.name = None
+
+
+class View:
+    """Where a view comes from: its base and how autograd is to treat in-place writes through it."""
+
+    __slots__ = ("base", "creation", "replay", "version")
+
+    def __init__(self, base, creation, version, replay=None) -> None:
+        self.base = base
+        self.creation = creation  # one of the constants below
+        self.version = version  # the counter's version for which the tensor's grad_fn is true
+        self.replay = (
+            replay  # ((op, settings), ...) from the base, where strides cannot say it (another dtype)
+        )
+
+
+# How a view was made, as far as in-place writes care.
+ORDINARY, IN_NO_GRAD, ONE_OF_MANY, IN_CUSTOM_FUNCTION, IN_INFERENCE = range(5)
+
+
+class Tensor:
+    """A multi-dimensional array that remembers how it was computed. See PyTorch's documentation of torch.Tensor."""
+
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_array",
+        "_counter",
+        "_extra",
+        "_grad",
+        "_grad_fn",
+        "_requires_grad",
+    )
+
+    def __new__(cls, *args, **kwargs):
+        from .ops.creation import legacy_tensor
+
+        return legacy_tensor(cls, *args, **kwargs)
+
+    def __init_subclass__(cls, **kwargs) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._special = "__torch_function__" in {
+            name for c in cls.__mro__[: cls.__mro__.index(Tensor)] for name in vars(c)
+        }
+
+    _special = False  # whether the class has a __torch_function__ of its own
+    __hash__ = object.__hash__
+    __array_priority__ = 1000
+
+    # ---- what it is
+
+    @property
+    def shape(self) -> Size:
+        return tuple.__new__(Size, self._array.shape)
+
+    @property
+    def ndim(self) -> int:
+        return self._array.ndim
+
+    def dim(self) -> int:
+        """The number of dimensions."""
+        return self._array.ndim
+
+    ndimension = dim
+
+    @property
+    def dtype(self) -> dtypes.dtype:
+        return dtypes.from_numpy_dtype(self._array.dtype)
+
+    @property
+    def device(self):
+        return CPU
+
+    @property
+    def layout(self):
+        return strided
+
+    @property
+    def itemsize(self) -> int:
+        return self._array.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self._array.nbytes
+
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return self._array.itemsize
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return self._array.size
+
+    nelement = numel
+
+    def get_device(self) -> int:
+        return -1
+
+    is_cuda = is_mps = is_xpu = is_sparse = is_sparse_csr = is_quantized = is_meta = is_mkldnn = is_nested = (
+        False
+    )
+    is_cpu = True
+
+    # ---- autograd state
+
+    @property
+    def requires_grad(self) -> bool:
+        extra = self._extra
+        if extra is not None and extra.view is not None:
+            refresh_view(self)
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Makes a leaf record (or stop recording) what is computed from it; RuntimeError on a non-leaf."""
+        if not isinstance(requires_grad, bool):
+            if not isinstance(requires_grad, int):
+                raise TypeError(
+                    f"requires_grad_(): argument 'requires_grad' must be bool, not {type(requires_grad).__name__}"
+                )
+            requires_grad = bool(requires_grad)
+        if requires_grad == self.requires_grad:
+            return self
+        if self._grad_fn is not None:
+            hint = (
+                ""
+                if requires_grad
+                else " If you want to use a computed variable in a subgraph that doesn't require differentiation "
+                "use var_no_grad = var.detach()."
+            )
+            raise RuntimeError("you can only change requires_grad flags of leaf variables." + hint)
+        if requires_grad and self._array.dtype.kind in "iub":
+            raise RuntimeError("only Tensors of floating point dtype can require gradients")
+        if requires_grad and self.is_inference() and not local.inference:
+            raise RuntimeError(
+                "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
+            )
+        self._requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.grad_fn is None
+
+    @property
+    def grad_fn(self):
+        extra = self._extra
+        if extra is not None and extra.view is not None:
+            refresh_view(self)
+        return self._grad_fn
+
+    @property
+    def output_nr(self) -> int:
+        return 0 if self._extra is None else self._extra.output_number
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient accumulated by backward; None before. Reading a non-leaf's warns."""
+        if self._grad is None and self.requires_grad and self._grad_fn is not None and not self.retains_grad:
+            import warnings
+
+            warnings.warn(
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't "
+                "be populated during autograd.backward(). If you indeed want the .grad field to be populated for a "
+                "non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by "
+                "mistake, make sure you access the leaf Tensor instead. See "
+                "github.com/pytorch/pytorch/pull/30531 for more informations.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+                )
+            if value is self:
+                raise RuntimeError("can't assign Variable as its own grad")
+            if value._array.dtype is not self._array.dtype:
+                raise RuntimeError(
+                    f"attempting to assign a gradient with dtype '{_type_word(value)}' to a tensor with grad_dtype "
+                    f"'{dtypes.scalar_name(self.dtype)}'. The gradient must match the tensor's grad_dtype (defaults to the "
+                    "tensor's dtype). You can set the tensor's grad_dtype attribute with a specific dtype, or None to allow "
+                    "any dtype. Set grad_dtype with caution. Diverging the dtypes of a tensor and its gradient may break "
+                    "downstream systems that assume they match."
+                )
+            if value._array.shape != self._array.shape:
+                raise RuntimeError(
+                    f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size "
+                    f"'{list(self.shape)}'. Please ensure that the gradient and the tensor are the same size"
+                )
+        self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
+    @property
+    def retains_grad(self) -> bool:
+        return self._extra is not None and self._extra.retains_grad
+
+    @property
+    def _version(self) -> int:
+        if self._extra is not None and self._extra.inference:
+            raise RuntimeError("Inference tensors do not track version counter.")
+        return 0 if self._counter is None else self._counter.version
+
+    @property
+    def _base(self) -> Tensor | None:
+        return None if self._extra is None or self._extra.view is None else self._extra.view.base
+
+    def _is_view(self) -> bool:
+        return self._base is not None
+
+    def is_inference(self) -> bool:
+        """Whether the tensor was made in inference mode."""
+        return self._extra is not None and self._extra.inference
+
+    @property
+    def name(self):
+        return None if self._extra is None else self._extra.name
+
+    # ---- pickling and copying live in serialization.py; operations attach themselves as methods (see op.py)
+
+    def __repr__(self, *, tensor_contents=None) -> str:
+        from .printing import tensor_repr
+
+        return tensor_repr(self, contents=tensor_contents)
+
+    def __format__(self, spec: str) -> str:
+        from .printing import format_tensor
+
+        return format_tensor(self, spec)
+
+    def __len__(self) -> int:
+        shape = self._array.shape
+        if not shape:
+            raise TypeError("len() of a 0-d tensor")
+        return shape[0]
+
+
+def _type_word(tensor: Tensor) -> str:
+    """C++'s word for an element type, which one of PyTorch's messages uses."""
+    return {"Float": "float", "Double": "double", "Half": "c10::Half", "Long": "long"}.get(
+        dtypes.scalar_name(tensor.dtype), dtypes.scalar_name(tensor.dtype)
+    )
+
+
+def is_tensor(obj) -> bool:
+    """Whether `obj` is a Tensor."""
+    return isinstance(obj, Tensor)
+
+
+def wrap(array) -> Tensor:
+    """A new tensor, without history, of an array or NumPy scalar."""
+    tensor = new(Tensor)
+    tensor._array = array
+    tensor._requires_grad = False
+    tensor._grad_fn = tensor._grad = tensor._counter = tensor._extra = None
+    return tensor
+
+
+def wrap_as(cls: type, array) -> Tensor:
+    """The same for a subclass of Tensor, whose own rules (`__torch_function__`) operations are to respect."""
+    tensor = new(cls)
+    tensor._array = array
+    tensor._requires_grad = False
+    tensor._grad_fn = tensor._grad = tensor._counter = tensor._extra = None
+    if cls._special:
+        own_extra(tensor).special = True
+    return tensor
+
+
+def own_extra(tensor: Tensor) -> Extra:
+    """The tensor's Extra, made if it has none."""
+    extra = tensor._extra
+    if extra is None:
+        extra = tensor._extra = Extra()
+    return extra
+
+
+def memory(tensor: Tensor) -> ndarray:
+    """The tensor's elements as memory that can be shared and written: a NumPy scalar becomes a 0-d array first."""
+    array = tensor._array
+    if type(array) is not ndarray:
+        array = tensor._array = np.asarray(array)
+    return array
+
+
+def version_counter(tensor: Tensor) -> VersionCounter:
+    """The tensor's version counter, made when it is first needed: at a view or an in-place write."""
+    counter = tensor._counter
+    if counter is None:
+        counter = tensor._counter = VersionCounter()
+        node = tensor._grad_fn
+        if node is not None:
+            meta = node.own_meta()
+            if meta.output_counters is None:
+                meta.output_counters = {}
+            meta.output_counters[tensor.output_nr] = counter
+    return counter
+
+
+def refresh_view(tensor: Tensor) -> None:
+    """Gives a view a new grad_fn if its memory was written to since it was made (see inplace.py)."""
+    view = tensor._extra.view
+    if view.version != tensor._counter.version:
+        from .inplace import regenerate_grad_fn
+
+        regenerate_grad_fn(tensor)
+
+
+def accumulate_grad(leaf: Tensor):
+    """The AccumulateGrad object of a leaf; the same one as long as somebody holds it."""
+    from .autograd.graph import AccumulateGrad
+
+    extra = own_extra(leaf)
+    found = extra.accumulator and extra.accumulator()
+    if found is None:
+        found = AccumulateGrad(leaf)
+        extra.accumulator = weakref.ref(found)
+    return found
+
+
+def gradient_edge(tensor: Tensor):
+    """(node, output number) that a gradient for `tensor` goes to; a leaf is its own end, (tensor, 0)."""
+    node = tensor.grad_fn
+    if node is not None:
+        return node, tensor.output_nr
+    return (tensor, 0) if tensor._requires_grad else (None, 0)
