@@ -2,10 +2,10 @@
 
 A normal pair is √(−2 log u₁)·cos 2πu₂ and √(−2 log u₁)·sin 2πu₂.
 
-In single precision PyTorch evaluates the logarithm, sine and cosine by the polynomials of the Cephes library (S.
-Moshier, logf.c and sinf.c), with fused multiply-adds. The same polynomials and roundings give the same bits here.
-In double precision it calls the C library, as Python's `math` does; NumPy's own vectorised functions may differ
-in the last place.
+In single precision PyTorch evaluates the logarithm, sine and cosine by the polynomials of the Cephes library
+(S. Moshier, logf.c and sinf.c), with fused multiply-adds. The same polynomials and roundings give the same
+bits here. In double precision it calls the C library, as Python's `math` does, from which NumPy's vectorised
+functions differ in the last place here and there.
 """
 
 from __future__ import annotations

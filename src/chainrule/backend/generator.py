@@ -1,7 +1,7 @@
 """PyTorch's CPU random numbers: which words of the stream a distribution takes, and its arithmetic on them.
 
 Every sampler returns a new C-contiguous array. Real-valued samplers take float16, bfloat16, float32 and
-float64; complex numbers are drawn as twice as many real ones. Arguments are taken as valid and NumPy's warnings
+float64; complex numbers are drawn as twice as many real ones. Arguments are taken as valid, NumPy's warnings
 as silenced: both are the public functions' business.
 
 The numbers are PyTorch's on x86-64 processors with AVX2, bit for bit, wherever Python and PyTorch call the
@@ -178,7 +178,7 @@ class Generator:
         return _narrow(value, dtype).reshape(shape)
 
     def random(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Whole numbers from 0 to an integer dtype's largest, or to where a floating dtype begins to skip some."""
+        """Whole numbers from 0 to the dtype's largest, or for a floating dtype to where it skips the next."""
         if dtype.kind in "iu":
             values = int(np.iinfo(dtype).max) + 1
         else:
@@ -313,7 +313,7 @@ class Generator:
 
 
 def fill(array: np.ndarray, sample) -> None:
-    """Writes sample(shape) into an array in the order of its memory, as PyTorch visits a tensor's elements."""
+    """Writes sample(shape) into an array in the order of its memory, as PyTorch visits its elements."""
     if not array.flags.c_contiguous:
         array = array.transpose(sorted(range(array.ndim), key=lambda dim: -array.strides[dim]))
     array[...] = sample(array.shape)

@@ -1,4 +1,4 @@
-"""Random permutations from the places that random numbers chose, in the order in which PyTorch exchanges them."""
+"""Random permutations, from the places that random numbers chose and in PyTorch's order of exchanges."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _LARGE = 1000  # from here on sorting all exchanges costs less than a loop over 
 
 
 def exchange(chosen: np.ndarray) -> np.ndarray:
-    """0 … n − 1 after step i = 0, 1, … exchanged the numbers at the places i and chosen[i] ≥ i (Fisher and Yates)."""
+    """0 … n − 1 after each step i exchanged the numbers at places i and chosen[i] ≥ i (Fisher-Yates)."""
     if len(chosen) < _LARGE:
         numbers = list(range(len(chosen)))
         for step, place in enumerate(chosen.tolist()):
@@ -20,9 +20,9 @@ def exchange(chosen: np.ndarray) -> np.ndarray:
 def _exchange_all(chosen: np.ndarray) -> np.ndarray:
     """The same without a loop over the steps.
 
-    Step k carries the number that it finds at place k to place chosen[k]. There, the next step that chooses the
-    place finds it, or else the step whose own place it is. So each step finds what an earlier one carried, and
-    following these links back to a place that nobody chose before gives the number.
+    Step k carries the number that it finds at place k to place chosen[k]. There the next step that chooses
+    the place finds it, or else the step whose own place it is. So each step finds what an earlier one
+    carried, and these links lead back to a place that nobody chose before.
     """
     count = len(chosen)
     steps = np.arange(count)
