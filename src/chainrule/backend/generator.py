@@ -90,12 +90,12 @@ class Generator:
             if wide:
                 value = fma_double(value, high - low, low)
             else:
-                low, high = np.float32(low), np.float32(high)
-                value = fma_single(value, high - low, low)
+                start, end = np.float32(low), np.float32(high)
+                value = fma_single(value, end - start, start)
         if low != 0.0 or high != 1.0 or dtype.itemsize == 2:
             value = value.astype(dtype, copy=False)
-            start, end = np.array([low, high]).astype(dtype)
-            value[value == end] = start  # rounding reached the end, which is excluded
+            bounds = np.array([low, high]).astype(dtype)
+            value[value == bounds[1]] = bounds[0]  # rounding reached the end, which is excluded
         return value.reshape(shape)
 
     # ---- normal numbers
@@ -169,8 +169,8 @@ class Generator:
     def integers(self, shape: tuple[int, ...], dtype: np.dtype, low: int, high: int) -> np.ndarray:
         """Whole numbers in [low, high), of any dtype; all of int64's with low = -2^63 and high = 2^63."""
         span = high - low
-        words = self._twister.words if span < _WIDE_RANGE else self._twister.wide_words
-        words = words(math.prod(shape))
+        count = math.prod(shape)
+        words = self._twister.words(count) if span < _WIDE_RANGE else self._twister.wide_words(count)
         value = words.view(np.int64)
         if span < 2**64:
             words %= np.uint64(span)
@@ -192,9 +192,8 @@ class Generator:
         if count >= _PERMUTATION_LIMIT:
             return grow(self._growing_places(count), count).astype(dtype, copy=False)
         place = np.arange(count)
-        place[:-1] += (self._twister.words(max(count - 1, 0)) % np.arange(count, 1, -1, np.uint64)).view(
-            np.int64
-        )
+        bounds = np.arange(count, 1, -1).view(np.uint64)
+        place[:-1] += (self._twister.words(len(bounds)) % bounds).view(np.int64)
         return exchange(place).astype(dtype, copy=False)
 
     def _growing_places(self, count: int):
