@@ -49,7 +49,7 @@ def grow(chosen, count: int) -> np.ndarray:
     `chosen` iterates over the places.
     """
     numbers = np.arange(count)
-    places = memoryview(numbers)  # gives Python integers, at less cost than the array
+    places = numbers.data  # gives Python integers, at less cost than the array
     for i, place in enumerate(chosen):
         places[i] = places[place]
         places[place] = i
