@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["set_printoptions"]
 
-_DEFAULT = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80}
-_PROFILES = {
+_DEFAULT: dict[str, Any] = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80}
+_PROFILES: dict[str | None, dict[str, Any]] = {
     "default": _DEFAULT,
     "short": {**_DEFAULT, "precision": 2, "edgeitems": 2},
     "full": {**_DEFAULT, "threshold": inf},
@@ -241,12 +241,11 @@ def _nested(texts: list[str], shape: tuple[int, ...], edge: int | None, indent: 
     return rows[0]
 
 
-def _groups(pieces: list[str], size: int, edge: int | None, ellipsis: str) -> Iterator[list[str]]:
-    """Cut ``pieces`` into those of one dimension of ``size``, the left-out ones replaced by ``ellipsis``."""
-    left_out = edge is not None and size > 2 * edge
-    count = 2 * edge if left_out else size
-    for start in range(0, len(pieces), count):
-        group = pieces[start : start + count]
-        if left_out:
-            group.insert(edge, ellipsis)
-        yield group
+def _groups(pieces: list[str], size: int, edge: int | None, ellipsis: str) -> list[list[str]]:
+    """Cut ``pieces`` into runs of ``size``, one a bracket, with ``ellipsis`` where some were left out."""
+    if edge is None or size <= 2 * edge:
+        return [pieces[start : start + size] for start in range(0, len(pieces), size)]
+    return [
+        [*pieces[start : start + edge], ellipsis, *pieces[start + edge : start + 2 * edge]]
+        for start in range(0, len(pieces), 2 * edge)
+    ]
