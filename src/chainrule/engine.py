@@ -23,23 +23,23 @@ accumulate_lock = threading.RLock()
 ndarray = backend.ndarray
 
 
-class _OwnFiles(dict):
-    """{file name: whether its code belongs to this package}, filled as names turn up."""
-
-    def __missing__(self, filename: str) -> bool:
-        own = self[filename] = filename.startswith(_PACKAGE)
-        return own
-
-
 _PACKAGE = __file__[: -len("engine.py")]
-OWN_FILES = _OwnFiles()
+USER_FILES: set[str] = set()  # file names met so far whose code is not this package's
+
+
+def is_own(filename: str) -> bool:
+    """Whether code of this file name belongs to this package; remembers the names that do not."""
+    if filename.startswith(_PACKAGE):
+        return True
+    USER_FILES.add(filename)
+    return False
 
 
 def user_position(depth: int = 1):
     """(code, instruction offset) of the innermost frame outside this package: the user's line."""
     frame = _getframe(depth)
     code = frame.f_code
-    while OWN_FILES[code.co_filename] and frame.f_back is not None:
+    while code.co_filename not in USER_FILES and is_own(code.co_filename) and frame.f_back is not None:
         frame = frame.f_back
         code = frame.f_code
     return code, frame.f_lasti
@@ -240,8 +240,14 @@ def run_backward(roots, gradients, *, retain_graph, create_graph, inputs=None, a
     if not is_quiet():
         silence()
     task = _Task(roots, gradients, retain_graph, create_graph, inputs, accumulate)
-    with _grad_mode(create_graph):
+    previous = local.grad_enabled
+    if previous != create_graph:
+        _set_grad_enabled(create_graph)
+    try:
         task.run()
+    finally:
+        if previous != create_graph:
+            _set_grad_enabled(previous)
     return task.captured_tensors() if inputs is not None and not accumulate else None
 
 
@@ -282,11 +288,13 @@ class _Task:
                 stack.append(node)
         while stack:
             for edge in stack.pop().edges:
-                if edge is None:
+                if edge is None or edge in nodes:
                     continue
-                if isinstance(edge, Tensor):
-                    pending[edge] = pending.get(edge, 0) + 1
-                elif edge not in nodes:
+                if edge in pending:
+                    pending[edge] += 1
+                elif isinstance(edge, Tensor):
+                    pending[edge] = 1
+                else:
                     nodes.add(edge)
                     stack.append(edge)
         return sorted(nodes, key=by_sequence, reverse=True)
@@ -309,72 +317,91 @@ class _Task:
 
     def _add(self, node, number: int, gradient) -> None:
         """Adds a gradient for output `number` of `node` (or for a leaf) to what has arrived there."""
-        buffers = self.buffers
-        have = buffers.get(node)
-        if isinstance(node, Tensor) or node.n_outputs == 1:
-            buffers[node] = gradient if have is None else have + gradient
-        else:
-            if have is None:
-                have = buffers[node] = [None] * node.n_outputs
-            have[number] = gradient if have[number] is None else have[number] + gradient
+        key = (node, number) if number else node
+        have = self.buffers.get(key)
+        self.buffers[key] = gradient if have is None else have + gradient
 
     def run(self) -> None:
-        buffers, pending, needed, on_tensors = self.buffers, self.pending, self.needed, self.on_tensors
+        buffers, pending = self.buffers, self.pending
         for leaf in [leaf for leaf, edges in pending.items() if not edges]:  # a root that is itself a leaf
             self._deliver(leaf)
+        plain = self.wanted is None and not self.on_tensors and local.anomaly is None
+        freed = self.freed
         for node in self.order:
             gradient = buffers.pop(node, None)
-            if node.meta is not None:
-                gradient = self._before(node, gradient)
-            elif self.wanted is not None:
-                self._capture_outputs(node, gradient)
+            if node.meta is not None or gradient is None or not plain or node.n_outputs != 1 or node.on_tensors_only:
+                self._run_careful(node, gradient)
+                continue
             edges = node.edges
-            if needed is None:
-                needs = edges
-            else:
-                needs = needed.get(node)
-                if needs is None:
-                    continue
-            if gradient is None and not node.on_tensors_only:
-                results = None
-            elif on_tensors:
-                results = node.backward_tensors(gradient, needs)
-            elif node.on_tensors_only:
-                results = self._run_user_node(node, gradient, needs)
-            else:
-                results = node.backward(gradient, needs)
-            meta = node.meta
-            if meta is not None:
-                if results is not None and meta.targets is not None:
-                    results = self._fit(results, needs, meta.targets)
-                if meta.hooks:
-                    results = self._after(node, results, gradient)
-            if local.anomaly is not None:
-                local.anomaly.check(node, results)
-            if self.freed is not None and node.saves_tensors:
-                node.saved = self.freed
-            numbers = None if meta is None else meta.numbers
-            for i, edge in enumerate(edges):
-                if edge is None:
-                    continue
-                if results is not None and needs[i] is not None and results[i] is not None:
-                    if numbers is None and not isinstance(edge, Tensor) and edge.n_outputs == 1:
+            results = node.backward(gradient, edges)
+            if freed is not None and node.saves_tensors:
+                node.saved = freed
+            i = 0
+            for edge in edges:
+                if edge is not None:
+                    result = results[i]
+                    if edge in pending:
+                        if result is not None:
+                            self._add(edge, 0, backend.copy(result) if result is gradient else result)
+                        left = pending[edge] - 1
+                        pending[edge] = left
+                        if not left:
+                            self._deliver(edge)
+                    elif result is not None:
                         have = buffers.get(edge)
-                        buffers[edge] = results[i] if have is None else have + results[i]
-                    else:
-                        result = results[i]
-                        if result is gradient and isinstance(edge, Tensor) and not on_tensors:
-                            result = backend.copy(result)  # passed through: others may hold the same array
-                        self._add(edge, numbers[i] if numbers else 0, result)
-                if isinstance(edge, Tensor):
-                    left = pending[edge] - 1
-                    pending[edge] = left
-                    if not left:
-                        self._deliver(edge)
+                        buffers[edge] = result if have is None else have + result
+                i += 1
         for callback in self.callbacks:
             callback()
 
-    # ---- hooks, captures and user code: off the straight path
+    # ---- everything off the straight path: hooks, captures, several outputs, user code, backward on Tensors
+
+    def _run_careful(self, node, gradient) -> None:
+        if node.n_outputs != 1:
+            gradient = [gradient] + [self.buffers.pop((node, i), None) for i in range(1, node.n_outputs)]
+            if all(g is None for g in gradient):
+                gradient = None
+        meta, edges, needs = node.meta, node.edges, node.edges
+        if meta is not None:
+            gradient = self._before(node, gradient)
+        elif self.wanted is not None:
+            self._capture_outputs(node, gradient)
+        if self.needed is not None:
+            needs = self.needed.get(node)
+            if needs is None:
+                return
+        if gradient is None and not node.on_tensors_only:
+            results = None
+        elif self.on_tensors:
+            results = node.backward_tensors(gradient, needs)
+        elif node.on_tensors_only:
+            results = self._run_user_node(node, gradient, needs)
+        else:
+            results = node.backward(gradient, needs)
+        if meta is not None:
+            if results is not None and meta.targets is not None:
+                results = self._fit(results, needs, meta.targets)
+            if meta.hooks:
+                results = self._after(node, results, gradient)
+        if local.anomaly is not None:
+            local.anomaly.check(node, results)
+        if self.freed is not None and node.saves_tensors:
+            node.saved = self.freed
+        numbers = None if meta is None else meta.numbers
+        pending = self.pending
+        for i, edge in enumerate(edges):
+            if edge is None:
+                continue
+            if results is not None and needs[i] is not None and results[i] is not None:
+                result = results[i]
+                if result is gradient and edge in pending and not self.on_tensors:
+                    result = backend.copy(result)  # passed through: others may hold the same array
+                self._add(edge, numbers[i] if numbers else 0, result)
+            if edge in pending:
+                left = pending[edge] - 1
+                pending[edge] = left
+                if not left:
+                    self._deliver(edge)
 
     def _tensor(self, gradient):
         return gradient if gradient is None or self.on_tensors else wrap(gradient)

@@ -26,9 +26,9 @@ from sys import _getframe
 from . import dtypes, graph_errors
 from .backend import numpy as backend
 from .engine import (
-    OWN_FILES,
     Freed,
     Node,
+    USER_FILES,
     SavedTensor,
     check_output_version,
     next_sequence,
@@ -254,6 +254,8 @@ def _node_class(record: Op, name: str, formulas):
         and not record.outputs
     ):
         body["backward"] = _backward_of_one(record)
+    elif _has_two_simple_formulas(record):
+        body["backward"] = _backward_of_two(record)
     else:
         body["backward"] = _backward_arrays
     if record.outputs == ("*",):  # as many outputs as the call gave: each node has its own number
@@ -358,15 +360,67 @@ def _backward_of_one(record: Op):
             return (formula(xp, gradient, value),)
 
     else:
+        steps = [(p, kinds[p], names[p]) if p >= 0 else (p, PLAIN, "needs") for p in positions]
 
         def backward(self, gradient, needs):
             saved = self.saved
             if saved.__class__ is Freed:
                 raise graph_errors.freed(self)
-            values = [_array_of(self, k, n, e) for k, n, e in zip(kinds, names, saved, strict=True)]
-            return _gradients(record, xp, gradient, values, needs)
+            values = []
+            for position, kind, name in steps:
+                if kind == PLAIN:
+                    values.append(saved[position] if position >= 0 else needs)
+                elif kind == INPUT:
+                    values.append(saved_input_array(saved[position], self))
+                else:
+                    values.append(_array_of(self, kind, name, saved[position]))
+            if holomorphic and gradient.dtype.kind == "c":
+                return (xp.conj(formula(xp, xp.conj(gradient), *values)),)
+            return (formula(xp, gradient, *values),)
 
     return backward
+
+
+def _backward_of_two(record: Op):
+    """backward() of an operation with two inputs whose formulas want no more than one saved input each."""
+    (x_formula, x_positions), (y_formula, y_positions) = record.vjps
+    x_position = x_positions[0] if x_positions else None
+    y_position = y_positions[0] if y_positions else None
+    holomorphic = record.holomorphic and bool(record.saved_names)
+
+    def value(entry, node):
+        return entry if isinstance(entry, NUMBERS) else saved_input_array(entry, node)
+
+    def backward(self, gradient, needs):
+        saved = self.saved
+        if saved.__class__ is Freed:
+            raise graph_errors.freed(self)
+        if holomorphic and gradient.dtype.kind == "c":
+            return _backward_arrays(self, gradient, needs)
+        x_gradient = y_gradient = None
+        if needs[0] is not None:
+            if x_position is None:
+                x_gradient = x_formula(xp, gradient)
+            else:
+                x_gradient = x_formula(xp, gradient, value(saved[x_position], self))
+        if needs[1] is not None:
+            if y_position is None:
+                y_gradient = y_formula(xp, gradient)
+            else:
+                y_gradient = y_formula(xp, gradient, value(saved[y_position], self))
+        return x_gradient, y_gradient
+
+    return backward
+
+
+def _has_two_simple_formulas(record: Op) -> bool:
+    return (
+        len(record.inputs) == len(record.vjps) == 2
+        and not record.outputs
+        and not record.variadic
+        and all(f is not None and len(positions) <= 1 and -1 not in positions for f, positions in record.vjps)
+        and all(kind == INPUT for kind in record.saved_kinds)
+    )
 
 
 def _backward_arrays(self, gradient, needs):
@@ -504,11 +558,11 @@ def _unary(record: Op, shown: str):
         node.sequence = next_sequence()
         frame = _getframe(1)
         code = frame.f_code
-        if OWN_FILES[code.co_filename]:
-            node.code, node.lasti = user_position(2)
-        else:
+        if code.co_filename in USER_FILES:
             node.code = code
             node.lasti = frame.f_lasti
+        else:
+            node.code, node.lasti = user_position(2)
         node.meta = None
         tensor = new(Tensor)
         tensor._array = result
@@ -526,18 +580,16 @@ def _binary(record: Op, shown: str, operator: bool = False):
     As an `operator` it answers NotImplemented to an operand it cannot use, so that Python asks the other side."""
     forward, node_class, scalar_node_class = record.forward, record.node_class, record.scalar_node_class
     kinds, names = record.saved_kinds, record.saved_names
-    x, y = record.inputs
+    x = record.inputs[0]
     differentiable = record.differentiable
     straight = (
         differentiable and all(f is not None for f, _ in record.vjps) and all(k == INPUT for k in kinds)
     )
     # which inputs each formula wants: an input is saved only if the other formula will run
     wants = [[names[p] for p in positions] for _, positions in record.vjps] if straight else [[], []]
-    x_for_x, y_for_x = x in wants[0], y in wants[0]
-    x_for_y, y_for_y = x in wants[1], y in wants[1]
-    position = {name: i for i, name in enumerate(names)}
-    saves_nothing = not kinds
-    x_first = position.get(x, 1) < position.get(y, 0) if len(kinds) == 2 else x in position
+    saves_nothing, saves_both = not kinds, len(kinds) == 2
+    x_first = saves_both and names[0] == x
+    floating = record.floating
 
     def apply(input, other, *, out=None):
         other_class = other.__class__
@@ -572,7 +624,8 @@ def _binary(record: Op, shown: str, operator: bool = False):
             node.saved = (other,)
         else:
             try:
-                plain = input._extra is None and other._extra is None and out is None
+                if input._extra is not None or other._extra is not None or out is not None:
+                    return general(record, (input, other), (), out)
                 a = input._array
                 b = other._array
             except AttributeError:
@@ -580,51 +633,50 @@ def _binary(record: Op, shown: str, operator: bool = False):
                     return NotImplemented
                 return general(record, (input, other), (), out)
             mode = local.mode
-            if not plain or mode == CAREFUL or a.dtype is not b.dtype:
-                return general(record, (input, other), (), out)
+            if mode == CAREFUL or a.dtype is not b.dtype:
+                return general(record, (input, other))
             if not is_quiet():
                 silence()
-            if not (mode and (input._requires_grad or other._requires_grad) and differentiable):
+            x_needs = input._requires_grad
+            y_needs = other._requires_grad
+            if not (mode and (x_needs or y_needs) and differentiable):
+                if floating and a.dtype.kind in "iub":
+                    return general(record, (input, other))
                 result = forward(xp, a, b) if a.shape == b.shape else broadcasting(record, forward, a, b)
                 tensor = new(Tensor)
                 tensor._array = result
                 tensor._requires_grad = False
                 tensor._grad_fn = tensor._grad = tensor._counter = tensor._extra = None
                 return tensor
-            if not straight:
-                return general(record, (input, other))
-            if a.shape != b.shape:
+            if not straight or a.shape != b.shape:
                 return general(record, (input, other))
             result = forward(xp, a, b)
             tensor = new(Tensor)
             tensor._array = result
             tensor._grad = tensor._counter = tensor._extra = None
             node = new(node_class)
-            x_edge = (input._grad_fn or input) if input._requires_grad else None
-            y_edge = (other._grad_fn or other) if other._requires_grad else None
-            node.edges = (x_edge, y_edge)
-            if saves_nothing:
-                node.saved = ()
-            else:
-                x_saved = y_saved = None
-                if (x_for_x and x_edge is not None) or (x_for_y and y_edge is not None):
-                    counter = input._counter
-                    x_saved = input if counter is None or not counter.version else SavedTensor(input)
-                if (y_for_x and x_edge is not None) or (y_for_y and y_edge is not None):
-                    counter = other._counter
-                    y_saved = other if counter is None or not counter.version else SavedTensor(other)
-                if len(kinds) == 2:
-                    node.saved = (x_saved, y_saved) if x_first else (y_saved, x_saved)
+            if x_needs and y_needs:
+                node.edges = (input._grad_fn or input, other._grad_fn or other)
+                if saves_nothing:
+                    node.saved = ()
+                elif saves_both and input._counter is None and other._counter is None:
+                    node.saved = (input, other) if x_first else (other, input)
                 else:
-                    node.saved = (x_saved,) if x_first else (y_saved,)
+                    node.saved = _save_needed(names, wants, x, input, other, (True, True))
+            else:
+                node.edges = (
+                    (input._grad_fn or input) if x_needs else None,
+                    (other._grad_fn or other) if y_needs else None,
+                )
+                node.saved = () if saves_nothing else _save_needed(names, wants, x, input, other, (x_needs, y_needs))
         node.sequence = next_sequence()
         frame = _getframe(1)
         code = frame.f_code
-        if OWN_FILES[code.co_filename]:
-            node.code, node.lasti = user_position(2)
-        else:
+        if code.co_filename in USER_FILES:
             node.code = code
             node.lasti = frame.f_lasti
+        else:
+            node.code, node.lasti = user_position(2)
         node.meta = None
         tensor._requires_grad = True
         tensor._grad_fn = node
@@ -633,21 +685,145 @@ def _binary(record: Op, shown: str, operator: bool = False):
     return apply
 
 
+def _save_needed(names, wants, x: str, input, other, needs):
+    """The saved inputs of a two-input operation: those that a formula which will run wants, None for the others."""
+    saved = []
+    for name in names:
+        if (needs[0] and name in wants[0]) or (needs[1] and name in wants[1]):
+            value = input if name == x else other
+            counter = value._counter
+            saved.append(value if counter is None or not counter.version else SavedTensor(value))
+        else:
+            saved.append(None)
+    return tuple(saved)
+
+
 def _general_function(record: Op, shown: str):
     n = len(record.inputs)
     if record.variadic:
 
         def apply(*arguments):
-            """(*inputs, settings as the record orders them): the last arguments are the settings."""
+            """(*inputs, *settings): the last arguments are the settings."""
             cut = len(arguments) - len(record.settings)
             return general(record, arguments[:cut], arguments[cut:])
 
-    else:
+        return apply
+    if n == 1 and not record.outputs and record.kind != VIEW and record.differentiable:
+        return _one_with_settings(record)
+    if n == 2 and not record.outputs and not record.promote and not record.settings and record.differentiable:
+        return _two_unlike(record)
 
-        def apply(*arguments):
-            return general(record, arguments[:n], arguments[n:])
+    def apply(*arguments):
+        return general(record, arguments[:n], arguments[n:])
 
     return apply
+
+
+def _one_with_settings(record: Op):
+    """The function of an operation on one tensor with settings: ``apply(input, *settings)``."""
+    forward, node_class, floating = record.forward, record.node_class, record.floating
+    plan = [_saved_source(record, name) for name in record.saved_names]
+
+    def apply(input, *settings):
+        mode = local.mode
+        if input._extra is not None or mode == CAREFUL or (floating and input._array.dtype.kind in "iub"):
+            return general(record, (input,), settings)
+        if not is_quiet():
+            silence()
+        array = input._array
+        result = forward(xp, array, *settings)
+        if not isinstance(result, RESULTS):
+            result = backend.result_array(result)
+        tensor = new(Tensor)
+        tensor._array = result
+        tensor._grad = tensor._counter = tensor._extra = None
+        if not (mode and input._requires_grad):
+            tensor._requires_grad = False
+            tensor._grad_fn = None
+            return tensor
+        node = new(node_class)
+        node.edges = (input._grad_fn or input,)
+        saved = []
+        for source in plan:
+            if source >= 0:
+                saved.append(settings[source])
+            elif source == FROM_INPUT:
+                counter = input._counter
+                saved.append(input if counter is None or not counter.version else SavedTensor(input))
+            elif source == FROM_OUTPUT:
+                saved.append(result)
+            elif source == FROM_SHAPE:
+                saved.append(array.shape)
+            else:
+                saved.append(input.dtype)
+        node.saved = tuple(saved)
+        node.sequence = next_sequence()
+        node.code, node.lasti = user_position(2)
+        node.meta = None
+        tensor._requires_grad = True
+        tensor._grad_fn = node
+        return tensor
+
+    return apply
+
+
+def _two_unlike(record: Op):
+    """The function of an operation on two tensors that neither broadcasts nor promotes, such as a matrix product."""
+    forward, node_class, names = record.forward, record.node_class, record.saved_names
+    x, y = record.inputs
+    wants = [[record.saved_names[p] for p in positions] for _, positions in record.vjps]
+    straight = (
+        len(record.vjps) == 2
+        and all(f is not None for f, _ in record.vjps)
+        and all(name in (x, y) for name in record.saved_names)
+    )
+    def apply(input, other):
+        mode = local.mode
+        if not straight or input._extra is not None or other._extra is not None or mode == CAREFUL:
+            return general(record, (input, other))
+        if not is_quiet():
+            silence()
+        result = forward(xp, input._array, other._array)
+        if not isinstance(result, RESULTS):
+            result = backend.result_array(result)
+        tensor = new(Tensor)
+        tensor._array = result
+        tensor._grad = tensor._counter = tensor._extra = None
+        if not (mode and (input._requires_grad or other._requires_grad)):
+            tensor._requires_grad = False
+            tensor._grad_fn = None
+            return tensor
+        node = new(node_class)
+        edges = node.edges = (
+            (input._grad_fn or input) if input._requires_grad else None,
+            (other._grad_fn or other) if other._requires_grad else None,
+        )
+        node.saved = _save_needed(
+            names, wants, x, input, other, (edges[0] is not None, edges[1] is not None)
+        )
+        node.sequence = next_sequence()
+        node.code, node.lasti = user_position(2)
+        node.meta = None
+        tensor._requires_grad = True
+        tensor._grad_fn = node
+        return tensor
+
+    return apply
+
+
+FROM_INPUT, FROM_OUTPUT, FROM_SHAPE, FROM_DTYPE = -1, -2, -3, -4
+RESULTS = (ndarray, backend.np.generic)
+
+
+def _saved_source(record: Op, name: str) -> int:
+    """Where a saved value of a one-input operation comes from: a setting's position or one of the constants above."""
+    if name in record.settings:
+        return record.settings.index(name)
+    if name == record.inputs[0]:
+        return FROM_INPUT
+    if name == "out":
+        return FROM_OUTPUT
+    return FROM_SHAPE if name.endswith("_shape") else FROM_DTYPE
 
 
 def broadcasting(record, forward, a, b):
