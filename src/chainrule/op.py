@@ -36,7 +36,7 @@ from .engine import (
     saved_input_array,
     user_position,
 )
-from .modes import CAREFUL, RECORD, is_quiet, local, silence
+from .modes import CAREFUL, is_quiet, local, silence
 from .tensor import (
     IN_NO_GRAD,
     ONE_OF_MANY,
@@ -86,9 +86,7 @@ def _on_arrays(record):
     forward = record.forward
     if record.variadic:
         n = len(record.settings)
-        return lambda *arguments: run_forward(
-            record, arguments[: len(arguments) - n], arguments[len(arguments) - n :]
-        )
+        return lambda *arguments: run_forward(record, arguments[: len(arguments) - n], arguments[len(arguments) - n :])
     return lambda *arguments: forward(xp, *arguments)
 
 
@@ -111,9 +109,12 @@ class Op:
         "kind",
         "name",
         "node_class",
+        "number_node_classes",
+        "numbers",
         "operator",
         "outputs",
         "promote",
+        "refuses",
         "saved_kinds",
         "saved_names",
         "scalar_node_class",
@@ -151,14 +152,20 @@ def op(
     floating: bool = False,
     holomorphic: bool | None = None,
     node: str | None = None,
+    number_nodes: dict[int, str] | None = None,
+    numbers: bool = True,
+    refuses: dict | None = None,
     saved_as: dict | None = None,
     public: str | None = None,
 ):
     """Registers an operation and returns its function.
 
-    `outputs` names several outputs; `promote`: which inputs are brought to a common dtype (ELEMENTWISE: all);
+    `outputs` names several outputs; `promote`: which inputs are brought to a common dtype (ELEMENTWISE: all unless said);
     `floating`: integer inputs become the default floating dtype; `node`: the name of its node, where it is not the
-    operation's name in camel case with ``Backward0``; `saved_as`: PyTorch's names for what `_saved_…` attributes show.
+    operation's name in camel case with ``Backward0``; `number_nodes`: its other name when the input at that position is a
+    number; `numbers`: whether promoted inputs may be Python numbers; `refuses`: the exceptions for dtypes it has no
+    meaning for, as {NumPy kind: (type, message)}, a ``{}`` in the message being the dtype's name; `saved_as`: PyTorch's
+    names for what `_saved_…` attributes show.
     """
     if name in REGISTRY:
         raise ValueError(f"operation {name} is registered twice")
@@ -173,20 +180,22 @@ def op(
     record.holomorphic = kind == ELEMENTWISE if holomorphic is None else holomorphic
     record.torch_names = saved_as or {}
     record.inputs, record.settings, record.variadic = parameters(forward)
-    record.promote = (
-        tuple(range(len(record.inputs))) if kind == ELEMENTWISE or promote is True else promote or ()
-    )
+    everything = promote is True or (kind == ELEMENTWISE and not promote)
+    record.promote = tuple(range(len(record.inputs))) if everything else promote or ()
+    record.numbers = numbers
+    record.refuses = refuses or {}
     record.differentiable = vjp is not None
     formulas = vjp if isinstance(vjp, tuple) else (vjp,) if vjp is not None else ()
     _plan(record, formulas)
     node_name = node or "".join(part[:1].upper() + part[1:] for part in name.split("_")) + "Backward0"
     record.node_class = _node_class(record, node_name, formulas)
+    record.number_node_classes = {i: _node_class(record, name, formulas) for i, name in (number_nodes or {}).items()}
     record.scalar_node_class = None
     shown = public or name
     if kind == ELEMENTWISE and not record.settings and not outputs and len(record.inputs) == 1:
         apply = _unary(record, shown)
     elif kind == ELEMENTWISE and not record.settings and not outputs and len(record.inputs) == 2:
-        record.scalar_node_class = _scalar_node_class(record, node_name, formulas)
+        record.scalar_node_class = _scalar_node_class(record, (number_nodes or {}).get(1, node_name), formulas)
         apply = _binary(record, shown)
         record.operator = _binary(record, shown, operator=True)
     else:
@@ -242,26 +251,20 @@ def _node_class(record: Op, name: str, formulas):
         "__slots__": (),
         "op": record,
         "saves_tensors": any(kind != PLAIN for kind in record.saved_kinds),
-        "backward_tensors": _backward_tensors,
         "__module__": "torch.autograd.graph",
     }
     if len(record.outputs) > 1:
         body["n_outputs"] = len(record.outputs)
-    if (
-        record.inputs
-        and len(formulas) == len(record.inputs) == 1
-        and not record.variadic
-        and not record.outputs
-    ):
-        body["backward"] = _backward_of_one(record)
+    if len(formulas) == len(record.inputs) == 1 and not record.variadic and not record.outputs:
+        make = _backward_of_one
     elif _has_two_simple_formulas(record):
-        body["backward"] = _backward_of_two(record)
+        make = _backward_of_two
     else:
-        body["backward"] = _backward_arrays
+        make = None
+    body["backward"] = make(record, xp, False) if make else _backward_arrays
+    body["backward_tensors"] = make(record, graph_xp, True) if make else _backward_tensors
     if record.outputs == ("*",):  # as many outputs as the call gave: each node has its own number
         body["__slots__"] = ("n_outputs",)
-        del body["saves_tensors"]
-        body["saves_tensors"] = any(kind != PLAIN for kind in record.saved_kinds)
     return type(name, (Node,), body)
 
 
@@ -273,9 +276,7 @@ def _array_of(node, kind, name, entry):
         if isinstance(entry, (Tensor, SavedTensor)):
             return saved_input_array(entry, node)
         if isinstance(entry, tuple):
-            return tuple(
-                saved_input_array(e, node) if isinstance(e, (Tensor, SavedTensor)) else e for e in entry
-            )
+            return tuple(saved_input_array(e, node) if isinstance(e, (Tensor, SavedTensor)) else e for e in entry)
         return entry
     if entry.__class__ is SavedTensor:
         return entry.value(node, (None, 0))._array
@@ -326,34 +327,51 @@ def _plain_input(node, entry):
     return entry
 
 
-def _backward_of_one(record: Op):
+def _saved_input_tensor(entry, node, index: int = 0):
+    """A saved input in its place in the graph."""
+    if entry.__class__ is SavedTensor:
+        return entry.value(node, _edge(node, index))
+    counter = entry._counter
+    if counter is not None and counter.version:
+        raise graph_errors.modified_in_place(node, entry, counter, 0, False)
+    return entry
+
+
+def _saved_input_array(entry, node, index: int = 0):
+    return saved_input_array(entry, node)
+
+
+def _array_kind(gradient) -> str:
+    return gradient.dtype.kind
+
+
+def _tensor_kind(gradient) -> str:
+    return gradient._array.dtype.kind
+
+
+def _backward_of_one(record: Op, namespace, on_tensors: bool):
     """backward() of an operation with one input and one output: the common case, without loops where possible."""
     formula, positions = record.vjps[0]
     kinds, names, holomorphic = record.saved_kinds, record.saved_names, record.holomorphic
+    fetch_input = _saved_input_tensor if on_tensors else _saved_input_array
+    fetch_output = _tensor_of if on_tensors else _array_of
+    kind_of = _tensor_kind if on_tensors else _array_kind
     if not positions:
 
         def backward(self, gradient, needs):
-            return (formula(xp, gradient),)
+            return (formula(namespace, gradient),)
 
-    elif positions == (0,) and kinds == (INPUT,):
-
-        def backward(self, gradient, needs):
-            saved = self.saved
-            if saved.__class__ is Freed:
-                raise graph_errors.freed(self)
-            value = saved_input_array(saved[0], self)
-            if holomorphic and gradient.dtype.kind == "c":
-                return (xp.conj(formula(xp, xp.conj(gradient), value)),)
-            return (formula(xp, gradient, value),)
-
-    elif positions == (0,) and kinds == (OUTPUT,):
+    elif positions == (0,) and kinds in ((INPUT,), (OUTPUT,)) and not on_tensors:
+        output = kinds == (OUTPUT,)
 
         def backward(self, gradient, needs):
             saved = self.saved
             if saved.__class__ is Freed:
                 raise graph_errors.freed(self)
             value = saved[0]
-            if self.meta is not None or value.__class__ is SavedTensor:
+            if not output:
+                value = saved_input_array(value, self)
+            elif self.meta is not None or value.__class__ is SavedTensor:
                 value = _array_of(self, OUTPUT, "out", value)
             if holomorphic and gradient.dtype.kind == "c":
                 return (xp.conj(formula(xp, xp.conj(gradient), value)),)
@@ -371,43 +389,50 @@ def _backward_of_one(record: Op):
                 if kind == PLAIN:
                     values.append(saved[position] if position >= 0 else needs)
                 elif kind == INPUT:
-                    values.append(saved_input_array(saved[position], self))
+                    values.append(fetch_input(saved[position], self))
                 else:
-                    values.append(_array_of(self, kind, name, saved[position]))
-            if holomorphic and gradient.dtype.kind == "c":
-                return (xp.conj(formula(xp, xp.conj(gradient), *values)),)
-            return (formula(xp, gradient, *values),)
+                    values.append(fetch_output(self, kind, name, saved[position]))
+            if holomorphic and kind_of(gradient) == "c":
+                return (namespace.conj(formula(namespace, namespace.conj(gradient), *values)),)
+            return (formula(namespace, gradient, *values),)
 
     return backward
 
 
-def _backward_of_two(record: Op):
+def _backward_of_two(record: Op, namespace, on_tensors: bool):
     """backward() of an operation with two inputs whose formulas want no more than one saved input each."""
     (x_formula, x_positions), (y_formula, y_positions) = record.vjps
     x_position = x_positions[0] if x_positions else None
     y_position = y_positions[0] if y_positions else None
+    x_index, y_index = (
+        0 if p is None else record.inputs.index(record.saved_names[p]) for p in (x_position, y_position)
+    )
     holomorphic = record.holomorphic and bool(record.saved_names)
-
-    def value(entry, node):
-        return entry if isinstance(entry, NUMBERS) else saved_input_array(entry, node)
+    fetch = _saved_input_tensor if on_tensors else _saved_input_array
+    kind_of = _tensor_kind if on_tensors else _array_kind
+    general_backward = _backward_tensors if on_tensors else _backward_arrays
 
     def backward(self, gradient, needs):
         saved = self.saved
         if saved.__class__ is Freed:
             raise graph_errors.freed(self)
-        if holomorphic and gradient.dtype.kind == "c":
-            return _backward_arrays(self, gradient, needs)
+        if holomorphic and kind_of(gradient) == "c":
+            return general_backward(self, gradient, needs)
         x_gradient = y_gradient = None
         if needs[0] is not None:
             if x_position is None:
-                x_gradient = x_formula(xp, gradient)
+                x_gradient = x_formula(namespace, gradient)
             else:
-                x_gradient = x_formula(xp, gradient, value(saved[x_position], self))
+                entry = saved[x_position]
+                value = entry if isinstance(entry, NUMBERS) else fetch(entry, self, x_index)
+                x_gradient = x_formula(namespace, gradient, value)
         if needs[1] is not None:
             if y_position is None:
-                y_gradient = y_formula(xp, gradient)
+                y_gradient = y_formula(namespace, gradient)
             else:
-                y_gradient = y_formula(xp, gradient, value(saved[y_position], self))
+                entry = saved[y_position]
+                value = entry if isinstance(entry, NUMBERS) else fetch(entry, self, y_index)
+                y_gradient = y_formula(namespace, gradient, value)
         return x_gradient, y_gradient
 
     return backward
@@ -428,10 +453,7 @@ def _backward_arrays(self, gradient, needs):
     saved = self.saved
     if saved.__class__ is Freed:
         raise graph_errors.freed(self)
-    values = [
-        _array_of(self, k, n, e)
-        for k, n, e in zip(record.saved_kinds, record.saved_names, saved, strict=True)
-    ]
+    values = [_array_of(self, k, n, e) for k, n, e in zip(record.saved_kinds, record.saved_names, saved, strict=True)]
     return _gradients(record, xp, gradient, values, needs)
 
 
@@ -440,10 +462,7 @@ def _backward_tensors(self, gradient, needs):
     saved = self.saved
     if saved.__class__ is Freed:
         raise graph_errors.freed(self)
-    values = [
-        _tensor_of(self, k, n, e)
-        for k, n, e in zip(record.saved_kinds, record.saved_names, saved, strict=True)
-    ]
+    values = [_tensor_of(self, k, n, e) for k, n, e in zip(record.saved_kinds, record.saved_names, saved, strict=True)]
     return _gradients(record, graph_xp, gradient, values, needs)
 
 
@@ -516,10 +535,15 @@ def must_be_tensor(function: str, argument: str, position: int, value) -> TypeEr
     )
 
 
+def _careful_kinds(record: Op) -> str:
+    """The NumPy kinds that the fast paths leave to the general path: those to be converted or refused."""
+    return ("iub" if record.floating else "") + "".join(record.refuses)
+
+
 def _unary(record: Op, shown: str):
     """The function of an elementwise operation on one tensor: the recording of it is spelled out, for speed."""
-    forward, node_class, floating = record.forward, record.node_class, record.floating
-    kinds = record.saved_kinds
+    forward, node_class, kinds = record.forward, record.node_class, record.saved_kinds
+    careful_kinds = _careful_kinds(record)
     save_input, save_output = kinds == (INPUT,), kinds == (OUTPUT,)
     straight = record.differentiable and (save_input or save_output or not kinds)
 
@@ -528,7 +552,7 @@ def _unary(record: Op, shown: str):
             extra = input._extra
         except AttributeError:
             raise must_be_tensor(shown, "input", 1, input) from None
-        if extra is not None or out is not None or (floating and input._array.dtype.kind in "iub"):
+        if extra is not None or out is not None or (careful_kinds and input._array.dtype.kind in careful_kinds):
             return general(record, (input,), (), out)
         if not is_quiet():
             silence()
@@ -582,14 +606,13 @@ def _binary(record: Op, shown: str, operator: bool = False):
     kinds, names = record.saved_kinds, record.saved_names
     x = record.inputs[0]
     differentiable = record.differentiable
-    straight = (
-        differentiable and all(f is not None for f, _ in record.vjps) and all(k == INPUT for k in kinds)
-    )
+    straight = differentiable and all(f is not None for f, _ in record.vjps) and all(k == INPUT for k in kinds)
     # which inputs each formula wants: an input is saved only if the other formula will run
     wants = [[names[p] for p in positions] for _, positions in record.vjps] if straight else [[], []]
     saves_nothing, saves_both = not kinds, len(kinds) == 2
     x_first = saves_both and names[0] == x
-    floating = record.floating
+    careful_kinds = _careful_kinds(record)
+    takes_numbers = record.numbers and not (differentiable and scalar_node_class is None)
 
     def apply(input, other, *, out=None):
         other_class = other.__class__
@@ -604,14 +627,13 @@ def _binary(record: Op, shown: str, operator: bool = False):
                 or out is not None
                 or mode == CAREFUL
                 or array.dtype.kind not in "fc"
-                or not (scalar_node_class or not differentiable)
+                or not takes_numbers
+                or array.dtype.kind in careful_kinds
             ):
                 return general(record, (input, other), (), out)
             if not is_quiet():
                 silence()
-            result = forward(
-                xp, array, scalar_array(array.dtype, other) if array.__class__ is ndarray else other
-            )
+            result = forward(xp, array, scalar_array(array.dtype, other) if array.__class__ is ndarray else other)
             tensor = new(Tensor)
             tensor._array = result
             tensor._grad = tensor._counter = tensor._extra = None
@@ -633,15 +655,13 @@ def _binary(record: Op, shown: str, operator: bool = False):
                     return NotImplemented
                 return general(record, (input, other), (), out)
             mode = local.mode
-            if mode == CAREFUL or a.dtype is not b.dtype:
+            if mode == CAREFUL or a.dtype is not b.dtype or (careful_kinds and a.dtype.kind in careful_kinds):
                 return general(record, (input, other))
             if not is_quiet():
                 silence()
             x_needs = input._requires_grad
             y_needs = other._requires_grad
             if not (mode and (x_needs or y_needs) and differentiable):
-                if floating and a.dtype.kind in "iub":
-                    return general(record, (input, other))
                 result = forward(xp, a, b) if a.shape == b.shape else broadcasting(record, forward, a, b)
                 tensor = new(Tensor)
                 tensor._array = result
@@ -721,12 +741,13 @@ def _general_function(record: Op, shown: str):
 
 def _one_with_settings(record: Op):
     """The function of an operation on one tensor with settings: ``apply(input, *settings)``."""
-    forward, node_class, floating = record.forward, record.node_class, record.floating
+    forward, node_class = record.forward, record.node_class
+    careful_kinds = _careful_kinds(record)
     plan = [_saved_source(record, name) for name in record.saved_names]
 
     def apply(input, *settings):
         mode = local.mode
-        if input._extra is not None or mode == CAREFUL or (floating and input._array.dtype.kind in "iub"):
+        if input._extra is not None or mode == CAREFUL or (careful_kinds and input._array.dtype.kind in careful_kinds):
             return general(record, (input,), settings)
         if not is_quiet():
             silence()
@@ -777,6 +798,7 @@ def _two_unlike(record: Op):
         and all(f is not None for f, _ in record.vjps)
         and all(name in (x, y) for name in record.saved_names)
     )
+
     def apply(input, other):
         mode = local.mode
         if not straight or input._extra is not None or other._extra is not None or mode == CAREFUL:
@@ -798,9 +820,7 @@ def _two_unlike(record: Op):
             (input._grad_fn or input) if input._requires_grad else None,
             (other._grad_fn or other) if other._requires_grad else None,
         )
-        node.saved = _save_needed(
-            names, wants, x, input, other, (edges[0] is not None, edges[1] is not None)
-        )
+        node.saved = _save_needed(names, wants, x, input, other, (edges[0] is not None, edges[1] is not None))
         node.sequence = next_sequence()
         node.code, node.lasti = user_position(2)
         node.meta = None
@@ -870,11 +890,9 @@ def general(record: Op, inputs, settings=(), out=None):
                     refresh_view(value)
             if value._requires_grad:
                 needs_grad = True
-        elif (
-            value is not None
-            and not (isinstance(value, NUMBERS) and record.promote)
-            and not _is_number(value)
-        ):
+        elif value is not None and not (record.numbers and record.promote and isinstance(value, NUMBERS)):
+            if isinstance(value, backend.np.generic) and record.numbers and record.promote:
+                return general(record, [_python_number(v) for v in inputs], settings, out)
             name = record.inputs[i] if i < len(record.inputs) else record.variadic
             raise must_be_tensor(record.name, {"x": "input", "y": "other"}.get(name, name), i + 1, value)
     if special or (mode == CAREFUL and local.function_modes):
@@ -888,16 +906,12 @@ def general(record: Op, inputs, settings=(), out=None):
         results = run_forward(record, arrays, settings)
     except ValueError:
         if len(record.promote) > 1:
-            broadcast_error(
-                *[a.shape for i, a in enumerate(arrays) if i in record.promote and hasattr(a, "shape")]
-            )
+            broadcast_error(*[a.shape for i, a in enumerate(arrays) if i in record.promote and hasattr(a, "shape")])
         raise
     many = record.outputs != ()
     if not (needs_grad and record.differentiable and local.grad_enabled):
         wrapped = (
-            tuple([wrap(backend.result_array(r)) for r in results])
-            if many
-            else wrap(backend.result_array(results))
+            tuple([wrap(backend.result_array(r)) for r in results]) if many else wrap(backend.result_array(results))
         )
     else:
         wrapped = record_call(record, inputs, settings, arrays, results, many)
@@ -914,7 +928,14 @@ def general(record: Op, inputs, settings=(), out=None):
 
 
 def _is_number(value) -> bool:
-    return isinstance(value, NUMBERS) or (hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0)
+    return isinstance(value, (*NUMBERS, backend.np.generic))
+
+
+def _python_number(value):
+    """A NumPy scalar as a Python number: its dtype has no say in promotion. (A NumPy bool counts as a float.)"""
+    if isinstance(value, backend.np.bool_):
+        return float(value)
+    return value.item() if isinstance(value, backend.np.generic) else value
 
 
 def _arrays(record: Op, inputs):
@@ -928,6 +949,8 @@ def _arrays(record: Op, inputs):
         arrays = [value._array if isinstance(value, Tensor) else value for value in inputs]
         if record.floating and arrays[0].dtype.kind in "iub":
             arrays[0] = arrays[0].astype(dtypes.get_default_dtype().numpy_dtype)
+        if record.refuses and arrays[0].dtype.kind in record.refuses:
+            raise _refusal(record, arrays[0].dtype)
         return arrays
     common = None
     first = None
@@ -941,11 +964,15 @@ def _arrays(record: Op, inputs):
     if common is None:
         arrays = [value._array if isinstance(value, Tensor) else value for value in inputs]
         if not record.floating or first.kind not in "iub":
+            if first.kind in record.refuses:
+                raise _refusal(record, first)
             return arrays
         common = dtypes.from_numpy_dtype(first)
     if record.floating and common.category < dtypes.FLOATING:
         common = dtypes.get_default_dtype()
     target = common.numpy_dtype
+    if target.kind in record.refuses:
+        raise _refusal(record, target)
     arrays = []
     for i, value in enumerate(inputs):
         if isinstance(value, Tensor):
@@ -956,6 +983,11 @@ def _arrays(record: Op, inputs):
         else:
             arrays.append(number_array(value, target))
     return arrays
+
+
+def _refusal(record: Op, numpy_dtype) -> Exception:
+    exception, message = record.refuses[numpy_dtype.kind]
+    return exception(message.replace("{}", dtypes.scalar_name(dtypes.from_numpy_dtype(numpy_dtype))))
 
 
 def number_array(value, target):
@@ -973,9 +1005,7 @@ def common_dtype(operands) -> dtypes.dtype:
     """The dtype PyTorch computes in for these tensors and numbers."""
     return dtypes.result_dtype(
         [
-            (value.dtype, 2 if value._array.ndim else 1)
-            if isinstance(value, Tensor)
-            else (dtypes.of_number(value), 0)
+            (value.dtype, 2 if value._array.ndim else 1) if isinstance(value, Tensor) else (dtypes.of_number(value), 0)
             for value in operands
             if value is not None
         ]
@@ -984,7 +1014,11 @@ def common_dtype(operands) -> dtypes.dtype:
 
 def record_call(record: Op, inputs, settings, arrays, results, many):
     """Makes the node of a call and wraps its results with it."""
-    node = new(record.node_class)
+    node_class = record.node_class
+    for i, other in record.number_node_classes.items():
+        if not isinstance(inputs[i], Tensor):
+            node_class = other
+    node = new(node_class)
     edges, numbers, mismatch = [], [], False
     first = results[0] if many else results
     for value, array in zip(inputs, arrays, strict=True):
