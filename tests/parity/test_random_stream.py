@@ -74,9 +74,7 @@ def test_state_goes_both_ways():
         torch.randn(3, generator=pair.theirs)
         pair.ours.set_state(pair.theirs.get_state().numpy())
         assert pair.ours.initial_seed() == words
-        pair.check(
-            pair.ours.normal((2,), np.dtype("f8")), tensor(2, "float64").normal_(generator=pair.theirs)
-        )
+        pair.check(pair.ours.normal((2,), np.dtype("f8")), tensor(2, "float64").normal_(generator=pair.theirs))
         pair.ours.normal((7,), np.dtype("f4"))
         pair.theirs.set_state(torch.from_numpy(pair.ours.get_state()))
         pair.check(pair.ours.normal((9,), np.dtype("f4")), torch.randn(9, generator=pair.theirs))
@@ -91,13 +89,20 @@ def test_uniform(low, high):
         pair.check(pair.ours.uniform((size,), dtype, low, high), theirs)
 
 
-@pytest.mark.parametrize(
-    "mean, std", [(0.0, 1.0), (0.0, 0.02), (1.0, 1.0), (-2.3, 0.7), (5.0, 0.0), (1e6, 3e-5)]
-)
+@pytest.mark.parametrize("mean, std", [(0.0, 1.0), (0.0, 0.02), (1.0, 1.0), (-2.3, 0.7), (5.0, 0.0), (1e6, 3e-5)])
 def test_normal(mean, std):
     for pair, name, dtype, size in each(REAL):
         theirs = tensor(size, name).normal_(mean, std, generator=pair.theirs)
         pair.check(pair.ours.normal((size,), dtype, mean, std), theirs)
+
+
+@pytest.mark.parametrize("mean, std", [(0.0, 1.0), (-2.3, 0.7)])
+def test_complex(mean, std):
+    for pair, name, dtype, size in each(["complex64", "complex128"]):
+        theirs = tensor(size, name).normal_(mean, std, generator=pair.theirs)
+        pair.check(pair.ours.normal((size,), dtype, mean, std), theirs)
+        theirs = tensor(size, name).uniform_(mean, std, generator=pair.theirs)
+        pair.check(pair.ours.uniform((size,), dtype, mean, std), theirs)
 
 
 def test_large_normal():
@@ -124,7 +129,7 @@ def test_the_kept_normal_number_is_shared_by_dtypes_and_distributions():
         pair.check(pair.ours.log_normal((size,), numpy_dtype(name)), theirs)
 
 
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", [*REAL, "complex64", "complex128"])
 @pytest.mark.parametrize(
     "view",
     [
@@ -144,13 +149,12 @@ def test_views_are_filled_in_the_order_of_memory(name, view):
     pair = Pair(9)
     theirs = torch.zeros(6, 12, dtype=getattr(torch, name))
     ours = np.zeros((6, 12), numpy_dtype(name))
-    contiguous = view(ours).flags.c_contiguous
     for _ in range(2):
         view(theirs).normal_(generator=pair.theirs)
-        fill(view(ours), lambda shape: pair.ours.normal(shape, ours.dtype, contiguous=contiguous))
+        fill(view(ours), lambda shape, dtype, whole: pair.ours.normal(shape, dtype, contiguous=whole))
         pair.check(ours, theirs)
         view(theirs).uniform_(generator=pair.theirs)
-        fill(view(ours), lambda shape: pair.ours.uniform(shape, ours.dtype))
+        fill(view(ours), lambda shape, dtype, whole: pair.ours.uniform(shape, dtype))
         pair.check(ours, theirs)
 
 
@@ -208,16 +212,12 @@ def test_permutation():
 def test_large_permutation():
     for seed in range(5):
         pair = Pair(seed)
-        pair.check(
-            pair.ours.permutation(60_000, np.dtype("i8")), torch.randperm(60_000, generator=pair.theirs)
-        )
+        pair.check(pair.ours.permutation(60_000, np.dtype("i8")), torch.randperm(60_000, generator=pair.theirs))
 
 
 @pytest.mark.parametrize("p", [0.0, 0.2, 0.5, 0.9, 1.0])
 def test_bernoulli(p):
-    for pair, name, dtype, size in each(
-        ["float32", "float64", "float16", "bfloat16", "bool", "int64", "uint8"]
-    ):
+    for pair, name, dtype, size in each(["float32", "float64", "float16", "bfloat16", "bool", "int64", "uint8"]):
         theirs = tensor(size, name).bernoulli_(p, generator=pair.theirs)
         pair.check(pair.ours.bernoulli(p, (size,), dtype), theirs)
 
@@ -309,9 +309,7 @@ def test_gamma_and_dirichlet(name):
 
 @pytest.mark.parametrize("name", ["float32", "float64"])
 def test_binomial(name):
-    count, probability = np.meshgrid(
-        [0, 1, 5, 12, 30, 100, 1000, 1e5], [0, 0.01, 0.1, 0.3, 0.5, 0.7, 0.95, 1, np.nan]
-    )
+    count, probability = np.meshgrid([0, 1, 5, 12, 30, 100, 1000, 1e5], [0, 0.01, 0.1, 0.3, 0.5, 0.7, 0.95, 1, np.nan])
     count, probability = (np.tile(x.ravel(), 5).astype(name) for x in (count, probability))
     for seed in SEEDS:
         pair = Pair(seed)

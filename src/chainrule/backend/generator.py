@@ -1,8 +1,8 @@
 """PyTorch's CPU random numbers: which words of the stream a distribution takes, and its arithmetic on them.
 
 Every sampler returns a new C-contiguous array. Real-valued samplers take float16, bfloat16, float32 and
-float64; complex numbers are drawn as twice as many real ones. Arguments are taken as valid, NumPy's warnings
-as silenced: both are the public functions' business.
+float64, `uniform` and `normal` complex dtypes as well. Arguments are taken as valid, NumPy's warnings as
+silenced: both are the public functions' business.
 
 The numbers are PyTorch's on x86-64 processors with AVX2, bit for bit, wherever Python and PyTorch call the
 same C library.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 
 import numpy as np
 
@@ -30,6 +31,10 @@ _LOW_24 = np.uint64(2**24 - 1)
 _LOW_53 = np.uint64(2**53 - 1)
 _UNIT_24 = np.array([2.0**-24], np.float32)
 _UNIT_53 = np.array([2.0**-53])
+
+
+# What draws an array's numbers: a function of its shape, its dtype and whether it is C-contiguous.
+Sample = Callable[[tuple[int, ...], np.dtype, bool], np.ndarray]
 
 
 class Generator:
@@ -82,7 +87,9 @@ class Generator:
         return unit
 
     def uniform(self, shape: tuple[int, ...], dtype: np.dtype, low: float = 0.0, high: float = 1.0):
-        """Numbers in [low, high)."""
+        """Numbers in [low, high); of complex ones both parts are."""
+        if dtype.kind == "c":
+            return self.uniform((*shape, 2), _real(dtype), low, high).view(dtype).reshape(shape)
         count = math.prod(shape)
         wide = dtype == np.float64
         value = self._unit_double(count) if wide else self._unit_single(count)
@@ -108,15 +115,16 @@ class Generator:
         std: float = 1.0,
         contiguous: bool = True,
     ) -> np.ndarray:
-        """Normal numbers.
+        """Normal numbers; of complex ones each part has the mean, and half the variance.
 
         PyTorch fills a contiguous tensor of 16 numbers or more by blocks, any other one by pairs of doubles.
         """
+        if dtype.kind == "c":
+            parts = self.normal((*shape, 2), _real(dtype), mean, std / math.sqrt(2), contiguous)
+            return parts.view(dtype).reshape(shape)
         count = math.prod(shape)
-        if count < _BLOCK or not contiguous:
-            value = self._normal_pairs(count)
-        else:
-            value = self._normal_blocks(count, dtype)
+        in_blocks = contiguous and count >= _BLOCK
+        value = self._normal_blocks(count, dtype) if in_blocks else self._normal_pairs(count)
         if mean != 0.0 or std != 1.0:
             if value.dtype == np.float64:
                 value = fma_double(value, std, mean)
@@ -220,7 +228,9 @@ class Generator:
         if replacement and count > 1:
             return self._multinomial_with_replacement(weights, count)
         # Of independent exponential clocks, each rings first with a probability proportional to its rate.
-        score = weights / self.exponential(weights.shape, weights.dtype)
+        wait = np.empty_like(weights)
+        fill(wait, lambda shape, dtype, contiguous: self.exponential(shape, dtype))
+        score = weights / wait
         if count == 1:
             return score.argmax(axis=-1, keepdims=True)
         return np.argsort(-score, axis=-1, kind="stable")[..., :count]
@@ -249,16 +259,12 @@ class Generator:
         trials = np.ceil(_apply(np.log, unit, dtype) / math.log1p(-probability))
         return _narrow(trials, dtype).reshape(shape)
 
-    def log_normal(
-        self, shape: tuple[int, ...], dtype: np.dtype, mean: float = 1.0, std: float = 2.0
-    ) -> np.ndarray:
+    def log_normal(self, shape: tuple[int, ...], dtype: np.dtype, mean: float = 1.0, std: float = 2.0) -> np.ndarray:
         """The exponential of normal numbers."""
         exponent = fma_double(self._normal_pairs(math.prod(shape)), std, mean)
         return _narrow(_apply(np.exp, exponent, dtype), dtype).reshape(shape)
 
-    def cauchy(
-        self, shape: tuple[int, ...], dtype: np.dtype, median: float = 0.0, sigma: float = 1.0
-    ) -> np.ndarray:
+    def cauchy(self, shape: tuple[int, ...], dtype: np.dtype, median: float = 0.0, sigma: float = 1.0) -> np.ndarray:
         """Numbers of a Cauchy distribution."""
         angle = math.pi * (self._unit_double(math.prod(shape)) - 0.5)
         return _narrow(fma_double(_apply(np.tan, angle, dtype), sigma, median), dtype).reshape(shape)
@@ -290,9 +296,7 @@ class Generator:
         """Standard gamma numbers of the shape and dtype (float32 or float64) of their shape parameters."""
         with self._twister.lock:
             samples = [rejection.gamma(a, self._next_uniform, self._next_normal) for a in alpha.ravel()]
-        return np.maximum(np.finfo(alpha.dtype).tiny, np.array(samples).astype(alpha.dtype)).reshape(
-            alpha.shape
-        )
+        return np.maximum(np.finfo(alpha.dtype).tiny, np.array(samples).astype(alpha.dtype)).reshape(alpha.shape)
 
     def dirichlet(self, alpha: np.ndarray) -> np.ndarray:
         """Points of the simplex, one for each row of parameters (float32 or float64)."""
@@ -304,18 +308,28 @@ class Generator:
     def binomial(self, count: np.ndarray, probability: np.ndarray) -> np.ndarray:
         """Numbers of successes; arrays and result have one shape and one dtype, float32 or float64."""
         with self._twister.lock:
-            samples = [
-                rejection.binomial(n, p, self._next_uniform)
-                for n, p in zip(count.ravel(), probability.ravel())
-            ]
+            samples = [rejection.binomial(n, p, self._next_uniform) for n, p in zip(count.ravel(), probability.ravel())]
         return np.array(samples).astype(count.dtype).reshape(count.shape)
 
 
-def fill(array: np.ndarray, sample) -> None:
-    """Writes sample(shape) into an array in the order of its memory, as PyTorch visits its elements."""
-    if not array.flags.c_contiguous:
+def fill(array: np.ndarray, sample: Sample, contiguous: bool | None = None) -> None:
+    """Writes random numbers into an array in the order of its memory, as PyTorch visits a tensor's elements.
+
+    Nothing is drawn for an array without elements. `contiguous` is the array's own, unless it stands for another.
+    """
+    if not array.size:
+        return
+    in_order = array.flags.c_contiguous
+    if not in_order:
         array = array.transpose(sorted(range(array.ndim), key=lambda dim: -array.strides[dim]))
-    array[...] = sample(array.shape)
+    array[...] = sample(array.shape, array.dtype, in_order if contiguous is None else contiguous)
+
+
+def redrawn(array, sample: Sample) -> np.ndarray:
+    """A new array of the numbers that `fill` would write into this one."""
+    result = np.empty_like(array)
+    fill(result, sample, array.flags.c_contiguous)
+    return result
 
 
 _LIBM = {np.log1p: math.log1p, np.log: math.log, np.exp: math.exp, np.tan: math.tan}
@@ -339,6 +353,11 @@ def _narrow(value: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype.itemsize == 2 and dtype.kind not in "iu":
         value = value.astype(np.float32)
     return value.astype(dtype, copy=False)
+
+
+def _real(dtype: np.dtype) -> np.dtype:
+    """The dtype of a complex dtype's parts."""
+    return np.dtype(f"f{dtype.itemsize // 2}")
 
 
 def _precision(dtype: np.dtype) -> int:
