@@ -25,18 +25,27 @@ ndarray = backend.ndarray
 
 _PACKAGE = __file__[: -len("engine.py")]
 USER_FILES: set[str] = set()  # file names met so far whose code is not this package's
+_OWN_FILES: set[str] = set()  # and those whose code is
 
 
 def is_own(filename: str) -> bool:
-    """Whether code of this file name belongs to this package; remembers the names that do not."""
-    if filename.startswith(_PACKAGE):
+    """Whether code of this file name belongs to this package; remembers the answer."""
+    if filename in _OWN_FILES:
         return True
-    USER_FILES.add(filename)
-    return False
+    if filename in USER_FILES:
+        return False
+    own = filename.startswith(_PACKAGE)
+    (_OWN_FILES if own else USER_FILES).add(filename)
+    return own
 
 
 def user_position(depth: int = 1):
-    """(code, instruction offset) of the innermost frame outside this package: the user's line."""
+    """(code, instruction offset) of the innermost frame outside this package: the user's line.
+
+    What a backward records belongs to the line that called it, which is looked up once (`local.position`)."""
+    position = local.position
+    if position is not None:
+        return position
     frame = _getframe(depth)
     code = frame.f_code
     while code.co_filename not in USER_FILES and is_own(code.co_filename) and frame.f_back is not None:
@@ -73,9 +82,7 @@ class NodeMeta:
     def __init__(self) -> None:
         self.numbers = None  # tuple: the output number that each edge leads to; None: all 0
         self.targets = None  # tuple of (shape, NumPy dtype) to reduce and cast gradients to; None: they fit
-        self.output_counters = (
-            None  # {output number: version counter of an output that was viewed or written}
-        )
+        self.output_counters = None  # {output number: version counter of an output that was viewed or written}
         self.tensor_hooks = None  # {output number: {id: hook of that tensor}}
         self.retained = None  # {output number: weak reference to the tensor that keeps its gradient}
         self.prehooks = None  # {id: hook(grad_outputs)}
@@ -90,6 +97,7 @@ class Node:
     __slots__ = ("__weakref__", "code", "edges", "lasti", "meta", "saved", "sequence")
 
     n_outputs = 1
+    is_plain = True  # one output, and backward takes arrays
     saves_tensors = True  # False: there is nothing to free, so backward may run again and again
     on_tensors_only = False  # True: backward runs user code, which wants Tensors
 
@@ -102,6 +110,11 @@ class Node:
     def backward_tensors(self, gradient, needs):
         """The same with Tensors, recorded where grad mode is on."""
         raise NotImplementedError
+
+    def __init_subclass__(cls, **kwargs) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.on_tensors_only:
+            cls.is_plain = False
 
     def own_meta(self) -> NodeMeta:
         if self.meta is None:
@@ -137,9 +150,7 @@ class SavedTensor:
         original = self.tensor
         version = 0 if original._counter is None else original._counter.version
         with _grad_mode(False):
-            self.packed = pack(
-                original.detach() if self.is_output or original._grad_fn is not None else original
-            )
+            self.packed = pack(original.detach() if self.is_output or original._grad_fn is not None else original)
         if (0 if original._counter is None else original._counter.version) != version:
             raise RuntimeError(
                 "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can not "
@@ -239,13 +250,17 @@ def run_backward(roots, gradients, *, retain_graph, create_graph, inputs=None, a
     """
     if not is_quiet():
         silence()
-    task = _Task(roots, gradients, retain_graph, create_graph, inputs, accumulate)
+    position = local.position
+    here = user_position(2)
+    task = _Task(roots, gradients, retain_graph, create_graph, inputs, accumulate, here)
     previous = local.grad_enabled
     if previous != create_graph:
         _set_grad_enabled(create_graph)
+    local.position = here
     try:
         task.run()
     finally:
+        local.position = position
         if previous != create_graph:
             _set_grad_enabled(previous)
     return task.captured_tensors() if inputs is not None and not accumulate else None
@@ -254,10 +269,10 @@ def run_backward(roots, gradients, *, retain_graph, create_graph, inputs=None, a
 class _Task:
     """One backward call."""
 
-    def __init__(self, roots, gradients, retain_graph, create_graph, inputs, accumulate) -> None:
+    def __init__(self, roots, gradients, retain_graph, create_graph, inputs, accumulate, position) -> None:
         self.create_graph = create_graph
         self.on_tensors = create_graph or local.levels > 0
-        self.freed = None if retain_graph else Freed(*user_position(2))
+        self.freed = None if retain_graph else Freed(*position)
         self.accumulate = accumulate
         self.inputs = inputs
         self.wanted = None if inputs is None else set(inputs)
@@ -325,15 +340,30 @@ class _Task:
         buffers, pending = self.buffers, self.pending
         for leaf in [leaf for leaf, edges in pending.items() if not edges]:  # a root that is itself a leaf
             self._deliver(leaf)
-        plain = self.wanted is None and not self.on_tensors and local.anomaly is None
-        freed = self.freed
+        careful, on_tensors, freed, needed = local.anomaly is not None, self.on_tensors, self.freed, self.needed
+        captured = () if self.wanted is None else {node for node, _ in self.wanted}
         for node in self.order:
             gradient = buffers.pop(node, None)
-            if node.meta is not None or gradient is None or not plain or node.n_outputs != 1 or node.on_tensors_only:
+            if (
+                node.meta is not None
+                or gradient is None
+                or careful
+                or not node.is_plain
+                or (captured and node in captured)
+            ):
                 self._run_careful(node, gradient)
                 continue
             edges = node.edges
-            results = node.backward(gradient, edges)
+            if needed is None:
+                needs = edges
+            else:
+                needs = needed.get(node)
+                if needs is None:
+                    continue
+            if on_tensors:
+                results = node.backward_tensors(gradient, needs)
+            else:
+                results = node.backward(gradient, needs)
             if freed is not None and node.saves_tensors:
                 node.saved = freed
             i = 0
@@ -342,12 +372,15 @@ class _Task:
                     result = results[i]
                     if edge in pending:
                         if result is not None:
-                            self._add(edge, 0, backend.copy(result) if result is gradient else result)
+                            # passed through: others may hold the same array
+                            self._add(
+                                edge, 0, backend.copy(result) if result is gradient and not on_tensors else result
+                            )
                         left = pending[edge] - 1
                         pending[edge] = left
                         if not left:
                             self._deliver(edge)
-                    elif result is not None:
+                    elif result is not None and needs[i] is not None:
                         have = buffers.get(edge)
                         buffers[edge] = result if have is None else have + result
                 i += 1
@@ -419,9 +452,7 @@ class _Task:
         """Sums broadcast dimensions away and casts to the inputs' dtypes."""
         fit = fit_tensor if self.on_tensors else fit_array
         return [
-            fit(result, *target)
-            if result is not None and needs[i] is not None and target is not None
-            else result
+            fit(result, *target) if result is not None and needs[i] is not None and target is not None else result
             for i, (result, target) in enumerate(zip(results, targets, strict=True))
         ]
 

@@ -36,7 +36,7 @@ from .engine import (
     saved_input_array,
     user_position,
 )
-from .modes import CAREFUL, is_quiet, local, silence
+from .modes import CAREFUL, RECORD, is_quiet, local, silence
 from .tensor import (
     IN_NO_GRAD,
     ONE_OF_MANY,
@@ -255,6 +255,8 @@ def _node_class(record: Op, name: str, formulas):
     }
     if len(record.outputs) > 1:
         body["n_outputs"] = len(record.outputs)
+    if record.outputs:
+        body["is_plain"] = False
     if len(formulas) == len(record.inputs) == 1 and not record.variadic and not record.outputs:
         make = _backward_of_one
     elif _has_two_simple_formulas(record):
@@ -545,54 +547,57 @@ def _unary(record: Op, shown: str):
     forward, node_class, kinds = record.forward, record.node_class, record.saved_kinds
     careful_kinds = _careful_kinds(record)
     save_input, save_output = kinds == (INPUT,), kinds == (OUTPUT,)
-    straight = record.differentiable and (save_input or save_output or not kinds)
+    # what requires grad is floating or complex: integers need no look where it is only they that need care
+    straight = record.differentiable and (save_input or save_output or not kinds) and not set(careful_kinds) & set("fcV")
 
     def apply(input, *, out=None):
         try:
             extra = input._extra
         except AttributeError:
             raise must_be_tensor(shown, "input", 1, input) from None
-        if extra is not None or out is not None or (careful_kinds and input._array.dtype.kind in careful_kinds):
+        if extra is not None or out is not None:
             return general(record, (input,), (), out)
         if not is_quiet():
             silence()
         array = input._array
         mode = local.mode
-        if not (mode and input._requires_grad):
-            if mode == CAREFUL:
-                return general(record, (input,))
+        if straight and mode == RECORD and input._requires_grad:
             result = forward(xp, array)
+            node = new(node_class)
+            node.edges = (input._grad_fn or input,)
+            if save_output:
+                node.saved = (result,)
+            elif save_input:
+                counter = input._counter
+                node.saved = (input,) if counter is None or not counter.version else (SavedTensor(input),)
+            else:
+                node.saved = ()
+            node.sequence = next_sequence()
+            node.meta = None
+            frame = _getframe(1)
+            code = frame.f_code
+            if code.co_filename in USER_FILES:
+                node.code = code
+                node.lasti = frame.f_lasti
+            else:
+                node.code, node.lasti = user_position(2)
             tensor = new(Tensor)
             tensor._array = result
-            tensor._requires_grad = False
-            tensor._grad_fn = tensor._grad = tensor._counter = tensor._extra = None
+            tensor._requires_grad = True
+            tensor._grad_fn = node
+            tensor._grad = tensor._counter = tensor._extra = None
             return tensor
-        if mode == CAREFUL or not straight:
+        if (
+            mode == CAREFUL
+            or (mode and input._requires_grad)
+            or (careful_kinds and array.dtype.kind in careful_kinds)
+        ):
             return general(record, (input,))
         result = forward(xp, array)
-        node = new(node_class)
-        node.edges = (input._grad_fn or input,)
-        if save_input:
-            counter = input._counter
-            node.saved = (input,) if counter is None or not counter.version else (SavedTensor(input),)
-        elif save_output:
-            node.saved = (result,)
-        else:
-            node.saved = ()
-        node.sequence = next_sequence()
-        frame = _getframe(1)
-        code = frame.f_code
-        if code.co_filename in USER_FILES:
-            node.code = code
-            node.lasti = frame.f_lasti
-        else:
-            node.code, node.lasti = user_position(2)
-        node.meta = None
         tensor = new(Tensor)
         tensor._array = result
-        tensor._requires_grad = True
-        tensor._grad_fn = node
-        tensor._grad = tensor._counter = tensor._extra = None
+        tensor._requires_grad = False
+        tensor._grad_fn = tensor._grad = tensor._counter = tensor._extra = None
         return tensor
 
     return apply

@@ -200,9 +200,10 @@ def sum_to(x, shape):
 
 
 def matmul(x, y):
-    wide = accumulation_dtype(x.dtype)
-    if wide is not None:
-        return np.matmul(x.astype(wide), y.astype(wide)).astype(x.dtype)
+    if x.dtype.itemsize == 2:
+        wide = accumulation_dtype(x.dtype)
+        if wide is not None:
+            return np.matmul(x.astype(wide), y.astype(wide)).astype(x.dtype)
     if x.ndim == 2 and y.ndim == 2:
         return x.dot(y)  # the same BLAS call, with a third of the overhead
     return np.matmul(x, y)
@@ -225,7 +226,11 @@ def cat(arrays, dim):
 
 
 def flip(x, dims):
-    return np.flip(x, dims)
+    """`x` with the order of its elements reversed along `dims`, as a fresh array."""
+    turn = [slice(None)] * x.ndim
+    for d in dims:
+        turn[d] = slice(None, None, -1)
+    return x[tuple(turn)].copy(order="K")
 
 
 def copy(x):
@@ -277,13 +282,72 @@ def scalar_array(dtype, value):
 
 
 def view(x, shape):
-    """`x` under another shape, never a copy."""
-    return np.reshape(x, shape, copy=False)
+    """`x` under another shape, never a copy: ValueError where the strides do not allow it."""
+    return x.reshape(shape, copy=False)
 
 
 def contiguous(x):
     """A fresh array in row-major order."""
     return np.array(x, order="C", copy=True)
+
+
+def channels_last(x):
+    """A fresh array of x's elements with its second dimension innermost in memory."""
+    out = np.empty((x.shape[0], *x.shape[2:], x.shape[1]), x.dtype)
+    out = out.transpose((0, x.ndim - 1, *range(1, x.ndim - 1)))
+    out[...] = x
+    return out
+
+
+def is_channels_last(x) -> bool:
+    """Whether the second dimension is innermost in memory and the others follow in order; size-1 dimensions do not count."""
+    expected = x.itemsize
+    for d in (1, *range(x.ndim - 1, 1, -1), 0):
+        if x.shape[d] != 1:
+            if x.strides[d] != expected:
+                return False
+            expected *= x.shape[d]
+    return True
+
+
+def diagonal(x, offset, dim1, dim2):
+    """The diagonal of the matrices in two dimensions, as the last dimension: a writable view."""
+    rows, columns = x.shape[dim1], x.shape[dim2]
+    count = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
+    start = offset * x.strides[dim2] if offset >= 0 else -offset * x.strides[dim1]
+    rest = [d for d in range(x.ndim) if d not in (dim1, dim2)]
+    return restride(
+        x,
+        (*[x.shape[d] for d in rest], count),
+        (*[x.strides[d] for d in rest], x.strides[dim1] + x.strides[dim2]),
+        start if count else 0,
+    )
+
+
+def place_diagonal(g, shape, offset, dim1, dim2):
+    """Zeros of `shape` with `g` on the diagonal."""
+    out = np.zeros(shape, g.dtype)
+    diagonal(out, offset, dim1, dim2)[...] = g
+    return out
+
+
+def windows(x, dim, size, step):
+    """All windows of `size` elements along `dim`, `step` apart, as a new last dimension: a writable view."""
+    shape, strides = list(x.shape), list(x.strides)
+    shape[dim] = (shape[dim] - size) // step + 1
+    moved = strides[dim]
+    strides[dim] *= step
+    return restride(x, (*shape, size), (*strides, moved))
+
+
+def add_windows(g, shape, dim, size, step):
+    """The transpose of `windows`: zeros of `shape` with every window added in its place."""
+    out = np.zeros(shape, g.dtype)
+    count = g.shape[dim]
+    before = (slice(None),) * dim
+    for i in range(size):
+        out[(*before, slice(i, i + step * (count - 1) + 1, step))] += g[..., i]
+    return out
 
 
 def place(x, shape, index):
@@ -299,7 +363,7 @@ def concatenate(arrays, dim):
     return np.concatenate(kept or arrays, axis=dim)
 
 
-class _Memory:
+class Memory:
     """A window on the memory of another array, for NumPy's array interface."""
 
     def __init__(self, owner, address: int, shape, strides, dtype) -> None:
@@ -313,23 +377,44 @@ class _Memory:
         }
 
 
-def as_strided(x, size, stride, offset):
+def memory_root(array):
+    """The array that owns the memory `array` looks at."""
+    while True:
+        base = array.base
+        if type(base) is Memory and type(base.owner) is ndarray:
+            array = base.owner
+        elif type(base) is ndarray:
+            array = base
+        else:
+            return array
+
+
+def restride(x, shape, strides, offset=0):
+    """A writable view of x's memory by shape, strides and offset in bytes, from x's first element; unchecked."""
+    if 0 in shape:
+        return np.lib.stride_tricks.as_strided(x, shape, strides)
+    if x.flags.c_contiguous and x.dtype.kind != "V" and x.flags.writeable:
+        return ndarray(shape, x.dtype, x, offset, strides)
+    start = x.__array_interface__["data"][0] + offset
+    return np.asarray(Memory(x, start, shape, strides, np.dtype(f"V{x.itemsize}"))).view(x.dtype)
+
+
+def as_strided(x, size, stride, offset, x_stride=None):
     """A view by sizes and strides (elements) from `offset` elements after x's first; RuntimeError outside x's memory."""
-    root = x
-    while type(root.base) is ndarray:
-        root = root.base
+    root = memory_root(x)
     item = x.itemsize
-    start = x.__array_interface__["data"][0] + offset * item
     low = root.__array_interface__["data"][0]
-    span = np.prod(size) and 1 + np.sum([(n - 1) * s for n, s in zip(size, stride, strict=True)], dtype=int)
-    if start < low or (span and start + span * item > low + root.nbytes):
+    start = x.__array_interface__["data"][0] + offset * item - low
+    last = 0 if 0 in size else 1
+    for n, s in zip(size, stride):
+        last += (n - 1) * s if last else 0
+    if start < 0 or (last and start + last * item > root.nbytes):
         raise RuntimeError(
-            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {(start - low) // item}, and itemsize "
-            f"{item} requiring a storage size of {(start - low) + int(span) * item} are out of bounds for storage of size "
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {start // item}, and itemsize "
+            f"{item} requiring a storage size of {start + last * item} are out of bounds for storage of size "
             f"{root.nbytes}"
         )
-    made = np.asarray(_Memory(x, start, tuple(size), tuple(s * item for s in stride), np.dtype(f"V{item}")))
-    return made.view(x.dtype) if made.size or not made.ndim else np.empty(size, x.dtype)
+    return restride(root, tuple(size), tuple([s * item for s in stride]), start)
 
 
 def strided_indices(size, stride, offset):
@@ -340,23 +425,34 @@ def strided_indices(size, stride, offset):
     return index
 
 
-def as_strided_backward(g, x, size, stride, offset):
-    """The gradient of as_strided for its input: each memory cell's sum, shared among the input elements that lie on it."""
-    item = x.itemsize
-    source = strided_indices(x.shape, [s // item for s in x.strides], 0)
+def _cells(shape, strides, size, stride, offset):
+    """(memory cell of each element of a strided tensor, of each element of a view of it, how many cells there are)."""
+    source = strided_indices(shape, strides, 0)
     target = strided_indices(size, stride, offset)
-    if not source.size:
-        return np.zeros(x.shape, g.dtype)
-    low = min(int(source.min()), int(target.min())) if target.size else int(source.min())
-    high = max(int(source.max()), int(target.max())) if target.size else int(source.max())
-    cells = np.zeros(high - low + 1, g.dtype)
-    np.add.at(cells, (target - low).ravel(), np.asarray(g).ravel())
-    spread = cells[source - low]
-    if np.unique(source).size != source.size:
-        counts = np.zeros(high - low + 1, g.dtype)
-        np.add.at(counts, (source - low).ravel(), 1)
-        spread = spread / counts[source - low]
+    ends = [i for part in (source, target) if part.size for i in (int(part.min()), int(part.max()))]
+    low, high = (min(ends), max(ends)) if ends else (0, -1)
+    return source - low, target - low, high + 1 - low
+
+
+def as_strided_backward(g, shape, strides, size, stride, offset):
+    """The gradient of as_strided for its input: each memory cell's sum, shared among the input elements that lie on it."""
+    source, target, count = _cells(shape, strides, size, stride, offset)
+    cells = np.zeros(count, g.dtype)
+    np.add.at(cells, target.ravel(), np.asarray(g).ravel())
+    spread = cells[source]
+    shares = np.bincount(source.ravel(), minlength=count)
+    if shares.size and shares.max() > 1:
+        spread = spread / shares[source].astype(g.real.dtype)
     return spread
+
+
+def as_strided_gather(x, shape, strides, size, stride, offset):
+    """The transpose of `as_strided_backward`: what a view shows of elements that lie in memory as `shape`, `strides` say."""
+    source, target, count = _cells(shape, strides, size, stride, offset)
+    cells = np.zeros(count, x.dtype)
+    shares = np.bincount(source.ravel(), minlength=count)
+    np.add.at(cells, source.ravel(), np.asarray(x / shares[source].astype(x.real.dtype)).ravel())
+    return cells[target]
 
 
 def mean(x, dim=None, keepdim=False):
@@ -386,6 +482,30 @@ def expand_reduced(g, shape, dim, keepdim):
     return expand(g if dim is None and not keepdim else keep_reduced(g, shape, dim, keepdim), shape)
 
 
+def stack_gradients(g, shape, dim):
+    """The gradient of unbind: its outputs' gradients side by side, zeros for those that have none."""
+    out = None
+    for i, part in enumerate(g):
+        if part is not None:
+            if out is None:
+                out = np.zeros(shape, part.dtype)
+            out[(slice(None),) * dim + (i,)] = part
+    return out
+
+
+def cat_gradients(g, shape, dim, sizes):
+    """The gradient of split: its outputs' gradients one after the other, zeros for those that have none."""
+    out = None
+    start = 0
+    for part, size in zip(g, sizes):
+        if part is not None:
+            if out is None:
+                out = np.zeros(shape, part.dtype)
+            out[(slice(None),) * dim + (slice(start, start + size),)] = part
+        start += size
+    return out
+
+
 def split_like(g, shapes, dim, needs):
     """Cuts a concatenation's gradient into its inputs' gradients."""
     pieces, start = [], 0
@@ -401,6 +521,11 @@ def split_like(g, shapes, dim, needs):
 
 def zeros(shape, dtype):
     return np.zeros(shape, dtype)
+
+
+def cast_back(g, dtype):
+    """A gradient in the dtype of the input it belongs to."""
+    return cast(g, dtype)
 
 
 def copy_into(x, y):

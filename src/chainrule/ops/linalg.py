@@ -10,7 +10,8 @@ __all__ = ["matmul", "mm"]
 _mm = op(
     "mm",
     forward=lambda xp, x, y: xp.matmul(x, y),
-    vjp=(lambda xp, g, y: xp.matmul(g, xp.conj(y.T)), lambda xp, g, x: xp.matmul(xp.conj(x.T), g)),
+    vjp=(lambda xp, g, y: xp.matmul(g, y.T), lambda xp, g, x: xp.matmul(x.T, g)),
+    holomorphic=True,
 )
 
 
@@ -24,7 +25,7 @@ def mm(input, mat2, *, out=None):
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} and {b.shape[0]}x{b.shape[1]})"
         )
-    return general(_mm.record, (input, mat2), (), out)
+    return _mm(input, mat2) if out is None else general(_mm.record, (input, mat2), (), out)
 
 
 def matmul(input, other, *, out=None):
