@@ -41,6 +41,7 @@ from .tensor import (
     IN_NO_GRAD,
     ONE_OF_MANY,
     ORDINARY,
+    Extra,
     Tensor,
     View,
     memory,
@@ -57,6 +58,7 @@ new = object.__new__
 ndarray = backend.ndarray
 scalar_array = backend.scalar_array
 NUMBERS = (int, float, bool, complex)
+CHANGES_DTYPE = {"view_as_real", "view_as_complex", "real", "imag", "view_dtype"}  # views that strides cannot describe
 REGISTRY: dict[str, Op] = {}
 
 
@@ -100,6 +102,7 @@ class Op:
     __slots__ = (
         "apply",
         "batch",
+        "check",
         "differentiable",
         "floating",
         "forward",
@@ -155,6 +158,7 @@ def op(
     number_nodes: dict[int, str] | None = None,
     numbers: bool = True,
     refuses: dict | None = None,
+    check=None,
     saved_as: dict | None = None,
     public: str | None = None,
 ):
@@ -164,8 +168,9 @@ def op(
     `floating`: integer inputs become the default floating dtype; `node`: the name of its node, where it is not the
     operation's name in camel case with ``Backward0``; `number_nodes`: its other name when the input at that position is a
     number; `numbers`: whether promoted inputs may be Python numbers; `refuses`: the exceptions for dtypes it has no
-    meaning for, as {NumPy kind: (type, message)}, a ``{}`` in the message being the dtype's name; `saved_as`: PyTorch's
-    names for what `_saved_…` attributes show.
+    meaning for, as {NumPy kind: (type, message)}, a ``{}`` in the message being the dtype's name; `check`: a function of
+    the inputs, called where they are of different dtypes or of a refused one, that raises if they do not go together;
+    `saved_as`: PyTorch's names for what `_saved_…` attributes show.
     """
     if name in REGISTRY:
         raise ValueError(f"operation {name} is registered twice")
@@ -184,6 +189,7 @@ def op(
     record.promote = tuple(range(len(record.inputs))) if everything else promote or ()
     record.numbers = numbers
     record.refuses = refuses or {}
+    record.check = check
     record.differentiable = vjp is not None
     formulas = vjp if isinstance(vjp, tuple) else (vjp,) if vjp is not None else ()
     _plan(record, formulas)
@@ -647,6 +653,7 @@ def _binary(record: Op, shown: str, operator: bool = False):
                 tensor._grad_fn = None
                 return tensor
             node = new(scalar_node_class)
+            node.meta = None
             node.edges = (input._grad_fn or input, None)
             node.saved = (other,)
         else:
@@ -673,13 +680,20 @@ def _binary(record: Op, shown: str, operator: bool = False):
                 tensor._requires_grad = False
                 tensor._grad_fn = tensor._grad = tensor._counter = tensor._extra = None
                 return tensor
-            if not straight or a.shape != b.shape:
+            if not straight:
                 return general(record, (input, other))
-            result = forward(xp, a, b)
+            if a.shape == b.shape:
+                result = forward(xp, a, b)
+                meta = None
+            else:
+                result = broadcasting(record, forward, a, b)
+                meta = NodeMeta()
+                meta.targets = ((a.shape, a.dtype), (b.shape, b.dtype))
             tensor = new(Tensor)
             tensor._array = result
             tensor._grad = tensor._counter = tensor._extra = None
             node = new(node_class)
+            node.meta = meta
             if x_needs and y_needs:
                 node.edges = (input._grad_fn or input, other._grad_fn or other)
                 if saves_nothing:
@@ -702,7 +716,6 @@ def _binary(record: Op, shown: str, operator: bool = False):
             node.lasti = frame.f_lasti
         else:
             node.code, node.lasti = user_position(2)
-        node.meta = None
         tensor._requires_grad = True
         tensor._grad_fn = node
         return tensor
@@ -733,7 +746,7 @@ def _general_function(record: Op, shown: str):
             return general(record, arguments[:cut], arguments[cut:])
 
         return apply
-    if n == 1 and not record.outputs and record.kind != VIEW and record.differentiable:
+    if n == 1 and not record.outputs and record.differentiable:
         return _one_with_settings(record)
     if n == 2 and not record.outputs and not record.promote and not record.settings and record.differentiable:
         return _two_unlike(record)
@@ -757,12 +770,18 @@ def _one_with_settings(record: Op):
         if not is_quiet():
             silence()
         array = input._array
+        if is_view and array.__class__ is not ndarray:
+            array = memory(input)
         result = forward(xp, array, *settings)
         if not isinstance(result, RESULTS):
             result = backend.result_array(result)
         tensor = new(Tensor)
         tensor._array = result
         tensor._grad = tensor._counter = tensor._extra = None
+        if is_view:
+            counter = tensor._counter = input._counter or version_counter(input)
+            extra = tensor._extra = Extra()
+            extra.view = View(input, ORDINARY, counter.version)
         if not (mode and input._requires_grad):
             tensor._requires_grad = False
             tensor._grad_fn = None
@@ -906,6 +925,8 @@ def general(record: Op, inputs, settings=(), out=None):
         return apply_special(record, inputs, settings, out)
     if not is_quiet():
         silence()
+    if record.check is not None:
+        record.check(*inputs)
     arrays = _arrays(record, inputs)
     try:
         results = run_forward(record, arrays, settings)
@@ -1175,7 +1196,6 @@ def attach_views(record: Op, source: Tensor, wrapped, settings, many: bool) -> N
         own_extra(tensor).view = View(base, creation, counter.version, replay)
 
 
-CHANGES_DTYPE = {"view_as_real", "view_as_complex", "real", "imag", "view_dtype"}
 
 
 def parent_steps(source: Tensor):

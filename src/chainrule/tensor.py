@@ -28,50 +28,34 @@ class VersionCounter:
 
 
 class Extra:
-    """What few tensors have: an output number, a view's origin, hooks, a tangent, a batch dimension, flags."""
+    """What few tensors have: an output number, a view's origin, hooks, a tangent, a batch dimension, flags.
 
-    __slots__ = (
-        "accumulator",
-        "batch",
-        "hooks",
-        "inference",
-        "name",
-        "output_number",
-        "post_accumulate_hooks",
-        "retains_grad",
-        "special",
-        "tangent",
-        "view",
-    )
+    Class attributes are the defaults, so that making one (each view has one) costs little."""
 
-    def __init__(self) -> None:
-        self.output_number = 0
-        self.view = None  # View
-        self.hooks = None  # {id: hook} of a leaf; a non-leaf's hooks belong to its node
-        self.post_accumulate_hooks = None
-        self.retains_grad = False
-        self.accumulator = None  # weak reference to the AccumulateGrad object that was asked for
-        self.inference = False
-        self.tangent = None  # forward-mode tangent
-        self.batch = None  # vmap's batch dimension
-        self.special = (
-            False  # operations must look closer: a tangent, a batch dimension, a subclass with its own rules
-        )
-        self.name = None
+    output_number = 0
+    view = None  # View
+    hooks = None  # {id: hook} of a leaf; a non-leaf's hooks belong to its node
+    post_accumulate_hooks = None
+    retains_grad = False
+    accumulator = None  # weak reference to the AccumulateGrad object that was asked for
+    inference = False
+    tangent = None  # forward-mode tangent
+    batch = None  # vmap's batch dimension
+    special = False  # operations must look closer: a tangent, a batch dimension, a subclass with its own rules
+    name = None
 
 
 class View:
     """Where a view comes from: its base and how autograd is to treat in-place writes through it."""
 
-    __slots__ = ("base", "creation", "replay", "version")
+    replay = None  # ((op record, settings, output number), ...) from the base, where strides cannot say it
 
-    def __init__(self, base, creation, version, replay=None) -> None:
+    def __init__(self, base, creation: int, version: int, replay=None) -> None:
         self.base = base
         self.creation = creation  # one of the constants below
         self.version = version  # the counter's version for which the tensor's grad_fn is true
-        self.replay = (
-            replay  # ((op, settings), ...) from the base, where strides cannot say it (another dtype)
-        )
+        if replay is not None:
+            self.replay = replay
 
 
 # How a view was made, as far as in-place writes care.

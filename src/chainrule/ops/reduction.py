@@ -63,10 +63,10 @@ def sum(input, dim=None, keepdim: bool = False, *, dtype=None, out=None):
         input = input.to(dtype)
     elif input._array.dtype.kind in "iub":
         input = input.to(dtypes.int64)
+    if dim is None and out is None:
+        return _sum(input, None, keepdim)
     dims = dims_argument(dim, input._array.ndim)
-    return general(
-        (_sum if dims is None and dim is None else _sum_dim).record, (input,), (dims, keepdim), out
-    )
+    return _sum_dim(input, dims, keepdim) if out is None else general(_sum_dim.record, (input,), (dims, keepdim), out)
 
 
 @method()
@@ -79,7 +79,7 @@ def mean(input, dim=None, keepdim: bool = False, *, dtype=None, out=None):
             "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
             f"Got: {dtypes.scalar_name(input.dtype)}"
         )
+    if dim is None and out is None:
+        return _mean(input, None, keepdim)
     dims = dims_argument(dim, input._array.ndim)
-    return general(
-        (_mean if dims is None and dim is None else _mean_dim).record, (input,), (dims, keepdim), out
-    )
+    return _mean_dim(input, dims, keepdim) if out is None else general(_mean_dim.record, (input,), (dims, keepdim), out)
