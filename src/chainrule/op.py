@@ -761,11 +761,17 @@ def _one_with_settings(record: Op):
     """The function of an operation on one tensor with settings: ``apply(input, *settings)``."""
     forward, node_class = record.forward, record.node_class
     careful_kinds = _careful_kinds(record)
+    is_view = record.kind == VIEW and record.name not in CHANGES_DTYPE
     plan = [_saved_source(record, name) for name in record.saved_names]
 
     def apply(input, *settings):
         mode = local.mode
-        if input._extra is not None or mode == CAREFUL or (careful_kinds and input._array.dtype.kind in careful_kinds):
+        if (
+            input._extra is not None
+            or mode == CAREFUL
+            or (is_view and not mode)
+            or (careful_kinds and input._array.dtype.kind in careful_kinds)
+        ):
             return general(record, (input,), settings)
         if not is_quiet():
             silence()
