@@ -28,6 +28,7 @@ from .backend import numpy as backend
 from .engine import (
     Freed,
     Node,
+    NodeMeta,
     USER_FILES,
     SavedTensor,
     check_output_version,
