@@ -21,6 +21,7 @@ class Maker:
     shape: tuple[int, ...]
     draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
     kind: str = "f"  # "f": takes on the dtype under test; "i", "b": stays integer, bool
+    repeatable: bool = True  # False: its values must not be repeated by expanding
 
     def make(self, rng, dtype: str = "float64") -> np.ndarray:
         """The input as an array of a NumPy dtype name (bfloat16 included)."""
@@ -83,7 +84,7 @@ def distinct(*shape: int) -> Maker:
         values = (np.arange(n) - n // 2) * 0.3 + rng.uniform(0.05, 0.15, n)
         return rng.permutation(values).reshape(size)
 
-    return Maker(shape, draw)
+    return Maker(shape, draw, repeatable=False)
 
 
 def whole(*shape: int, low: int = -4, high: int = 5) -> Maker:
@@ -119,7 +120,7 @@ def given(values) -> Maker:
 
 def made(*shape: int, by: Callable[[np.ndarray], np.ndarray]) -> Maker:
     """Standard normal floats, changed by a function: ``made(3, 3, by=lambda a: a @ a.T + np.eye(3))``."""
-    return Maker(shape, lambda rng, size: by(rng.standard_normal(size)))
+    return Maker(shape, lambda rng, size: by(rng.standard_normal(size)), repeatable=False)
 
 
 @dataclass(frozen=True)

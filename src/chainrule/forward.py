@@ -1,0 +1,324 @@
+"""Forward mode: operations on dual numbers.
+
+The tangent of a result follows from the record's kind (see op.py): an elementwise formula is its own transpose, a
+linear operation is applied to the tangent, and for the rest the backward formula is run on Tensors and differentiated
+by the gradient that goes into it, in which it is linear.
+"""
+
+from __future__ import annotations
+
+import weakref
+
+from .engine import SavedTensor, _grad_mode, fit_tensor, run_backward
+from .modes import local
+from .op import ELEMENTWISE, LINEAR, OUTPUT, PLAIN, VIEW, Op, _gradients, general, graph_xp
+from .tensor import Tensor, gradient_edge, own_extra, wrap
+
+DIFFERENTIABLE = "fcV"  # kinds of NumPy dtypes that have derivatives; V: bfloat16
+
+
+class Tangent:
+    """A tensor's tangent for a level, over what the tensor carries for the levels below."""
+
+    __slots__ = ("below", "level", "value")
+
+    def __init__(self, level: int, value: Tensor, below: Tangent | None = None) -> None:
+        self.level = level
+        self.value = value
+        self.below = below
+
+
+def tangent_at(tensor, number: int) -> Tensor | None:
+    """The tensor's tangent for level `number`, if that is the innermost it carries something for."""
+    extra = tensor._extra if isinstance(tensor, Tensor) else None
+    if extra is None or extra.tangent is None or extra.tangent.level != number:
+        return None
+    return extra.tangent.value
+
+
+def attach(tensor: Tensor, tangent: Tensor, number: int) -> None:
+    """Gives a tensor a tangent for level `number`."""
+    extra = own_extra(tensor)
+    below = extra.tangent
+    if below is not None and below.level == number:
+        below = below.below
+    extra.tangent = Tangent(number, tangent, below)
+    extra.special = True
+    local.level_stack[number - 1].members.append(weakref.ref(tensor))
+
+
+class primal_parts:
+    """For the length of a block, the given tensors are only their primal parts at a level.
+
+    The tensors themselves, not copies: what the block records must lead to them."""
+
+    def __init__(self, tensors, number: int) -> None:
+        self.extras = {id(t): t for t in tensors if isinstance(t, Tensor) and tangent_at(t, number) is not None}
+
+    def __enter__(self):
+        self.tangents = [(t._extra, t._extra.tangent) for t in self.extras.values()]
+        for tensor in self.extras.values():
+            extra = tensor._extra
+            extra.tangent = extra.tangent.below
+            extra.special = extra.tangent is not None or extra.batch is not None or type(tensor)._special
+
+    def __exit__(self, *exc) -> None:
+        for extra, tangent in self.tangents:
+            extra.tangent = tangent
+            extra.special = True
+
+
+def apply_dual(record: Op, inputs, settings, number: int):
+    """Runs an operation on inputs of which some are dual at level `number`, the innermost among them."""
+    tangents = [tangent_at(x, number) for x in inputs]
+    with primal_parts(inputs, number):
+        result = general(record, inputs, settings)
+        if not (record.differentiable and local.forward_grad_enabled):
+            return result
+        outputs = result if isinstance(result, tuple) else (result,)
+        moved = jvp(record, inputs, tangents, settings, outputs)
+    for output, tangent in zip(outputs, moved, strict=True):
+        if tangent is not None and output._array.dtype.kind in DIFFERENTIABLE:
+            attach(output, fitted(tangent, output), number)
+    keep_saved_outputs(record, outputs, number)
+    return result
+
+
+def fitted(tangent: Tensor, like: Tensor) -> Tensor:
+    """The tangent with the dtype and shape of its primal."""
+    if tangent._array.dtype is not like._array.dtype:
+        if tangent.is_complex() and not like.is_complex():
+            tangent = tangent.real
+        tangent = tangent.to(like.dtype)
+    return tangent if tangent._array.shape == like._array.shape else tangent.expand(like.shape)
+
+
+def keep_saved_outputs(record: Op, outputs, number: int) -> None:
+    """Lets the node find the tangents of the outputs it saved, for a backward while the level is open."""
+    node = next((y._grad_fn for y in outputs if y._grad_fn is not None), None)
+    if node is None or OUTPUT not in record.saved_kinds or getattr(node, "op", None) is not record:
+        return
+    saved = list(node.saved)
+    for position, (name, kind) in enumerate(zip(record.saved_names, record.saved_kinds, strict=True)):
+        if kind != OUTPUT or saved[position] is None:
+            continue
+        if isinstance(saved[position], tuple):
+            saved[position] = tuple(
+                saved_dual(entry, y, i, number) for i, (entry, y) in enumerate(zip(saved[position], outputs))
+            )
+        else:
+            i = record.outputs.index(name) if name in record.outputs else 0
+            saved[position] = saved_dual(saved[position], outputs[i], i, number)
+    node.saved = tuple(saved)
+
+
+def saved_dual(entry, output: Tensor, position: int, number: int):
+    tangent = output._extra and output._extra.tangent
+    if tangent is None or (entry.__class__ is SavedTensor and entry.tensor is None):
+        return entry  # nothing to keep, or a hook has packed it
+    if entry.__class__ is not SavedTensor:
+        entry = SavedTensor(output, is_output=True, number=position)
+        entry.requires_grad = True
+    extra = own_extra(entry.tensor)
+    extra.tangent, extra.special = tangent, True
+    local.level_stack[number - 1].members.append(weakref.ref(entry.tensor))
+    return entry
+
+
+# ---------------------------------------------------------------- tangents of results
+
+
+def jvp(record: Op, inputs, tangents, settings, outputs) -> list[Tensor | None]:
+    """The outputs' tangents; all arguments are at the levels below."""
+    if record.jvp is not None:
+        return by_rule(record, inputs, tangents, settings, outputs)
+    if record.kind in (LINEAR, VIEW):
+        moved = [
+            zeros(x)
+            if t is None and isinstance(x, Tensor) and x._array.dtype.kind in DIFFERENTIABLE
+            else t
+            if t is not None
+            else x
+            for x, t in zip(inputs, tangents, strict=True)
+        ]
+        result = general(record, moved, settings)
+        return list(result) if isinstance(result, tuple) else [result]
+    if record.kind == ELEMENTWISE and not record.outputs:
+        return [elementwise(record, inputs, tangents, settings, outputs[0])]
+    return transposed(record, inputs, tangents, settings, outputs)
+
+
+def zeros(like: Tensor) -> Tensor:
+    from .ops.creation import zeros_like
+
+    return zeros_like(like)
+
+
+def formula_values(record: Op, inputs, settings, outputs, names, kinds):
+    """What formulas ask for, as Tensors."""
+    values = []
+    for name, kind in zip(names, kinds, strict=True):
+        if kind == OUTPUT:
+            if record.outputs and name == "out":
+                values.append(tuple(outputs))
+            else:
+                values.append(outputs[record.outputs.index(name) if name in record.outputs else 0])
+        elif kind == PLAIN and name in record.settings:
+            values.append(settings[record.settings.index(name)])
+        else:
+            source = name.removesuffix("_shape").removesuffix("_dtype") if kind == PLAIN else name
+            of = inputs[len(record.inputs) :] if source == record.variadic else inputs[record.inputs.index(source)]
+            if name.endswith("_shape") and kind == PLAIN:
+                of = tuple(map(shape_of, of)) if source == record.variadic else shape_of(of)
+            elif name.endswith("_dtype") and kind == PLAIN:
+                of = of.dtype
+            values.append(tuple(of) if source == record.variadic else of)
+    return values
+
+
+def shape_of(value):
+    return value._array.shape if isinstance(value, Tensor) else ()
+
+
+def by_rule(record: Op, inputs, tangents, settings, outputs) -> list[Tensor | None]:
+    """The record's own rule: its parameters ``t_x`` are tangents (zeros where an input has none)."""
+    code = record.jvp.__code__
+    names = code.co_varnames[1 : code.co_argcount]
+    filled = [
+        zeros(x) if t is None and isinstance(x, Tensor) and x._array.dtype.kind in DIFFERENTIABLE else t
+        for x, t in zip(inputs, tangents, strict=True)
+    ]
+    arguments = []
+    for name in names:
+        if name.startswith("t_"):
+            source = name[2:]
+            first = len(record.inputs)
+            arguments.append(
+                tuple(filled[first:]) if source == record.variadic else filled[record.inputs.index(source)]
+            )
+        else:
+            kind = OUTPUT if name == "out" or name in record.outputs else PLAIN
+            arguments.extend(formula_values(record, inputs, settings, outputs, [name], [kind]))
+    result = record.jvp(graph_xp, *arguments)
+    return list(result) if isinstance(result, (tuple, list)) else [result]
+
+
+def elementwise(record: Op, inputs, tangents, settings, output: Tensor) -> Tensor | None:
+    """The sum over the inputs of derivative times tangent."""
+    values = formula_values(record, inputs, settings, (output,), record.saved_names, record.saved_kinds)
+    total = None
+    for i, tangent in enumerate(tangents):
+        if tangent is None:
+            continue
+        x = inputs[i]
+        real = output._array.dtype.kind != "c" and x._array.dtype.kind != "c"
+        if record.holomorphic or real:
+            moved = pulled(record, i, tangent, values, len(inputs))
+        else:
+            one = wrap(output._array.dtype.type(1))
+            moved = along(pulled(record, i, one, values, len(inputs)), tangent)
+            if output.is_complex():
+                i_axis = wrap(output._array.dtype.type(1j))
+                imaginary = along(pulled(record, i, i_axis, values, len(inputs)), tangent)
+                moved = imaginary if moved is None else moved if imaginary is None else moved + 1j * imaginary
+        if moved is not None:
+            total = moved if total is None else total + moved
+    return zeros(output) if total is None else total
+
+
+def pulled(record: Op, i: int, gradient: Tensor, values, count: int):
+    """The record's formula for input `i`."""
+    needs = tuple(True if k == i else None for k in range(count))
+    if len(record.vjps) == 1:
+        formula, positions = record.vjps[0]
+        result = formula(graph_xp, gradient, *[needs if p < 0 else values[p] for p in positions])
+        return result[i] if isinstance(result, (tuple, list)) else result
+    formula, positions = record.vjps[i]
+    if formula is None:
+        return None
+    return formula(graph_xp, gradient, *[needs if p < 0 else values[p] for p in positions])
+
+
+def along(gradient, tangent: Tensor):
+    """The derivative along `tangent` of a real function whose gradient (d/dx + i d/dy) is known."""
+    if gradient is None:
+        return None
+    if not tangent.is_complex():
+        return (gradient.real if gradient.is_complex() else gradient) * tangent
+    product = gradient.conj() * tangent
+    return product.real
+
+
+def transposed(record: Op, inputs, tangents, settings, outputs) -> list[Tensor | None]:
+    """By transposing the backward formula v(u): the derivative of <v(u), tangent> by u."""
+    values = formula_values(record, inputs, settings, outputs, record.saved_names, record.saved_kinds)
+    needs = tuple(True if t is not None else None for t in tangents)
+    recording = local.grad_enabled
+    with _grad_mode(True):
+        probes = []
+        for y in outputs:
+            probe = None
+            if y._array.dtype.kind in DIFFERENTIABLE:
+                probe = zeros(y)
+                probe._requires_grad = True
+            probes.append(probe)
+        results = _gradients(record, graph_xp, list(probes) if record.outputs else probes[0], values, needs)
+        pulled_back, seeds = [], []
+        for x, tangent, result in zip(inputs, tangents, results, strict=True):
+            if tangent is None or result is None:
+                continue
+            if record.promote or result._array.shape != x._array.shape:
+                result = fit_tensor(result, x._array.shape, x._array.dtype)
+            if result.requires_grad:
+                pulled_back.append(result)
+                seeds.append(tangent)
+    chosen = [p for p in probes if p is not None]
+    if pulled_back:
+        found = run_backward(
+            [gradient_edge(v) for v in pulled_back],
+            seeds,
+            retain_graph=True,
+            create_graph=recording,
+            inputs=[gradient_edge(p) for p in chosen],
+            accumulate=False,
+        )
+    else:
+        found = [None] * len(chosen)
+    by_probe = dict(zip(map(id, chosen), found, strict=True))
+    return [
+        None if p is None else zeros(y) if by_probe[id(p)] is None else by_probe[id(p)]
+        for p, y in zip(probes, outputs, strict=True)
+    ]
+
+
+# ---------------------------------------------------------------- in-place writes
+
+
+def move_tangent(result: Tensor, tensor: Tensor) -> None:
+    """After ``tensor`` was overwritten with ``result``: its tangent is written too, where its views see it."""
+    new = None if result._extra is None else result._extra.tangent
+    have = None if tensor._extra is None else tensor._extra.tangent
+    if new is None:
+        if have is not None:
+            have.value.zero_()
+        return
+    if have is not None and have.level == new.level:
+        if have.value is not new.value:
+            have.value.copy_(new.value)
+        return
+    base = tensor._base
+    if base is None:
+        attach(tensor, new.value, new.level)
+        return
+    from .inplace import view_steps
+
+    whole = tangent_at(base, new.level)
+    if whole is None:
+        whole = zeros(base)
+        attach(base, whole, new.level)
+    part = whole
+    for record, settings, number in view_steps(tensor):
+        part = record.apply(part, *settings)
+        part = part[number] if isinstance(part, (tuple, list)) else part
+    part.copy_(fitted(new.value, tensor))
+    attach(tensor, part, new.level)
