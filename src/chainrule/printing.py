@@ -138,9 +138,9 @@ def _autograd_suffixes(tensor: Tensor) -> list[str]:
         suffixes.append(f"grad_fn=<{name}>")
     elif tensor.requires_grad:
         suffixes.append("requires_grad=True")
-    tangent = getattr(tensor, "_tangent_for_repr", None)
-    if tangent is not None:
-        suffixes.append(f"tangent={tangent}")
+    extra = tensor._extra
+    if extra is not None and extra.tangent is not None:
+        suffixes.append(f"tangent={extra.tangent.value}")
     return suffixes
 
 
