@@ -15,7 +15,7 @@ from sys import _getframe
 from . import graph_errors
 from .backend import numpy as backend
 from .modes import _set_grad_enabled, is_quiet, local, silence
-from .tensor import Tensor, wrap
+from .tensor import Tensor, own_extra, wrap
 
 next_sequence = count().__next__
 by_sequence = attrgetter("sequence")
@@ -68,7 +68,7 @@ class NodeMeta:
     """What only some nodes need."""
 
     __slots__ = (
-        "anomaly",
+        "accumulators",
         "dict",
         "hooks",
         "numbers",
@@ -88,7 +88,7 @@ class NodeMeta:
         self.prehooks = None  # {id: hook(grad_outputs)}
         self.hooks = None  # {id: hook(grad_inputs, grad_outputs)}
         self.dict = None  # Node.metadata
-        self.anomaly = None  # the forward call's stack and the node whose backward made this one
+        self.accumulators = None  # AccumulateGrad objects seen through this node, which keeps their hooks in force
 
 
 class Node:
@@ -132,53 +132,115 @@ class Node:
 class SavedTensor:
     """A saved value that needs more than a bare reference: a version to compare, or what a pack hook returned."""
 
-    __slots__ = ("counter", "is_output", "number", "packed", "requires_grad", "tensor", "unpack", "version")
+    __slots__ = (
+        "__weakref__",
+        "counter",
+        "edge",
+        "is_output",
+        "number",
+        "owner",
+        "packed",
+        "requires_grad",
+        "tensor",
+        "unpack_hook",
+        "version",
+    )
 
     def __init__(self, tensor, is_output: bool = False, number: int = 0, hooks=None) -> None:
         self.is_output = is_output
         self.number = number
         self.counter = tensor._counter
         self.version = 0 if self.counter is None else self.counter.version
-        self.unpack = None
+        self.unpack_hook = self.packed = self.edge = self.owner = None
         self.requires_grad = tensor._requires_grad
+        # an output's node is not kept alive by the node itself
         self.tensor = wrap(tensor._array) if is_output else tensor
         if hooks is not None:
-            self.pack(hooks)
+            self.pack(tensor, *hooks)
 
-    def pack(self, hooks) -> None:
-        pack, self.unpack = hooks
-        original = self.tensor
-        version = 0 if original._counter is None else original._counter.version
+    @property
+    def data(self):
+        """What is kept: the tensor, or what the pack hook returned."""
+        return self.tensor if self.unpack_hook is None else self.packed
+
+    def register_hooks(self, pack_hook, unpack_hook) -> None:
+        """Packs the value now with `pack_hook`, and unpacks it with `unpack_hook` each time it is needed."""
+        node = None if self.owner is None else self.owner()
+        if node is None or node.saved.__class__ is Freed:
+            raise RuntimeError(
+                "Calling register_hooks on a saved tensor after it has been freed. Saved intermediate values of the graph "
+                "are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward "
+                "through the graph a second time or if you need to access saved variables after calling backward."
+            )
+        if self.unpack_hook is not None:
+            raise RuntimeError(
+                "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks "
+                "is allowed at a time."
+            )
+        if self.tensor is None:
+            raise RuntimeError("Calling register_hooks on a saved tensor with value None is forbidden")
+        tensor = relink(self.tensor._array, (node, self.number)) if self.is_output else self.tensor
+        self.pack(tensor, pack_hook, unpack_hook)
+
+    def pack(self, tensor, pack_hook, unpack_hook) -> None:
+        counter = version_counter(tensor)
+        version = counter.version
         with _grad_mode(False):
-            self.packed = pack(original.detach() if self.is_output or original._grad_fn is not None else original)
-        if (0 if original._counter is None else original._counter.version) != version:
+            packed = pack_hook(tensor)
+        if counter.version != version:
             raise RuntimeError(
                 "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can not "
                 "be modified by in-place operations as this can lead to unexpected side-effects. Please open an issue if "
                 "you need to perform in-place operations on the input to a pack hook."
             )
+        self.unpack_hook = unpack_hook
+        if packed is tensor and self.is_output:
+            return  # kept as an array: the tensor holds the node, which holds this
+        if not self.is_output:
+            self.edge = gradient_edge(tensor)
+        self.packed = packed
         self.tensor = None
 
-    def value(self, node, edge) -> Tensor:
-        """The saved tensor with its place in the graph."""
-        if self.unpack is None:
-            counter = self.counter if self.counter is not None else self.tensor._counter
+    def value(self, node, edge=(None, 0)) -> Tensor:
+        """The saved tensor with its place in the graph: `edge`, or an output of `node`."""
+        place = (node, self.number) if self.is_output else edge
+        if self.unpack_hook is None:
+            tensor = self.tensor
+            counter = self.counter if self.counter is not None else tensor._counter
+            if counter is None and self.is_output and node.meta is not None and node.meta.output_counters:
+                counter = node.meta.output_counters.get(self.number)
             if counter is not None and counter.version != self.version:
-                raise graph_errors.modified_in_place(node, self.tensor, counter, self.version, self.is_output)
+                raise graph_errors.modified_in_place(node, tensor, counter, self.version, self.is_output)
             if not self.is_output:
-                return self.tensor
-            array = self.tensor._array
-        else:
-            unpacked = self.unpack(self.packed)
-            if not isinstance(unpacked, Tensor):
-                raise TypeError(
-                    f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
-                    f"{type(unpacked).__name__}"
-                )
-            if not self.requires_grad or unpacked._grad_fn is not None:
-                return unpacked
-            array = unpacked._array
-        return relink(array, (node, self.number) if self.is_output else edge)
+                return tensor
+            output = relink(tensor._array, place)
+            if tensor._extra is not None:  # the tangent and the batch that the output had
+                extra = own_extra(output)
+                extra.tangent, extra.batch = tensor._extra.tangent, tensor._extra.batch
+                extra.special = tensor._extra.special
+            return output
+        packed = self.packed if self.tensor is None else relink(self.tensor._array, place)
+        unpacked = self.unpack_hook(packed)
+        if not isinstance(unpacked, Tensor):
+            raise TypeError(
+                "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
+                f"{type(unpacked).__name__}"
+            )
+        if self.requires_grad and self.edge is not None:
+            place = self.edge
+        return relink(unpacked._array, place if self.requires_grad else (None, 0))
+
+
+class Passed(Node):
+    """Leads a gradient to a leaf from a tensor that stands for it but has other values: an unpacked one."""
+
+    __slots__ = ()
+    saves_tensors = False
+
+    def backward(self, gradient, needs):
+        return (gradient,)
+
+    backward_tensors = backward
 
 
 def relink(array, edge) -> Tensor:
@@ -187,13 +249,16 @@ def relink(array, edge) -> Tensor:
     if source is None:
         return wrap(array)
     if isinstance(source, Tensor):
-        return source
+        if source._array is array:
+            return source
+        leaf, source, number = source, object.__new__(Passed), 0
+        source.edges, source.saved, source.meta = (leaf,), (), None
+        source.sequence = next_sequence()
+        source.code, source.lasti = user_position(2)
     tensor = wrap(array)
     tensor._grad_fn = source
     tensor._requires_grad = True
     if number:
-        from .tensor import own_extra
-
         own_extra(tensor).output_number = number
     return tensor
 
@@ -201,7 +266,7 @@ def relink(array, edge) -> Tensor:
 def saved_input_array(entry, node):
     """The array of a saved input: a Tensor that was at version 0, or a SavedTensor."""
     if entry.__class__ is SavedTensor:
-        return entry.value(node, (None, 0))._array
+        return entry.value(node)._array
     counter = entry._counter
     if counter is not None and counter.version:
         raise graph_errors.modified_in_place(node, entry, counter, 0, False)
@@ -211,7 +276,7 @@ def saved_input_array(entry, node):
 def saved_output_array(entry, node, number: int = 0):
     """The array of a saved output: the array itself if it was at version 0, or a SavedTensor."""
     if entry.__class__ is SavedTensor:
-        return entry.value(node, (None, 0))._array
+        return entry.value(node)._array
     check_output_version(entry, node, number)
     return entry
 

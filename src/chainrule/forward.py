@@ -114,7 +114,7 @@ def keep_saved_outputs(record: Op, outputs, number: int) -> None:
 
 def saved_dual(entry, output: Tensor, position: int, number: int):
     tangent = output._extra and output._extra.tangent
-    if tangent is None or (entry.__class__ is SavedTensor and entry.tensor is None):
+    if tangent is None or (entry.__class__ is SavedTensor and entry.unpack_hook is not None):
         return entry  # nothing to keep, or a hook has packed it
     if entry.__class__ is not SavedTensor:
         entry = SavedTensor(output, is_output=True, number=position)

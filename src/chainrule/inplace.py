@@ -142,7 +142,7 @@ def overwrite(tensor: Tensor, result: Tensor) -> Tensor:
     if node is not None:
         _keep_outputs_checked(node, tensor)
         rebase_history(tensor, node)
-    if result._extra is not None and result._extra.special:
+    if (result._extra is not None and result._extra.special) or (tensor._extra is not None and tensor._extra.special):
         from .transforms import move_special
 
         move_special(result, tensor)
@@ -327,11 +327,16 @@ def view_steps(view: Tensor):
 
 
 def strides_from_base(view: Tensor):
-    """(size, strides in elements, offset from the base's first element) of a view."""
+    """as_strided's settings for a view: size, strides in elements, offset from the base's first element, base's strides."""
     array, base = view._array, memory(view._extra.view.base)
     size = array.itemsize
     offset = (address(array) - address(base)) // size if array.size else 0
-    return tuple(array.shape), tuple(s // size for s in array.strides), offset
+    return (
+        array.shape,
+        tuple([s // size for s in array.strides]),
+        offset,
+        tuple([s // size for s in base.strides]),
+    )
 
 
 def address(array) -> int:

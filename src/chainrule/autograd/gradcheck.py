@@ -122,6 +122,9 @@ def gradgradcheck(
     def gradient(*arguments):
         from . import grad
 
+        for x, original in zip(arguments, inputs):  # dual numbers come without requires_grad
+            if isinstance(x, Tensor) and original.requires_grad:
+                x.requires_grad_()
         outputs = _differentiable(func(*arguments[:count]))
         chosen = tuple(x for x in arguments[:count] if isinstance(x, Tensor) and x.requires_grad)
         found = grad(outputs, chosen, arguments[count:], create_graph=True, allow_unused=True)
