@@ -481,7 +481,7 @@ TypeError: unsupported format string passed to Mine.__format__
 ...     x.sum()
 ...     f"{x.sum()} {x.sum():.2f}"
 ...     fwd.make_dual(torch.arange(30.0), torch.arange(30.0))
-...     fwd.make_dual(torch.ones(2, requires_grad=True), torch.ones(2)) * 2
+...     fwd.make_dual(torch.ones(2, requires_grad=True), torch.ones(2)).exp()
 tensor([1., 1.], tangent=tensor([1., 2.]))
 tensor([2., 2.], tangent=tensor([2., 4.]))
 tensor(2., tangent=3.0)
@@ -492,8 +492,8 @@ tensor([ 0.,  1.,  2.,  3.,  4.,  5.,  6.,  7.,  8.,  9., 10., 11., 12., 13.,
        tangent=tensor([ 0.,  1.,  2.,  3.,  4.,  5.,  6.,  7.,  8.,  9., 10., 11., 12., 13.,
         14., 15., 16., 17., 18., 19., 20., 21., 22., 23., 24., 25., 26., 27.,
         28., 29.]))
-tensor([2., 2.], grad_fn=<MulBackward0>,
-       tangent=tensor([2., 2.], grad_fn=<AddBackward0>))
+tensor([2.7183, 2.7183], grad_fn=<ExpBackward0>,
+       tangent=tensor([2.7183, 2.7183], grad_fn=<MulBackward0>))
 >>> x
 tensor([1., 1.])
 """,
