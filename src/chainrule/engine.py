@@ -7,6 +7,7 @@ outputs, so visiting reachable nodes in descending order is a topological order,
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from itertools import count
 from operator import attrgetter
@@ -15,7 +16,7 @@ from sys import _getframe
 from . import graph_errors
 from .backend import numpy as backend
 from .modes import _set_grad_enabled, is_quiet, local, silence
-from .tensor import Tensor, own_extra, wrap
+from .tensor import TENSOR_TYPES, Tensor, own_extra, wrap
 
 next_sequence = count().__next__
 by_sequence = attrgetter("sequence")
@@ -315,24 +316,59 @@ def run_backward(roots, gradients, *, retain_graph, create_graph, inputs=None, a
     """
     if not is_quiet():
         silence()
-    position = local.position
+    outer = local.task
+    if outer is not None and outer.depth >= NESTED_ON_ONE_STACK:
+        return on_fresh_stack(
+            run_backward, roots, gradients, retain_graph=retain_graph, create_graph=create_graph, inputs=inputs,
+            accumulate=accumulate,
+        )  # fmt: skip
+    position, saved_hooks, previous = local.position, local.saved_hooks, local.grad_enabled
     here = user_position(2)
     task = _Task(roots, gradients, retain_graph, create_graph, inputs, accumulate, here)
-    previous = local.grad_enabled
+    if outer is not None:
+        task.depth = outer.depth + 1
     if previous != create_graph:
         _set_grad_enabled(create_graph)
-    local.position = here
+    local.position, local.task = here, task
     try:
         task.run()
     finally:
-        local.position = position
-        if previous != create_graph:
+        local.position, local.task = position, outer
+        if local.saved_hooks is not saved_hooks or previous != create_graph:
+            local.saved_hooks = saved_hooks  # an unpack hook may have left one open
             _set_grad_enabled(previous)
     return task.captured_tensors() if inputs is not None and not accumulate else None
 
 
+NESTED_ON_ONE_STACK = 20  # backward calls inside backward calls, before Python's limit on recursion comes near
+
+
+def on_fresh_stack(function, *arguments, **settings):
+    """Calls a function on a thread of its own, with this thread's switches, and waits for it."""
+    outcome = []
+    switches = {**local.__dict__, "task": None}
+
+    def run() -> None:
+        local.__dict__.update(switches)
+        try:
+            outcome.append((function(*arguments, **settings), None))
+        except BaseException as error:
+            outcome.append((None, error))
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="chainrule-backward")
+    thread.start()
+    thread.join()
+    ((result, error),) = outcome
+    if error is not None:
+        raise error
+    return result
+
+
 class _Task:
     """One backward call."""
+
+    depth = 0  # how many backward calls it runs inside of, on this thread's stack
+    current = None  # the node being run, kept up to date in anomaly mode only
 
     def __init__(self, roots, gradients, retain_graph, create_graph, inputs, accumulate, position) -> None:
         self.create_graph = create_graph
@@ -347,6 +383,8 @@ class _Task:
         self.callbacks: list = []
         self.order = self._visit([node for node, _ in roots])
         self.needed = None if inputs is None else self._needed()
+        # the nodes whose outputs' gradients are asked for
+        self.captured_nodes = () if inputs is None or accumulate else {node for node, _ in inputs}
         for (node, number), gradient in zip(roots, gradients, strict=True):
             if gradient is not None:
                 if not self.on_tensors:
@@ -372,7 +410,7 @@ class _Task:
                     continue
                 if edge in pending:
                     pending[edge] += 1
-                elif isinstance(edge, Tensor):
+                elif edge.__class__ in TENSOR_TYPES:
                     pending[edge] = 1
                 else:
                     nodes.add(edge)
@@ -382,6 +420,7 @@ class _Task:
     def _needed(self) -> dict:
         """{node: for each edge, True if a wanted input lies behind it, else None}, for the nodes that have such an edge."""
         wanted, needed = self.wanted, {}
+        asked = {node for node, _ in wanted}
         for node in reversed(self.order):
             meta = node.meta
             numbers = None if meta is None else meta.numbers
@@ -392,6 +431,8 @@ class _Task:
                 for i, edge in enumerate(node.edges)
             )
             if True in flags:
+                needed[node] = flags
+            elif self.accumulate and node in asked:  # run for its hooks, which keep the gradient
                 needed[node] = flags
         return needed
 
@@ -406,7 +447,7 @@ class _Task:
         for leaf in [leaf for leaf, edges in pending.items() if not edges]:  # a root that is itself a leaf
             self._deliver(leaf)
         careful, on_tensors, freed, needed = local.anomaly is not None, self.on_tensors, self.freed, self.needed
-        captured = () if self.wanted is None else {node for node, _ in self.wanted}
+        captured = self.captured_nodes
         for node in self.order:
             gradient = buffers.pop(node, None)
             if (
@@ -431,10 +472,8 @@ class _Task:
                 results = node.backward(gradient, needs)
             if freed is not None and node.saves_tensors:
                 node.saved = freed
-            i = 0
-            for edge in edges:
+            for edge, result, need in zip(edges, results, needs):  # noqa: B905  as long as each other, and in a hurry
                 if edge is not None:
-                    result = results[i]
                     if edge in pending:
                         if result is not None:
                             # passed through: others may hold the same array
@@ -445,10 +484,10 @@ class _Task:
                         pending[edge] = left
                         if not left:
                             self._deliver(edge)
-                    elif result is not None and needs[i] is not None:
-                        have = buffers.get(edge)
-                        buffers[edge] = result if have is None else have + result
-                i += 1
+                    elif result is not None and need is not None:
+                        if edge in buffers:
+                            result = buffers[edge] + result
+                        buffers[edge] = result
         for callback in self.callbacks:
             callback()
 
@@ -460,29 +499,31 @@ class _Task:
             if all(g is None for g in gradient):
                 gradient = None
         meta, edges, needs = node.meta, node.edges, node.edges
-        if meta is not None:
-            gradient = self._before(node, gradient)
-        elif self.wanted is not None:
-            self._capture_outputs(node, gradient)
+        captured = node in self.captured_nodes
         if self.needed is not None:
             needs = self.needed.get(node)
-            if needs is None:
+            if needs is None and not captured:
                 return
-        if gradient is None and not node.on_tensors_only:
-            results = None
-        elif self.on_tensors:
-            results = node.backward_tensors(gradient, needs)
-        elif node.on_tensors_only:
-            results = self._run_user_node(node, gradient, needs)
+        if captured and needs is not None:  # PyTorch hands out what arrives before the hooks of a node that runs
+            self._capture_outputs(node, gradient)
+        if meta is not None and (meta.tensor_hooks is not None or meta.retained is not None):
+            gradient = self._run_tensor_hooks(node, gradient)
+        if needs is None:
+            self._capture_outputs(node, gradient)
+            return
+        if meta is not None and meta.prehooks:
+            gradients = call_node_prehooks(meta.prehooks, self._tensors(node, gradient))
+            gradient = self._from_tensors(node, gradients)
+        anomaly = local.anomaly
+        if anomaly is not None:
+            self.current = node
+            results = anomaly.watch(node, self._results, gradient, needs)
         else:
-            results = node.backward(gradient, needs)
-        if meta is not None:
-            if results is not None and meta.targets is not None:
-                results = self._fit(results, needs, meta.targets)
-            if meta.hooks:
-                results = self._after(node, results, gradient)
-        if local.anomaly is not None:
-            local.anomaly.check(node, results)
+            results = self._results(node, gradient, needs)
+        others_hold = node.on_tensors_only
+        if meta is not None and meta.hooks:
+            results = self._run_posthooks(node, results, gradient)
+            others_hold = True
         if self.freed is not None and node.saves_tensors:
             node.saved = self.freed
         numbers = None if meta is None else meta.numbers
@@ -492,8 +533,8 @@ class _Task:
                 continue
             if results is not None and needs[i] is not None and results[i] is not None:
                 result = results[i]
-                if result is gradient and edge in pending and not self.on_tensors:
-                    result = backend.copy(result)  # passed through: others may hold the same array
+                if edge in pending and not self.on_tensors and (others_hold or result is gradient):
+                    result = backend.copy(result)  # a leaf keeps what it gets
                 self._add(edge, numbers[i] if numbers else 0, result)
             if edge in pending:
                 left = pending[edge] - 1
@@ -501,17 +542,31 @@ class _Task:
                 if not left:
                     self._deliver(edge)
 
+    def _results(self, node, gradient, needs):
+        """The gradients a node computes for its edges, fitted to its inputs."""
+        if gradient is None and not node.on_tensors_only:
+            return None
+        results = (node.backward_tensors if self.on_tensors else node.backward)(gradient, needs)
+        if node.meta is not None and node.meta.targets is not None and results is not None:
+            results = self._fit(results, needs, node.meta.targets)
+        return results
+
     def _tensor(self, gradient):
         return gradient if gradient is None or self.on_tensors else wrap(gradient)
 
-    def _run_user_node(self, node, gradient, needs):
-        """A custom Function's backward: Tensors in and out."""
+    def _tensors(self, node, gradient) -> list:
+        """The gradients of a node's outputs as a list of Tensors."""
         if node.n_outputs == 1:
-            gradient = self._tensor(gradient)
-        elif gradient is not None:
-            gradient = [self._tensor(g) for g in gradient]
-        results = node.backward_tensors(gradient, needs)
-        return None if results is None else [None if r is None else r._array for r in results]
+            return [self._tensor(gradient)]
+        return [None] * node.n_outputs if gradient is None else [self._tensor(g) for g in gradient]
+
+    def _from_tensors(self, node, gradients):
+        """The same list as nodes take it."""
+        if not self.on_tensors:
+            gradients = [None if g is None else g._array for g in gradients]
+        if node.n_outputs == 1:
+            return gradients[0]
+        return None if all(g is None for g in gradients) else gradients
 
     def _fit(self, results, needs, targets):
         """Sums broadcast dimensions away and casts to the inputs' dtypes."""
@@ -521,83 +576,63 @@ class _Task:
             for i, (result, target) in enumerate(zip(results, targets, strict=True))
         ]
 
-    def _before(self, node, gradient):
-        """Runs hooks on the node's outputs (tensor hooks, then prehooks), keeps and captures gradients."""
+    def _run_tensor_hooks(self, node, gradient):
+        """Runs the hooks of the tensors that are the node's outputs, and keeps gradients that are retained."""
+        gradients = self._tensors(node, gradient)
         meta = node.meta
-        if meta.tensor_hooks is None and meta.prehooks is None and meta.retained is None:
-            self._capture_outputs(node, gradient)
-            return gradient
-        single = node.n_outputs == 1
-        grads = [gradient] if single else list(gradient) if gradient is not None else [None] * node.n_outputs
-        grads = [self._tensor(g) for g in grads]
-        if meta.tensor_hooks is not None:
-            for number, hooks in list(meta.tensor_hooks.items()):
-                grads[number] = call_tensor_hooks(hooks, grads[number])
-        if meta.prehooks:
-            grads = call_node_prehooks(meta.prehooks, grads)
-        if meta.retained is not None:
-            for number, reference in meta.retained.items():
-                tensor = reference()
-                if tensor is not None and grads[number] is not None:
-                    keep_gradient(tensor, grads[number], self.create_graph)
-        if not self.on_tensors:
-            grads = [None if g is None else g._array for g in grads]
-        gradient = grads[0] if single else (None if all(g is None for g in grads) else grads)
-        self._capture_outputs(node, gradient)
-        return gradient
+        for number, hooks in list((meta.tensor_hooks or {}).items()):
+            gradients[number] = call_tensor_hooks(hooks, gradients[number])
+        for number, reference in (meta.retained or {}).items():
+            tensor = reference()
+            if tensor is not None and gradients[number] is not None:
+                keep_gradient(tensor, gradients[number], self.create_graph)
+        return self._from_tensors(node, gradients)
 
-    def _after(self, node, results, gradient):
-        """Runs the node's posthooks, which may replace the gradients of its inputs."""
+    def _run_posthooks(self, node, results, gradient):
+        """Runs the node's hooks, which may replace the gradients of its inputs."""
         inputs = [None] * len(node.edges) if results is None else [self._tensor(r) for r in results]
-        outputs = [gradient] if node.n_outputs == 1 else gradient or [None] * node.n_outputs
-        outputs = tuple(self._tensor(g) for g in outputs)
-        inputs = call_node_hooks(node.meta.hooks, tuple(inputs), outputs)
+        inputs = call_node_hooks(node.meta.hooks, tuple(inputs), tuple(self._tensors(node, gradient)))
         return inputs if self.on_tensors else [None if r is None else r._array for r in inputs]
 
     def _capture_outputs(self, node, gradient) -> None:
-        if self.wanted is not None:
-            for number in range(node.n_outputs):
-                if (node, number) in self.wanted:
-                    one = gradient if node.n_outputs == 1 or gradient is None else gradient[number]
-                    self._capture((node, number), one)
-
-    def _capture(self, edge, gradient) -> None:
-        self.captured[edge] = gradient
+        for number, one in enumerate(self._tensors(node, gradient)):
+            self.captured[node, number] = one
 
     def captured_tensors(self) -> list:
-        return [self._tensor(self.captured.get(edge)) for edge in self.inputs]
+        """The gradients asked for, None where none arrived."""
+        return [self.captured.get(edge) for edge in self.inputs]
 
     def _deliver(self, leaf) -> None:
         """Hands a leaf the whole of its gradient."""
         gradient = self.buffers.pop(leaf, None)
-        extra = leaf._extra
-        if extra is not None and (extra.hooks or extra.accumulator is not None):
-            gradient = self._deliver_hooks(leaf, extra, gradient)
-        if self.wanted is not None:
-            if (leaf, 0) not in self.wanted:
-                return
-            if not self.accumulate:
-                self._capture((leaf, 0), gradient)
-                return
-        if gradient is None:
+        if self.wanted is not None and (leaf, 0) not in self.wanted:
             return
-        with accumulate_lock:
-            if self.on_tensors:
-                accumulate_tensor(leaf, gradient, self.create_graph)
-            else:
-                accumulate_array(leaf, gradient)
-        if extra is not None and extra.post_accumulate_hooks:
-            for hook in list(extra.post_accumulate_hooks.values()):
-                hook(leaf)
+        extra = leaf._extra
+        if extra is not None and extra.hooks:
+            gradient = self._deliver_through(call_tensor_hooks, extra.hooks, gradient)
+        if self.wanted is not None and not self.accumulate:
+            self.captured[leaf, 0] = self._tensor(gradient)
+            return
+        accumulator = None if extra is None or extra.accumulator is None else extra.accumulator()
+        node_meta = None if accumulator is None else accumulator.meta
+        if node_meta is not None and node_meta.prehooks:
+            gradient = self._deliver_through(_single_prehooks, node_meta.prehooks, gradient)
+        if gradient is not None:
+            with accumulate_lock:
+                if self.on_tensors:
+                    accumulate_tensor(leaf, gradient, self.create_graph)
+                else:
+                    accumulate_array(leaf, gradient)
+            if extra is not None and extra.post_accumulate_hooks:
+                for hook in list(extra.post_accumulate_hooks.values()):
+                    hook(leaf)
+        if node_meta is not None and node_meta.hooks:
+            call_node_hooks(node_meta.hooks, (), (self._tensor(gradient),))
 
-    def _deliver_hooks(self, leaf, extra, gradient):
-        gradient = self._tensor(gradient)
-        if extra.hooks:
-            gradient = call_tensor_hooks(extra.hooks, gradient)
-        accumulator = extra.accumulator and extra.accumulator()
-        if accumulator is not None:
-            gradient = accumulator.call_prehooks(gradient)
-        return gradient if gradient is None or self.on_tensors else gradient._array
+    def _deliver_through(self, call, hooks, gradient):
+        """A leaf's gradient after its hooks; a copy, since hooks may have kept what they were given."""
+        gradient = call(hooks, self._tensor(gradient))
+        return gradient if gradient is None or self.on_tensors else backend.copy(gradient._array)
 
 
 def fit_array(gradient, shape, dtype):
@@ -675,17 +710,25 @@ def call_tensor_hooks(hooks, gradient):
     return gradient
 
 
-def call_node_prehooks(hooks, gradients):
+def call_node_prehooks(hooks, gradients) -> list:
+    """Hooks that run before a node, on the gradients of its outputs."""
     for hook in list(hooks.values()):
         result = hook(tuple(gradients))
         if result is not None:
-            gradients = graph_errors.check_hook_results(hook, gradients, result)
+            graph_errors.check_hook_results(hook, gradients, result)
+            gradients = result
     return list(gradients)
 
 
+def _single_prehooks(hooks, gradient):
+    return call_node_prehooks(hooks, [gradient])[0]
+
+
 def call_node_hooks(hooks, inputs, outputs):
+    """Hooks that run after a node, on the gradients of its inputs and outputs."""
     for hook in list(hooks.values()):
         result = hook(inputs, outputs)
         if result is not None:
-            inputs = tuple(graph_errors.check_hook_results(hook, inputs, result))
+            graph_errors.check_hook_results(hook, inputs, result)
+            inputs = result
     return inputs

@@ -82,10 +82,10 @@ def hook_name(hook) -> str:
 
 def check_hook_result(hook, gradient, result) -> None:
     """A hook may change a gradient's values, not its kind."""
+    if gradient is None:
+        raise RuntimeError("can't replace a None gradient with a non-None value")
     if not isinstance(result, Tensor):
         raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
-    if gradient is None:
-        raise RuntimeError(f"hook '{hook_name(hook)}' has replaced a None gradient with a Tensor")
     if result._array.dtype is not gradient._array.dtype:
         raise RuntimeError(
             f"hook '{hook_name(hook)}' has changed the type of value (was {type_name(gradient)} got {type_name(result)})"
@@ -94,18 +94,15 @@ def check_hook_result(hook, gradient, result) -> None:
         raise RuntimeError(f"hook '{hook_name(hook)}' has changed the size of value")
 
 
-def check_hook_results(hook, gradients, results):
+def check_hook_results(hook, gradients, results) -> None:
     """The same for the hooks of nodes, which take and give tuples."""
-    if not isinstance(results, (tuple, list)):
-        results = (results,)
+    if not isinstance(results, tuple):
+        raise TypeError(f"expected tuple, but hook returned '{type(results).__name__}'")
     if len(results) != len(gradients):
         raise RuntimeError(
             f"hook '{hook_name(hook)}' has returned an incorrect number of values (got {len(results)}, but expected "
             f"{len(gradients)})"
         )
     for gradient, result in zip(gradients, results, strict=True):
-        if result is not None and gradient is not None:
+        if result is not None:
             check_hook_result(hook, gradient, result)
-        elif result is None and gradient is not None:
-            raise TypeError(f"hook '{hook_name(hook)}' has replaced a Tensor gradient with None")
-    return results

@@ -21,6 +21,7 @@ class _Local(threading.local):
     inference = False
     anomaly = None  # None, or the AnomalyMode in force
     saved_hooks: tuple = ()  # innermost last: (pack, unpack) pairs, or a str: the message that forbids hooks
+    task = None  # the running backward call, an engine._Task
     position = None  # (code, instruction offset) of the running backward's call
     levels = 0  # open forward-mode and vmap levels: backward then runs on Tensors
     level_stack: tuple = ()  # the levels themselves, outermost first (see transforms.py)

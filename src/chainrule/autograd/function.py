@@ -1,0 +1,589 @@
+"""Custom Functions: operations whose forward and backward the user writes.
+
+`apply` runs `forward` without recording and gives its outputs one node, a `FunctionNode`. What the user's methods call
+`ctx` is an object beside that node, so that attributes a user sets on it cannot collide with the engine's own.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from .. import graph_errors
+from ..engine import Freed, Node, SavedTensor, next_sequence, user_position
+from ..inplace import rebase_history
+from ..modes import local, no_grad
+from ..op import REGISTRY, _input_edge, _save_input
+from ..tensor import (
+    IN_CUSTOM_FUNCTION,
+    ONE_OF_MANY,
+    Tensor,
+    own_extra,
+    refresh_view,
+    wrap,
+)
+
+__all__ = [
+    "BackwardCFunction",
+    "Function",
+    "FunctionCtx",
+    "FunctionMeta",
+    "InplaceFunction",
+    "NestedIOFunction",
+    "once_differentiable",
+]
+
+
+class FunctionCtx:
+    """What forward and backward share: the saved tensors, the marks on inputs and outputs, and whatever users set."""
+
+    needs_input_grad: tuple[bool, ...] = ()
+    to_save: tuple | None = None
+    saved_for_forward: tuple | None = None
+    dirty_tensors: tuple | None = None
+    non_differentiable: tuple | None = None
+    materialize_grads = True
+    _node: Any = None  # weak reference to the node
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keeps tensors (or None) for backward, guarded against overwriting; call it once, in forward."""
+        self.to_save = tensors
+
+    def save_for_forward(self, *tensors: Tensor | None) -> None:
+        """Keeps tensors (or None) for `jvp`."""
+        for tensor in tensors:
+            if not isinstance(tensor, Tensor) and tensor is not None:
+                raise AssertionError(
+                    "save_for_forward expects all arguments to be tensors; you should save non-tensors as attributes on ctx."
+                )
+        self.saved_for_forward = tensors
+
+    def mark_dirty(self, *args: Tensor) -> None:
+        """Tells which inputs forward wrote to; each must be returned."""
+        self.dirty_tensors = args
+
+    def mark_non_differentiable(self, *args: Tensor) -> None:
+        """Tells which outputs have no derivative."""
+        self.non_differentiable = args
+
+    def mark_shared_storage(self, *pairs: Any) -> None:
+        """Without effect: tensors that share memory are noticed by themselves."""
+        import warnings
+
+        warnings.warn(
+            "mark_shared_storage is deprecated. Tensors with shared storages are automatically tracked. Note that calls to "
+            "`set_()` are not tracked",
+            FutureWarning,
+            stacklevel=2,
+        )
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether backward gets zeros (True, as it is at first) or None for outputs without gradient."""
+        self.materialize_grads = value
+
+    @property
+    def saved_tensors(self) -> tuple:
+        node = self._node and self._node()
+        return () if node is None else node.saved_tensors
+
+    @property
+    def saved_variables(self) -> tuple:
+        import warnings
+
+        warnings.warn(
+            "'saved_variables' is deprecated; use 'saved_tensors'", DeprecationWarning, stacklevel=2
+        )
+        return self.saved_tensors
+
+    def maybe_clear_saved_tensors(self) -> None:
+        """Frees the saved tensors now."""
+        node = self._node and self._node()
+        if node is not None and node.saved:
+            node.saved = Freed(*user_position(2))
+
+    def __getattr__(self, name: str) -> Any:
+        node = self._node and self._node()
+        if node is not None and hasattr(type(node), name):
+            return getattr(node, name)
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+
+class BackwardCFunction(FunctionCtx):
+    """The `ctx` of one Function, as a class of its own: ``<name>Backward``."""
+
+    _forward_cls: type
+
+    def __repr__(self) -> str:
+        return f"<torch.autograd.function.{type(self).__name__} object at {id(self):#x}>"
+
+
+class FunctionNode(Node):
+    """The node of a custom Function's outputs. Attributes it does not have are looked up on the `ctx`."""
+
+    __slots__ = ("ctx", "function", "input_info", "n_outputs", "output_info", "tensor_inputs")
+
+    on_tensors_only = True
+
+    @property
+    def saves_tensors(self) -> bool:
+        return self.saved != ()
+
+    @property
+    def saved_tensors(self) -> tuple:
+        """The tensors that forward saved, unpacked and checked."""
+        if self.saved.__class__ is Freed:
+            raise graph_errors.freed(self)
+        return tuple(None if s is None else self._unpack(s) for s in self.saved)
+
+    @property
+    def _raw_saved_tensors(self) -> tuple:
+        if self.saved.__class__ is Freed:
+            raise graph_errors.freed(self)
+        self.saved = tuple(
+            SavedTensor(s) if s is not None and s.__class__ is not SavedTensor else s for s in self.saved
+        )
+        return self.saved
+
+    def _unpack(self, entry: SavedTensor | Tensor) -> Tensor:
+        if entry.__class__ is SavedTensor:
+            return entry.value(self, entry.edge)
+        if entry._counter is not None and entry._counter.version:
+            raise graph_errors.modified_in_place(self, entry, entry._counter, 0, False)
+        return entry
+
+    def backward(self, gradient, needs):
+        several = isinstance(gradient, list)
+        gradient = (
+            [None if g is None else wrap(g) for g in gradient]
+            if several
+            else None
+            if gradient is None
+            else wrap(gradient)
+        )
+        results = self.backward_tensors(gradient, needs)
+        return [None if r is None else r._array for r in results]
+
+    def backward_tensors(self, gradient, needs):
+        gradients = list(gradient) if isinstance(gradient, list) else [gradient]
+        gradients += [None] * (self.n_outputs - len(gradients))
+        ctx = self.ctx
+        if ctx.materialize_grads:
+            for i, (g, info) in enumerate(zip(gradients, self.output_info, strict=True)):
+                if g is None and info is not None:
+                    from ..ops.creation import zeros
+
+                    gradients[i] = zeros(info[0], dtype=_dtype(info[1]))
+        return self._checked(_user_backward(self.function)(ctx, *gradients))
+
+    def _checked(self, results) -> list:
+        """Gradients of the tensor inputs out of what backward returned, as PyTorch checks and fits them."""
+        name, count = type(self).__name__, len(self.tensor_inputs)
+        if not isinstance(results, tuple):
+            results = (results,)
+        if len(results) > count and all(r is None for r in results[count:]):
+            results = results[:count]
+        if len(results) != count:
+            raise RuntimeError(
+                f"function {name} returned an incorrect number of gradients (expected {count}, got {len(results)})"
+            )
+        gradients = []
+        for position, (result, is_tensor) in enumerate(zip(results, self.tensor_inputs, strict=True)):
+            if not is_tensor:
+                if result is not None:
+                    raise RuntimeError(
+                        f"function {name} returned a gradient different than None at position {position + 1}, but the "
+                        "corresponding forward input was not a Variable"
+                    )
+                continue
+            if result is not None and not isinstance(result, Tensor):
+                raise RuntimeError(f"expected Variable or None (got {type(result).__name__})")
+            gradients.append(result)
+        for index, (result, edge) in enumerate(zip(gradients, self.edges, strict=True)):
+            if result is not None and edge is not None:
+                gradients[index] = graph_errors.fit_to_input(self, index, result, *self.input_info[index])
+        return gradients
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "ctx":
+            ctx = self.ctx
+            if name in ctx.__dict__ or hasattr(type(ctx), name):
+                return getattr(ctx, name)
+        return Node.__getattr__(self, name)
+
+    def __repr__(self) -> str:
+        return f"<torch.autograd.function.{type(self).__name__} object at {id(self):#x}>"
+
+
+def _dtype(numpy_dtype):
+    from ..dtypes import from_numpy_dtype
+
+    return from_numpy_dtype(numpy_dtype)
+
+
+def _user_backward(cls) -> Callable:
+    """The method that computes gradients: `backward`, or `vjp`, its other name."""
+    if cls.backward is not Function.backward and cls.vjp is not Function.vjp:
+        raise RuntimeError(
+            "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one "
+            "of them."
+        )
+    return cls.vjp if cls.vjp is not Function.vjp else cls.backward
+
+
+class FunctionMeta(type):
+    """Gives every Function class the classes of its `ctx` and of its node."""
+
+    _backward_cls: type
+    _node_cls: type
+
+    def __init__(cls, name: str, bases: tuple, attrs: dict) -> None:
+        shown = {"__module__": "torch.autograd.function", "_forward_cls": cls}
+        cls._backward_cls = type(name + "Backward", (BackwardCFunction,), shown)
+        cls._node_cls = type(name + "Backward", (FunctionNode,), {**shown, "__slots__": ()})
+        super().__init__(name, bases, attrs)
+
+
+class Function(metaclass=FunctionMeta):
+    """An operation with a derivative of its own: a subclass with static methods `forward` and `backward`.
+
+    ``forward(ctx, *args)``, or ``forward(*args)`` with ``setup_context(ctx, inputs, output)``; ``backward(ctx, *gradients)``
+    returns one gradient (or None) for each argument of forward. Call it as ``F.apply(*args)``.
+    """
+
+    generate_vmap_rule = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        import warnings
+
+        warnings.warn(
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should invoke "
+            "them on the class itself. Instantiating an autograd function will raise an error in a future version of "
+            "PyTorch.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function "
+            "with static forward method. (Example: https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)"
+        )
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        """Computes the outputs; to be overridden."""
+        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: Any) -> Any:
+        """Saves what backward needs, when forward does not take `ctx`; may be overridden."""
+        raise NotImplementedError("setup_context is not implemented.")
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        """The gradients of the inputs from those of the outputs; to be overridden."""
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward "
+            "mode AD."
+        )
+
+    vjp = backward  # the same under its mathematical name
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        """The tangents of the outputs from those of the inputs; to be overridden."""
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple, *args: Any) -> Any:
+        """The outputs, and their batch dimensions, from inputs with batch dimensions; to be overridden."""
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap staticmethod or set generate_vmap_rule=True."
+        )
+
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Runs the operation and records it."""
+        if cls.setup_context is not Function.setup_context and (
+            kwargs or getattr(cls.forward, "__defaults__", None)
+        ):
+            args, kwargs = _with_defaults(cls.forward, args, kwargs), {}
+        for value in args:
+            if isinstance(value, Tensor) and value._extra is not None and value._extra.special:
+                from ..transforms import apply_function
+
+                return apply_function(cls, args, kwargs)
+        return run_function(cls, args, kwargs)
+
+
+def _with_defaults(forward: Callable, args: tuple, kwargs: dict) -> tuple:
+    """The arguments of a call in the order of forward's parameters, defaults filled in."""
+    import inspect
+
+    bound = inspect.signature(forward).bind(*args, **kwargs)
+    bound.apply_defaults()
+    return bound.args
+
+
+def run_function(cls: type[Function], args: tuple, kwargs: dict) -> Any:
+    """Runs a Function on ordinary tensors: its node, its forward, and what its outputs become."""
+    tensors = [value for value in args if isinstance(value, Tensor)]
+    for tensor in tensors:
+        if tensor._extra is not None and tensor._extra.view is not None:
+            refresh_view(tensor)
+    ctx = cls._backward_cls()
+    ctx.needs_input_grad = tuple([isinstance(v, Tensor) and v._requires_grad for v in args])
+    recorded = local.grad_enabled and True in ctx.needs_input_grad
+    node = _make_node(cls, ctx, args, tensors) if recorded else None
+    with_setup = cls.setup_context is not Function.setup_context
+    with no_grad():
+        forward_grad, local.forward_grad_enabled = local.forward_grad_enabled, False
+        try:
+            if with_setup:
+                returned = cls.forward(*args, **kwargs)
+                cls.setup_context(ctx, args, returned)
+            else:
+                returned = cls.forward(ctx, *args, **kwargs)
+        finally:
+            local.forward_grad_enabled = forward_grad
+        outputs = list(returned) if isinstance(returned, tuple) else [returned]
+        _finish_outputs(ctx, node, tensors, outputs, with_setup)
+    to_save = ctx.__dict__.pop("to_save", None)
+    if to_save is not None:
+        _check_saved(to_save)
+        if node is not None:
+            node.saved = _save(node, to_save)
+    for name in ("dirty_tensors", "non_differentiable"):
+        ctx.__dict__.pop(name, None)  # they would keep outputs alive, and with them the node
+    if node is not None and local.anomaly is not None:
+        local.anomaly.remember(node)
+    return tuple(outputs) if isinstance(returned, tuple) else outputs[0]
+
+
+def _make_node(cls, ctx, args, tensors) -> FunctionNode:
+    node = object.__new__(cls._node_cls)
+    node.ctx = ctx
+    ctx._node = weakref.ref(node)
+    node.function = cls
+    edges = [_input_edge(t) for t in tensors]
+    node.edges = tuple([edge for edge, _ in edges])
+    node.sequence = next_sequence()
+    node.code, node.lasti = user_position(3)
+    node.meta = None
+    numbers = tuple([number for _, number in edges])
+    if any(numbers):
+        node.own_meta().numbers = numbers
+    node.saved = ()
+    node.tensor_inputs = tuple([isinstance(v, Tensor) for v in args])
+    node.input_info = tuple([(t._array.shape, t._array.dtype) for t in tensors])
+    return node
+
+
+def _check_saved(to_save) -> None:
+    for position, value in enumerate(to_save):
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(
+                f"save_for_backward can only save variables, but argument {position} is of type {type(value).__name__}"
+            )
+
+
+def _save(node, to_save) -> tuple:
+    hooks = local.saved_hooks[-1] if local.saved_hooks else None
+    saved = []
+    for tensor in to_save:
+        if tensor is None:
+            saved.append(None)
+        elif tensor._grad_fn is node:
+            saved.append(SavedTensor(tensor, is_output=True, number=tensor.output_nr, hooks=hooks, node=node))
+        else:
+            saved.append(_save_input(tensor, hooks))
+    return tuple(saved)
+
+
+def _marked(tensors, what: str) -> set[int]:
+    """The ids of the tensors a mark names."""
+    for tensor in tensors or ():
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"{what}, but got {type(tensor).__name__}")
+    return {id(tensor) for tensor in tensors or ()}
+
+
+def _finish_outputs(ctx, node, tensors, outputs: list, with_setup: bool) -> None:
+    """Gives each output tensor, in place in the list, its history."""
+    dirty = _marked(ctx.dirty_tensors, "mark_dirty can only accept variables")
+    without_gradient = _marked(ctx.non_differentiable, "mark_non_differentiable only accepts variable arguments")
+    inputs = {id(tensor) for tensor in tensors}
+    saved = {id(tensor) for tensor in ctx.to_save or ()}
+    info: list = [None] * len(outputs)
+    returned = {id(output) for output in outputs}
+    differentiable_outputs = 0
+    for number, output in enumerate(outputs):
+        if not isinstance(output, Tensor):
+            continue
+        info[number] = (output._array.shape, output._array.dtype)
+        is_input, modified = id(output) in inputs, id(output) in dirty
+        differentiable = (
+            node is not None and id(output) not in without_gradient and output._array.dtype.kind in "fcV"
+        )
+        if not differentiable:
+            output = _without_history(output, is_input, modified)
+        elif modified:
+            _rebase_dirty(output, node, number, is_input, len(outputs))
+        else:
+            if is_input:
+                if with_setup and id(output) in saved:
+                    raise RuntimeError(
+                        "An input that has been returned as-is as output is being saved for backward. This is not supported "
+                        "if you override setup_context. You should return and save a view of the input instead, e.g. with "
+                        "x.view_as(x) or setup ctx inside the forward function itself."
+                    )
+                output = REGISTRY["alias"].apply(output)
+            set_history(output, node, number)
+        if output._is_view() and not (is_input and modified):
+            output._extra.view.creation = IN_CUSTOM_FUNCTION
+        differentiable_outputs += differentiable
+        outputs[number] = output
+    if differentiable_outputs > 1:  # the order of writes through several views would be unknown
+        for output in outputs:
+            if isinstance(output, Tensor) and output._is_view():
+                output._extra.view.creation = ONE_OF_MANY
+    if not dirty <= returned:
+        raise RuntimeError(
+            "Some elements marked as dirty during the forward method were not returned as output. The inputs that are "
+            "modified inplace must all be outputs of the Function."
+        )
+    if node is not None:
+        node.n_outputs = len(outputs)
+        node.output_info = tuple(info)
+
+
+def _without_history(output: Tensor, is_input: bool, modified: bool) -> Tensor:
+    if not output.requires_grad:
+        return REGISTRY["alias"].apply(output) if is_input and not modified else output
+    if is_input:
+        return output.detach()
+    if not output._is_view():
+        output.detach_()
+    return output
+
+
+def set_history(tensor: Tensor, node, number: int) -> None:
+    """Makes `tensor` output `number` of `node`."""
+    tensor._grad_fn = node
+    tensor._requires_grad = True
+    if number or tensor._extra is not None:
+        own_extra(tensor).output_number = number
+        if tensor._extra.view is not None:
+            tensor._extra.view.version = tensor._counter.version
+    if tensor._counter is not None:
+        meta = node.own_meta()
+        if meta.output_counters is None:
+            meta.output_counters = {}
+        meta.output_counters[number] = tensor._counter
+
+
+def _rebase_dirty(tensor: Tensor, node, number: int, is_input: bool, count: int) -> None:
+    if tensor._requires_grad and tensor._grad_fn is None:
+        raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
+    if not is_input:
+        import warnings
+
+        warnings.warn(
+            "Only input Tensors should be given to ctx.mark_dirty(). If a Tensor is not an input, there is no need to pass it "
+            "to mark_dirty().",
+            UserWarning,
+            stacklevel=4,
+        )
+    if tensor._is_view() and count > 1:
+        raise RuntimeError(
+            "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return more "
+            "than one Tensor. This is not supported by the current autograd engine. You should either make sure the input is "
+            "not a view (using .clone() for example) or make your Function only return one Tensor (potentially splitting it "
+            "into two Functions: one doing the inplace that returns a single Tensor and a second one that does the other "
+            "operations). You can ask on the forum https://discuss.pytorch.org/ if you need help to do this change."
+        )
+    tensor._grad = None
+    if tensor._is_view():
+        node.n_outputs = 1  # the write is recorded through the base
+        rebase_history(tensor, node)
+    else:
+        set_history(tensor, node, number)
+
+
+class DelayedError(Node):
+    """Stands where a second derivative is missing: raises when a gradient arrives."""
+
+    __slots__ = ("message", "n_outputs")
+
+    saves_tensors = False
+
+    def name(self) -> str:
+        return "torch::autograd::Error"
+
+    def backward(self, gradient, needs):
+        raise RuntimeError(self.message)
+
+    backward_tensors = backward
+
+
+DelayedError.__name__ = DelayedError.__qualname__ = "Error"
+
+
+def once_differentiable(fn: Callable) -> Callable:
+    """Decorates a `backward` that cannot itself be differentiated: doing so then raises."""
+
+    @functools.wraps(fn)
+    def wrapper(ctx, *args):
+        with no_grad():
+            outputs = fn(ctx, *args)
+        needing = [a for a in args if isinstance(a, Tensor) and a.requires_grad]
+        if not local.grad_enabled or not needing:
+            return outputs
+        several = isinstance(outputs, tuple)
+        results = list(outputs) if several else [outputs]
+        node = object.__new__(DelayedError)
+        node.message = "trying to differentiate twice a function that was marked with @once_differentiable"
+        edges = [_input_edge(a) for a in needing]
+        node.edges = tuple([edge for edge, _ in edges])
+        node.sequence = next_sequence()
+        node.code, node.lasti = user_position(2)
+        node.meta = None
+        node.saved = ()
+        node.n_outputs = len(results)
+        node.own_meta().numbers = tuple([number for _, number in edges])
+        for number, result in enumerate(results):
+            if result is not None:
+                results[number] = result.detach()
+                set_history(results[number], node, number)
+        return tuple(results) if several else results[0]
+
+    return wrapper
+
+
+class InplaceFunction(Function):
+    """The old base class of Functions with an in-place variant; use Function."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+
+class NestedIOFunction(Function):
+    """The old base class of Functions with nested arguments: only its interface is left, as in PyTorch."""
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        """To be overridden."""
+        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+
+    def forward_extended(self, *input: Any) -> None:
+        """To be overridden."""
+        raise NotImplementedError
+
+    def backward_extended(self, *grad_output: Any) -> None:
+        """To be overridden."""
+        raise NotImplementedError
