@@ -1089,7 +1089,7 @@ def record_call(record: Op, inputs, settings, arrays, results, many):
                 if number:
                     own_extra(tensor).output_number = number
             tensors.append(tensor)
-        node.saved = _saved_values(record, node, inputs, settings, tensors)
+        node.saved = _saved_values(record, node, inputs, arrays, settings, tensors)
         wrapped = tuple(tensors)
     else:
         result = backend.result_array(results)
@@ -1097,7 +1097,7 @@ def record_call(record: Op, inputs, settings, arrays, results, many):
         if result.dtype.kind in "fcV":
             wrapped._grad_fn = node
             wrapped._requires_grad = True
-        node.saved = _saved_values(record, node, inputs, settings, wrapped)
+        node.saved = _saved_values(record, node, inputs, arrays, settings, wrapped)
     if local.anomaly is not None:
         local.anomaly.remember(node)
     return wrapped
@@ -1112,7 +1112,7 @@ def _input_edge(value):
     return node, 0 if value._extra is None else value._extra.output_number
 
 
-def _saved_values(record: Op, node, inputs, settings, tensors):
+def _saved_values(record: Op, node, inputs, arrays, settings, tensors):
     """What the node keeps, in the order of `saved_names`; an input that no wanted formula uses is left out."""
     names = record.saved_names
     if not names:
@@ -1134,7 +1134,11 @@ def _saved_values(record: Op, node, inputs, settings, tensors):
             if name == record.variadic:
                 values.append(tuple(_save_input(v, hooks) for v in inputs[len(record.inputs) :]))
             else:
-                values.append(_save_input(inputs[record.inputs.index(name)], hooks))
+                index = record.inputs.index(name)
+                value = inputs[index]
+                if isinstance(value, NUMBERS) and index in record.promote:
+                    value = wrap(arrays[index])  # of the dtype the operation was computed in
+                values.append(_save_input(value, hooks))
         elif kind == OUTPUT:
             if record.outputs and name == "out":
                 values.append(tuple(_save_output(t, i, hooks) for i, t in enumerate(tensors)))

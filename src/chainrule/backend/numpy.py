@@ -33,14 +33,11 @@ from numpy import (
     arctanh as atanh,
 )
 from numpy import (
-    ceil,
     copysign,
     cos,
     cosh,
     exp,
-    exp2,
     expm1,
-    floor,
     fmax,
     fmin,
     fmod,
@@ -48,13 +45,14 @@ from numpy import (
     isfinite,
     isinf,
     isnan,
-    isposinf,
-    isneginf,
     log,
     log1p,
     log2,
     log10,
-    logaddexp,
+    frexp,
+    gcd,
+    lcm,
+    logaddexp2,
     logical_and,
     logical_not,
     logical_or,
@@ -62,15 +60,13 @@ from numpy import (
     maximum,
     minimum,
     nextafter,
-    rint as round,
-    sign,
+    signbit,
     sin,
     sinh,
     sqrt,
     square,
     tan,
     tanh,
-    trunc,
     greater,
     less,
     greater_equal,
@@ -79,6 +75,44 @@ from numpy import (
     not_equal,
     where,
 )
+
+from .. import dtypes
+from . import integers
+from .gathering import add_at, copy_into, put_at, put_zero
+from .integers import ceil, floor, trunc
+from .layout import (
+    add_windows,
+    as_strided,
+    as_strided_backward,
+    as_strided_gather,
+    cat_gradients,
+    channels_last,
+    concatenate,
+    contiguous,
+    dense_strides,
+    diagonal,
+    diagonal_blocks,
+    expand_view,
+    fill_diagonal,
+    flip,
+    insert_dim,
+    is_channels_last,
+    memory_root,
+    place,
+    place_diagonal,
+    repeat,
+    restride,
+    roll,
+    rotate,
+    split_like,
+    stack_arrays,
+    stack_gradients,
+    triangle,
+    view,
+    windows,
+    with_part,
+)
+
 
 ndarray = np.ndarray
 add_reduce = np.add.reduce
@@ -94,7 +128,7 @@ def is_view(array) -> bool:
 
 
 def power(x, y):
-    return np.power(x, y)
+    return integers.power(x, y) if x.dtype.kind in "iu" else np.power(x, y)
 
 
 def power_number(x, exponent):
@@ -110,6 +144,64 @@ def power_number(x, exponent):
     if exponent == -1:
         return one(x) / x
     return x**exponent
+
+
+def is_complex(x) -> bool:
+    return x.dtype.kind == "c"
+
+
+def sign(x):
+    """-1, 0 or 1, and 0 for nan; of complex numbers x / abs(x)."""
+    found = np.sign(x)
+    return found if x.dtype.kind in "iubc" else np.where(found == found, found, zero(x))
+
+
+def exp2(x):
+    return np.exp(x * np.log(2)) if x.dtype.kind == "c" else np.exp2(x)
+
+
+def isclose(x, y, rtol, atol, equal_nan):
+    """Where ``abs(x - y) <= atol + rtol * abs(y)``, computed in float64 for integers."""
+    if x.dtype.kind in "iub":
+        x, y = x.astype(np.float64), y.astype(np.float64)
+    close = (x == y) | (np.isfinite(x) & np.isfinite(y) & (np.abs(x - y) <= atol + np.abs(rtol * y)))
+    return close | (np.isnan(x) & np.isnan(y)) if equal_nan else close
+
+
+def logit(x, eps):
+    if eps is not None:
+        x = clamp(x, np.array(eps, x.dtype), np.array(1 - eps, x.dtype))
+    return np.log(x / (one(x) - x))
+
+
+def clamp(x, low, high):
+    """`x` kept between two arrays, either of which may be None; where they cross, the upper one."""
+    if low is not None:
+        x = np.maximum(x, low)
+    return x if high is None else np.minimum(x, high)
+
+
+def nan_to_num(x, nan, posinf, neginf):
+    """`x` with these numbers for nan and infinities; None: 0, and the largest and lowest of the dtype."""
+    if x.dtype.kind == "c":
+        out = np.empty(x.shape, x.dtype)
+        out.real, out.imag = nan_to_num(x.real, nan, posinf, neginf), nan_to_num(x.imag, nan, posinf, neginf)
+        return out
+    if x.dtype.kind in "iub":
+        return copy(x)
+    limits = np.finfo(x.dtype) if x.dtype.kind == "f" else dtypes.finfo(dtypes.from_numpy_dtype(x.dtype))
+    number = x.dtype.type
+    x = np.where(np.isnan(x), number(0 if nan is None else nan), x)
+    x = np.where(x == np.inf, number(limits.max if posinf is None else posinf), x)
+    return np.where(x == -np.inf, number(limits.min if neginf is None else neginf), x)
+
+
+def logaddexp(x, y):
+    """``log(exp(x) + exp(y))`` without overflow; complex numbers too."""
+    if x.dtype.kind != "c":
+        return np.logaddexp(x, y)
+    larger = x.real >= y.real
+    return np.where(larger, x + np.log1p(np.exp(y - x)), y + np.log1p(np.exp(x - y)))
 
 
 def conj(x):
@@ -225,14 +317,6 @@ def cat(arrays, dim):
     return np.concatenate(arrays, axis=dim)
 
 
-def flip(x, dims):
-    """`x` with the order of its elements reversed along `dims`, as a fresh array."""
-    turn = [slice(None)] * x.ndim
-    for d in dims:
-        turn[d] = slice(None, None, -1)
-    return x[tuple(turn)].copy(order="K")
-
-
 def copy(x):
     """A fresh array of the same elements and memory order."""
     return x.copy(order="K") if type(x) is ndarray else x
@@ -281,180 +365,6 @@ def scalar_array(dtype, value):
     return found
 
 
-def view(x, shape):
-    """`x` under another shape, never a copy: ValueError where the strides do not allow it."""
-    return x.reshape(shape, copy=False)
-
-
-def contiguous(x):
-    """A fresh array in row-major order."""
-    return np.array(x, order="C", copy=True)
-
-
-def channels_last(x):
-    """A fresh array of x's elements with its second dimension innermost in memory."""
-    out = np.empty((x.shape[0], *x.shape[2:], x.shape[1]), x.dtype)
-    out = out.transpose((0, x.ndim - 1, *range(1, x.ndim - 1)))
-    out[...] = x
-    return out
-
-
-def is_channels_last(x) -> bool:
-    """Whether the second dimension is innermost in memory and the others follow in order; size-1 dimensions do not count."""
-    expected = x.itemsize
-    for d in (1, *range(x.ndim - 1, 1, -1), 0):
-        if x.shape[d] != 1:
-            if x.strides[d] != expected:
-                return False
-            expected *= x.shape[d]
-    return True
-
-
-def diagonal(x, offset, dim1, dim2):
-    """The diagonal of the matrices in two dimensions, as the last dimension: a writable view."""
-    rows, columns = x.shape[dim1], x.shape[dim2]
-    count = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
-    start = offset * x.strides[dim2] if offset >= 0 else -offset * x.strides[dim1]
-    rest = [d for d in range(x.ndim) if d not in (dim1, dim2)]
-    return restride(
-        x,
-        (*[x.shape[d] for d in rest], count),
-        (*[x.strides[d] for d in rest], x.strides[dim1] + x.strides[dim2]),
-        start if count else 0,
-    )
-
-
-def place_diagonal(g, shape, offset, dim1, dim2):
-    """Zeros of `shape` with `g` on the diagonal."""
-    out = np.zeros(shape, g.dtype)
-    diagonal(out, offset, dim1, dim2)[...] = g
-    return out
-
-
-def windows(x, dim, size, step):
-    """All windows of `size` elements along `dim`, `step` apart, as a new last dimension: a writable view."""
-    shape, strides = list(x.shape), list(x.strides)
-    shape[dim] = (shape[dim] - size) // step + 1
-    moved = strides[dim]
-    strides[dim] *= step
-    return restride(x, (*shape, size), (*strides, moved))
-
-
-def add_windows(g, shape, dim, size, step):
-    """The transpose of `windows`: zeros of `shape` with every window added in its place."""
-    out = np.zeros(shape, g.dtype)
-    count = g.shape[dim]
-    before = (slice(None),) * dim
-    for i in range(size):
-        out[(*before, slice(i, i + step * (count - 1) + 1, step))] += g[..., i]
-    return out
-
-
-def place(x, shape, index):
-    """Zeros of `shape` with `x` at a basic `index`."""
-    out = np.zeros(shape, x.dtype)
-    out[index] = x
-    return out
-
-
-def concatenate(arrays, dim):
-    """Joins arrays along a dimension; 1-d empty arrays are passed over, as PyTorch's cat does."""
-    kept = [a for a in arrays if a.ndim != 1 or a.size or arrays[0].ndim == 1]
-    return np.concatenate(kept or arrays, axis=dim)
-
-
-class Memory:
-    """A window on the memory of another array, for NumPy's array interface."""
-
-    def __init__(self, owner, address: int, shape, strides, dtype) -> None:
-        self.owner = owner
-        self.__array_interface__ = {
-            "version": 3,
-            "data": (address, False),
-            "shape": shape,
-            "strides": strides,
-            "typestr": dtype.str,
-        }
-
-
-def memory_root(array):
-    """The array that owns the memory `array` looks at."""
-    while True:
-        base = array.base
-        if type(base) is Memory and type(base.owner) is ndarray:
-            array = base.owner
-        elif type(base) is ndarray:
-            array = base
-        else:
-            return array
-
-
-def restride(x, shape, strides, offset=0):
-    """A writable view of x's memory by shape, strides and offset in bytes, from x's first element; unchecked."""
-    if 0 in shape:
-        return np.lib.stride_tricks.as_strided(x, shape, strides)
-    if x.flags.c_contiguous and x.dtype.kind != "V" and x.flags.writeable:
-        return ndarray(shape, x.dtype, x, offset, strides)
-    start = x.__array_interface__["data"][0] + offset
-    return np.asarray(Memory(x, start, shape, strides, np.dtype(f"V{x.itemsize}"))).view(x.dtype)
-
-
-def as_strided(x, size, stride, offset, x_stride=None):
-    """A view by sizes and strides (elements) from `offset` elements after x's first; RuntimeError outside x's memory."""
-    root = memory_root(x)
-    item = x.itemsize
-    low = root.__array_interface__["data"][0]
-    start = x.__array_interface__["data"][0] + offset * item - low
-    last = 0 if 0 in size else 1
-    for n, s in zip(size, stride):
-        last += (n - 1) * s if last else 0
-    if start < 0 or (last and start + last * item > root.nbytes):
-        raise RuntimeError(
-            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {start // item}, and itemsize "
-            f"{item} requiring a storage size of {start + last * item} are out of bounds for storage of size "
-            f"{root.nbytes}"
-        )
-    return restride(root, tuple(size), tuple([s * item for s in stride]), start)
-
-
-def strided_indices(size, stride, offset):
-    """The positions in memory, relative to an origin, of every element of a strided tensor."""
-    index = np.array(offset, dtype=np.int64)
-    for n, s in zip(size, stride, strict=True):
-        index = index[..., None] + np.arange(n, dtype=np.int64) * s
-    return index
-
-
-def _cells(shape, strides, size, stride, offset):
-    """(memory cell of each element of a strided tensor, of each element of a view of it, how many cells there are)."""
-    source = strided_indices(shape, strides, 0)
-    target = strided_indices(size, stride, offset)
-    ends = [i for part in (source, target) if part.size for i in (int(part.min()), int(part.max()))]
-    low, high = (min(ends), max(ends)) if ends else (0, -1)
-    return source - low, target - low, high + 1 - low
-
-
-def as_strided_backward(g, shape, strides, size, stride, offset):
-    """The gradient of as_strided for its input: each memory cell's sum, shared among the input elements that lie on it."""
-    source, target, count = _cells(shape, strides, size, stride, offset)
-    cells = np.zeros(count, g.dtype)
-    np.add.at(cells, target.ravel(), np.asarray(g).ravel())
-    spread = cells[source]
-    shares = np.bincount(source.ravel(), minlength=count)
-    if shares.size and shares.max() > 1:
-        spread = spread / shares[source].astype(g.real.dtype)
-    return spread
-
-
-def as_strided_gather(x, shape, strides, size, stride, offset):
-    """The transpose of `as_strided_backward`: what a view shows of elements that lie in memory as `shape`, `strides` say."""
-    source, target, count = _cells(shape, strides, size, stride, offset)
-    cells = np.zeros(count, x.dtype)
-    shares = np.bincount(source.ravel(), minlength=count)
-    np.add.at(cells, source.ravel(), np.asarray(x / shares[source].astype(x.real.dtype)).ravel())
-    return cells[target]
-
-
 def mean(x, dim=None, keepdim=False):
     total = sum(x, dim, keepdim)
     count = reduced_count(x.shape, dim)
@@ -482,78 +392,5 @@ def expand_reduced(g, shape, dim, keepdim):
     return expand(g if dim is None and not keepdim else keep_reduced(g, shape, dim, keepdim), shape)
 
 
-def stack_gradients(g, shape, dim):
-    """The gradient of unbind: its outputs' gradients side by side, zeros for those that have none."""
-    out = None
-    for i, part in enumerate(g):
-        if part is not None:
-            if out is None:
-                out = np.zeros(shape, part.dtype)
-            out[(slice(None),) * dim + (i,)] = part
-    return out
-
-
-def cat_gradients(g, shape, dim, sizes):
-    """The gradient of split: its outputs' gradients one after the other, zeros for those that have none."""
-    out = None
-    start = 0
-    for part, size in zip(g, sizes):
-        if part is not None:
-            if out is None:
-                out = np.zeros(shape, part.dtype)
-            out[(slice(None),) * dim + (slice(start, start + size),)] = part
-        start += size
-    return out
-
-
-def split_like(g, shapes, dim, needs):
-    """Cuts a concatenation's gradient into its inputs' gradients."""
-    pieces, start = [], 0
-    for shape, need in zip(shapes, needs, strict=True):
-        if len(shape) != g.ndim:  # a 1-d empty tensor, which cat passes over
-            pieces.append(zeros(shape, g.dtype) if need is not None else None)
-            continue
-        stop = start + shape[dim]
-        pieces.append(g[(slice(None),) * dim + (slice(start, stop),)] if need is not None else None)
-        start = stop
-    return pieces
-
-
 def zeros(shape, dtype):
     return np.zeros(shape, dtype)
-
-
-def cast_back(g, dtype):
-    """A gradient in the dtype of the input it belongs to."""
-    return cast(g, dtype)
-
-
-def copy_into(x, y):
-    """`y` broadcast to x's shape and cast to its dtype, as a fresh array."""
-    out = np.empty_like(x)
-    out[...] = y.real if y.dtype.kind == "c" and out.dtype.kind != "c" else y
-    return out
-
-
-def add_at(shape, index, g):
-    """Zeros of `shape` with `g` added at an advanced `index`, repeated places as often as they occur."""
-    out = np.zeros(shape, g.dtype)
-    np.add.at(out, index, g)
-    return out
-
-
-def put_at(x, index, values, accumulate):
-    """A copy of `x` with `values` put (or added) at an advanced `index`."""
-    out = np.array(x, copy=True)
-    if accumulate:
-        np.add.at(out, index, values.astype(x.dtype))
-    else:
-        out[index] = values
-    return out
-
-
-def put_zero(g, index):
-    """A copy of `g` with zeros at an advanced `index`."""
-    out = np.array(g, copy=True)
-    out[index] = 0
-    return out

@@ -9,9 +9,9 @@ import numpy as np
 
 from .. import composite
 from ..op import graph_xp
-from ..ops import creation, reduction, shape
+from ..ops import creation, joining, reduction, shape
 from ..tensor import wrap
-from .numpy import reduced_count
+from .numpy import dense_strides, reduced_count
 
 
 def split_like(g, shapes, dim, needs):
@@ -27,6 +27,25 @@ def split_like(g, shapes, dim, needs):
     return pieces
 
 
+def _with_zeros(g, shape, dim, sizes):
+    """The gradients of several outputs, zeros of their sizes along `dim` for those that have none."""
+    like = next(part for part in g if part is not None)._array.dtype
+    return [
+        wrap(np.zeros((*shape[:dim], *size, *shape[dim + 1 :]), like)) if part is None else part
+        for part, size in zip(g, sizes, strict=True)
+    ]
+
+
+def stack_gradients(g, shape, dim):
+    """The gradient of unbind: its outputs' gradients side by side, zeros for those that have none."""
+    return joining.stack(_with_zeros(g, shape, dim, [()] * len(g)), dim)
+
+
+def cat_gradients(g, shape, dim, sizes):
+    """The gradient of split: its outputs' gradients one after the other, zeros for those that have none."""
+    return joining.cat(_with_zeros(g, shape, dim, [(n,) for n in sizes]), dim)
+
+
 def expand_reduced(g, size, dim, keepdim):
     """The gradient of a sum: `g` spread over the reduced dimensions."""
     return keep_reduced(g, size, dim, keepdim).expand(size) if size else g
@@ -39,7 +58,10 @@ def keep_reduced(g, size, dim, keepdim):
 
 
 graph_xp.__dict__.update(
+    cat_gradients=cat_gradients,
+    dense_strides=dense_strides,
     expand_reduced=expand_reduced,
+    is_complex=lambda x: x._array.dtype.kind == "c",
     keep_reduced=keep_reduced,
     matmul=lambda x, y: x.matmul(y),
     one=lambda like: wrap(np.ones((), like._array.dtype)[()]),
@@ -49,6 +71,7 @@ graph_xp.__dict__.update(
     reduced_count=reduced_count,
     reshape=shape.reshape,
     split_like=split_like,
+    stack_gradients=stack_gradients,
     sum=lambda x, dim=None, keepdim=False: x.sum(dim, keepdim),
     sum_to=composite.sum_to_size,
     zero=lambda like: wrap(np.zeros((), like._array.dtype)[()]),

@@ -1,73 +1,280 @@
-"""Operations that act element by element on one tensor, and arithmetic on two.
+"""Operations that act element by element on one tensor, and arithmetic on two or three.
 
-Formulas are those of any table of derivatives. They are written as for holomorphic functions (see op.py).
+Formulas are those of any table of derivatives. They are written as for holomorphic functions (see op.py). Where a
+function has no derivative, the value is the one that PyTorch chose.
 """
 
 from __future__ import annotations
 
+import math
+
+from .. import dtypes
+from ..backend import integers
 from ..inplace import in_place_method
-from ..op import ELEMENTWISE, LINEAR, NUMBERS, general, op
+from ..op import ELEMENTWISE, NUMBERS, common_dtype, general, number_array, op
 from ..tensor import Tensor, wrap
+from .publishing import no_derivative, no_kernel, operators, publish
 
-__all__ = [
-    "add",
-    "div",
-    "divide",
-    "mul",
-    "multiply",
-    "pow",
-    "rsub",
-    "sub",
-    "subtract",
-    "true_divide",
-]
+__all__: list[str] = []
+
+LN2, LN10 = math.log(2), math.log(10)
 
 
-def publish(function, *aliases: str, in_place: bool = True):
-    """Makes an elementwise function a method too, with its in-place twin as method and function."""
-    for name in (function.__name__, *aliases):
-        setattr(Tensor, name, function)
-        globals()[name] = function
-        if name not in __all__:
-            __all__.append(name)
-        if in_place:
-            globals()[name + "_"] = in_place_method(name + "_", function)
-            __all__.append(name + "_")
-    return function
-
-
-def unary(name: str, forward, vjp=None, *aliases: str, in_place: bool = True, **settings):
+def unary(name: str, forward, vjp=None, *aliases: str, **settings):
     """An elementwise operation on one tensor: function, method, in-place method and function."""
-    return publish(
-        op(name, kind=ELEMENTWISE, forward=forward, vjp=vjp, **settings), *aliases, in_place=in_place
-    )
+    return publish(globals(), op(name, kind=ELEMENTWISE, forward=forward, vjp=vjp, **settings), *aliases)
 
 
-# ---------------------------------------------------------------- one input
+def binary(name: str, forward, vjp=None, *aliases: str, **settings):
+    """An elementwise operation on two tensors, published the same way."""
+    return publish(globals(), op(name, kind=ELEMENTWISE, forward=forward, vjp=vjp, **settings), *aliases)
+
+
+def _flat(xp, g):
+    """The gradient of a function that is constant between its jumps."""
+    return xp.zeros_like(g)
+
+
+# ---------------------------------------------------------------- powers, exponentials, logarithms
+
+exp = unary("exp", lambda xp, x: xp.exp(x), lambda xp, g, out: g * out, floating=True)
+exp2 = unary("exp2", lambda xp, x: xp.exp2(x), lambda xp, g, out: g * out * LN2, floating=True)
+expm1 = unary("expm1", lambda xp, x: xp.expm1(x), lambda xp, g, out: g * out + g, floating=True)
+log = unary("log", lambda xp, x: xp.log(x), lambda xp, g, x: g / x, floating=True)
+log2 = unary("log2", lambda xp, x: xp.log2(x), lambda xp, g, x: g / (x * LN2), floating=True)
+log10 = unary("log10", lambda xp, x: xp.log10(x), lambda xp, g, x: g / (x * LN10), floating=True)
+log1p = unary(
+    "log1p", lambda xp, x: xp.log1p(x), lambda xp, g, x: g / (x + xp.one(x)), floating=True, node="Log1PBackward0"
+)
+sqrt = unary("sqrt", lambda xp, x: xp.sqrt(x), lambda xp, g, out: g / (out + out), floating=True)
+rsqrt = unary("rsqrt", lambda xp, x: xp.one(x) / xp.sqrt(x), lambda xp, g, out: -0.5 * g * out**3, floating=True)
+reciprocal = unary("reciprocal", lambda xp, x: xp.one(x) / x, lambda xp, g, out: -g * out * out, floating=True)
+
+# ---------------------------------------------------------------- trigonometric and hyperbolic functions
 
 sin = unary("sin", lambda xp, x: xp.sin(x), lambda xp, g, x: g * xp.cos(x), floating=True)
 cos = unary("cos", lambda xp, x: xp.cos(x), lambda xp, g, x: -g * xp.sin(x), floating=True)
 tan = unary("tan", lambda xp, x: xp.tan(x), lambda xp, g, out: g + g * out * out, floating=True)
-exp = unary("exp", lambda xp, x: xp.exp(x), lambda xp, g, out: g * out, floating=True)
-log = unary("log", lambda xp, x: xp.log(x), lambda xp, g, x: g / x, floating=True)
-tanh = unary("tanh", lambda xp, x: xp.tanh(x), lambda xp, g, out: g - g * out * out, floating=True)
-sqrt = unary("sqrt", lambda xp, x: xp.sqrt(x), lambda xp, g, out: g / (2 * out), floating=True)
-neg = unary("neg", lambda xp, x: -x, lambda xp, g: -g, "negative")
-reciprocal = unary(
-    "reciprocal", lambda xp, x: xp.one(x) / x, lambda xp, g, out: -g * out * out, floating=True
+asin = unary(
+    "asin", lambda xp, x: xp.asin(x), lambda xp, g, x: g * xp.rsqrt(xp.one(x) - x * x), "arcsin", floating=True
 )
+acos = unary(
+    "acos", lambda xp, x: xp.acos(x), lambda xp, g, x: -g * xp.rsqrt(xp.one(x) - x * x), "arccos", floating=True
+)
+atan = unary("atan", lambda xp, x: xp.atan(x), lambda xp, g, x: g / (x * x + xp.one(x)), "arctan", floating=True)
+sinh = unary("sinh", lambda xp, x: xp.sinh(x), lambda xp, g, x: g * xp.cosh(x), floating=True)
+cosh = unary("cosh", lambda xp, x: xp.cosh(x), lambda xp, g, x: g * xp.sinh(x), floating=True)
+tanh = unary("tanh", lambda xp, x: xp.tanh(x), lambda xp, g, out: g - g * out * out, floating=True)
+asinh = unary(
+    "asinh", lambda xp, x: xp.asinh(x), lambda xp, g, x: g * xp.rsqrt(x * x + xp.one(x)), "arcsinh", floating=True
+)
+
+
+def _acosh_vjp(xp, g, x):
+    if xp.is_complex(x):  # on the sheet of acosh, where the root of a product is not the product of the roots
+        return g * xp.rsqrt(x - 1) * xp.rsqrt(x + 1)
+    return g * xp.rsqrt(x * x - xp.one(x))
+
+
+acosh = unary("acosh", lambda xp, x: xp.acosh(x), _acosh_vjp, "arccosh", floating=True)
+atanh = unary(
+    "atanh", lambda xp, x: xp.atanh(x), lambda xp, g, x: g / (xp.one(x) - x * x), "arctanh", floating=True
+)
+deg2rad = unary(
+    "deg2rad",
+    lambda xp, x: x * (math.pi / 180),
+    lambda xp, g: g * (math.pi / 180),
+    floating=True,
+    node="Deg2RadBackward0",
+    refuses={"c": (RuntimeError, "deg2rad is not supported for complex tensors.")},
+)
+rad2deg = unary(
+    "rad2deg",
+    lambda xp, x: x * (180 / math.pi),
+    lambda xp, g: g * (180 / math.pi),
+    floating=True,
+    node="Rad2DegBackward0",
+    refuses={"c": (RuntimeError, "rad2deg is not supported for complex tensors.")},
+)
+
+
+def _sinc(xp, x):
+    angle = xp.where(x == 0, xp.one(x), x * math.pi)
+    return xp.where(x == 0, xp.one(x), xp.sin(angle) / angle)
+
+
+def _sinc_vjp(xp, g, x):
+    angle = xp.where(x == 0, xp.one(x), x * math.pi)
+    slope = (angle * xp.cos(angle) - xp.sin(angle)) * math.pi / (angle * angle)
+    return g * xp.where(x == 0, xp.zero(x), slope)
+
+
+sinc = unary("sinc", _sinc, _sinc_vjp, floating=True)
+
+# ---------------------------------------------------------------- signs and rounding
+
+neg = unary(
+    "neg",
+    lambda xp, x: -x,
+    lambda xp, g: -g,
+    "negative",
+    refuses={
+        "b": (
+            RuntimeError,
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the "
+            "`~` or `logical_not()` operator instead.",
+        )
+    },
+)
+sign = unary(
+    "sign",
+    lambda xp, x: xp.sign(x),
+    _flat,
+    refuses={
+        "c": (
+            NotImplementedError,
+            "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead.",
+        )
+    },
+)
+floor = unary(
+    "floor",
+    lambda xp, x: xp.floor(x),
+    _flat,
+    refuses=no_kernel("floor_vml_cpu", "b")
+    | {"c": (NotImplementedError, "floor is not supported for complex inputs")},
+)
+ceil = unary(
+    "ceil",
+    lambda xp, x: xp.ceil(x),
+    _flat,
+    refuses=no_kernel("ceil_vml_cpu", "b") | {"c": (NotImplementedError, "ceil is not supported for complex inputs")},
+)
+trunc = unary(
+    "trunc",
+    lambda xp, x: xp.trunc(x),
+    _flat,
+    "fix",
+    refuses=no_kernel("trunc_vml_cpu", "b")
+    | {"c": (NotImplementedError, "trunc is not supported for complex inputs")},
+)
+frac = unary("frac", lambda xp, x: x - xp.trunc(x), lambda xp, g: g, refuses=no_kernel("frac_cpu", "biuc"))
+_round = op(
+    "round",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x: integers.rint(x),
+    vjp=_flat,
+    refuses=no_kernel("round_vml_cpu", "bc"),
+)
+_round_decimals = op(
+    "round_decimals",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x, /, decimals: integers.round_decimals(x, decimals),
+    vjp=_flat,
+    node="RoundBackward1",
+    public="round",
+    refuses=no_kernel("round_cpu", "biuc"),
+)
+
+
+def round(input, *, decimals=0, out=None):
+    """`input` rounded to integers, or to so many `decimals`, half to even."""
+    if decimals == 0:
+        return _round(input, out=out)
+    return general(_round_decimals.record, (input,), (decimals,), out)
+
+
+publish(globals(), round)
+
+
+def positive(input):
+    """`input` itself; RuntimeError for a bool tensor."""
+    if input._array.dtype.kind == "b":
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+publish(globals(), positive, twin=False)
+_signbit = op(
+    "signbit",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x: xp.signbit(x),
+    refuses={"c": (NotImplementedError, "signbit is not implemented for complex tensors.")},
+)
+publish(globals(), _signbit, twin=False)
+
+# ---------------------------------------------------------------- activations that are names of torch
+
 sigmoid = unary(
     "sigmoid",
     lambda xp, x: xp.one(x) / (xp.one(x) + xp.exp(-x)),
     lambda xp, g, out: g * (out - out * out),
     floating=True,
 )
-relu = unary("relu", lambda xp, x: xp.maximum(x, xp.zero(x)), lambda xp, g, out: g * (out > xp.zero(out)))
-conj_physical = unary(
-    "conj_physical", lambda xp, x: xp.conj(x), lambda xp, g: xp.conj(g), in_place=True, holomorphic=False
+relu = unary(
+    "relu",
+    lambda xp, x: xp.maximum(x, xp.zero(x)),
+    lambda xp, g, out: xp.where(out <= xp.zero(out), xp.zero(g), g),
+    refuses={
+        "b": (RuntimeError, "Boolean inputs not supported for relu"),
+        "c": (NotImplementedError, "clamp is not supported for complex types"),
+    },
+)
+_threshold = op(
+    "threshold",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x, /, threshold, value: xp.where(x <= threshold, x.dtype.type(value), x),
+    vjp=lambda xp, g, x, threshold: xp.where(x <= threshold, xp.zero(g), g),
+    refuses=no_kernel("threshold_cpu", "bc"),
 )
 
-# ---------------------------------------------------------------- two inputs
+
+def threshold(input, threshold, value, *, out=None):
+    """`input` where it exceeds `threshold`, `value` elsewhere."""
+    return general(_threshold.record, (input,), (threshold, value), out)
+
+
+publish(globals(), threshold, method=False)
+threshold_ = in_place_method("threshold_", threshold)
+del Tensor.threshold_
+__all__.append("threshold_")
+_logit = op(
+    "logit",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x, /, eps: xp.logit(x, eps),
+    vjp=lambda xp, g, x, eps: (
+        xp.where((x < 0) | (x > 1), xp.zero(x) * math.nan, g / (x * (xp.one(x) - x)))
+        if eps is None
+        else xp.where((x < eps) | (x > 1 - eps), xp.zero(x), g / (x * (xp.one(x) - x)))
+    ),
+    floating=True,
+    refuses=no_kernel("logit_cpu", "c"),
+)
+
+
+def logit(input, eps=None, *, out=None):
+    """``log(input / (1 - input))``, with `input` clamped to ``[eps, 1 - eps]`` if `eps` is given."""
+    return general(_logit.record, (input,), (eps,), out)
+
+
+publish(globals(), logit)
+_nan_to_num = op(
+    "nan_to_num",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x, /, nan, posinf, neginf: xp.nan_to_num(x, nan, posinf, neginf),
+    vjp=lambda xp, g, x: xp.where(xp.isfinite(x), g, xp.zero(g)),
+    holomorphic=False,
+)
+
+
+def nan_to_num(input, nan=None, posinf=None, neginf=None, *, out=None):
+    """`input` with nan and infinities replaced: by 0 and the dtype's largest and lowest numbers, unless given."""
+    return general(_nan_to_num.record, (input,), (nan, posinf, neginf), out)
+
+
+publish(globals(), nan_to_num)
+
+# ---------------------------------------------------------------- sums, products, quotients
 
 _mul = op(
     "mul",
@@ -76,7 +283,67 @@ _mul = op(
     vjp=(lambda xp, g, y: g * y, lambda xp, g, x: g * x),
 )
 _add = op("add", kind=ELEMENTWISE, forward=lambda xp, x, y: x + y, vjp=(lambda xp, g: g, lambda xp, g: g))
-_sub = op("sub", kind=ELEMENTWISE, forward=lambda xp, x, y: x - y, vjp=(lambda xp, g: g, lambda xp, g: -g))
+
+
+def _check_subtraction(x, y):
+    kinds = [v._array.dtype.kind == "b" if isinstance(v, Tensor) else isinstance(v, bool) for v in (x, y)]
+    if all(kinds):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+            "operator instead."
+        )
+    if any(kinds):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use "
+            "the `~` or `logical_not()` operator instead."
+        )
+
+
+_NO_BOOL = {"b": (RuntimeError, "Subtraction, the `-` operator, with two bool tensors is not supported.")}
+_sub = op(
+    "sub",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x, y: x - y,
+    vjp=(lambda xp, g: g, lambda xp, g: -g),
+    check=_check_subtraction,
+    refuses=_NO_BOOL,
+)
+_rsub = op(
+    "rsub",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x, y: y - x,
+    vjp=(lambda xp, g: -g, lambda xp, g: g),
+    number_nodes={1: "RsubBackward1"},
+    check=_check_subtraction,
+    refuses=_NO_BOOL,
+)
+_add_scaled = op(
+    "add_scaled",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x, y, /, alpha: x + y * number_array(alpha, y.dtype),
+    vjp=(lambda xp, g: g, lambda xp, g, alpha: g * alpha),
+    node="AddBackward0",
+    public="add",
+)
+_sub_scaled = op(
+    "sub_scaled",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x, y, /, alpha: x - y * number_array(alpha, y.dtype),
+    vjp=(lambda xp, g: g, lambda xp, g, alpha: -(g * alpha)),
+    node="SubBackward0",
+    public="sub",
+    check=_check_subtraction,
+)
+_rsub_scaled = op(
+    "rsub_scaled",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x, y, /, alpha: y - x * number_array(alpha, x.dtype),
+    vjp=(lambda xp, g, alpha: -(g * alpha), lambda xp, g: g),
+    node="RsubBackward0",
+    number_nodes={1: "RsubBackward1"},
+    public="rsub",
+    check=_check_subtraction,
+)
 _div = op(
     "div",
     kind=ELEMENTWISE,
@@ -84,19 +351,131 @@ _div = op(
     vjp=(lambda xp, g, y: g / y, lambda xp, g, x, y: -g * ((x / y) / y)),
     floating=True,
 )
-_rsub = op(
-    "rsub", kind=ELEMENTWISE, forward=lambda xp, x, y: y - x, vjp=(lambda xp, g: -g, lambda xp, g: g),
-    node="RsubBackward1",
-)  # fmt: skip
+_div_floor = op(
+    "div_floor",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x, y: integers.floor_divide(x, y),
+    vjp=(_flat, _flat),
+    node="DivBackward1",
+    number_nodes={1: "DivBackward2"},
+    public="div",
+    refuses=no_kernel("div_floor_cpu", "bc"),
+)
+_div_trunc = op(
+    "div_trunc",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x, y: integers.truncated_divide(x, y),
+    vjp=(_flat, _flat),
+    node="DivBackward1",
+    number_nodes={1: "DivBackward2"},
+    public="div",
+    refuses=no_kernel("div_trunc_cpu", "bc"),
+)
+_no_floor_divide = no_derivative("derivative for aten::floor_divide is not implemented")
+floor_divide = binary(
+    "floor_divide",
+    lambda xp, x, y: integers.floor_divide(x, y),
+    (_no_floor_divide, _no_floor_divide),
+    node="NotImplemented",
+    refuses=no_kernel("div_floor_cpu", "bc"),
+)
+remainder = binary(
+    "remainder",
+    lambda xp, x, y: integers.remainder(x, y),
+    (lambda xp, g: g, lambda xp, g, x, y: -g * xp.div_floor(x, y)),
+    node="RemainderBackward1",
+    number_nodes={1: "RemainderBackward0"},
+    refuses=no_kernel("remainder_cpu", "bc"),
+)
+fmod = binary(
+    "fmod",
+    lambda xp, x, y: integers.fmod(x, y),
+    (lambda xp, g: g, lambda xp, g, x, y: -g * xp.div_trunc(x, y)),
+    node="FmodBackward1",
+    number_nodes={1: "FmodBackward0"},
+    refuses=no_kernel("fmod_cpu", "bc"),
+)
+
+
+def mul(input, other, *, out=None):
+    """Elementwise product, with broadcasting and type promotion."""
+    return _mul(input, other, out=out)
+
+
+def add(input, other, *, alpha=1, out=None):
+    """``input + alpha * other``, elementwise."""
+    if alpha.__class__ is int and alpha == 1:
+        return _add(input, other, out=out)
+    return _scaled(_add_scaled, input, other, alpha, out)
+
+
+def sub(input, other, *, alpha=1, out=None):
+    """``input - alpha * other``, elementwise."""
+    if alpha.__class__ is int and alpha == 1:
+        return _sub(input, other, out=out)
+    return _scaled(_sub_scaled, input, other, alpha, out)
+
+
+def rsub(input, other, *, alpha=1):
+    """``other - alpha * input``, elementwise."""
+    if alpha.__class__ is int and alpha == 1:
+        return _rsub(input, other)
+    return _scaled(_rsub_scaled, input, other, alpha, None)
+
+
+def _scaled(function, input, other, alpha, out):
+    if isinstance(alpha, Tensor):
+        alpha = alpha.item()
+    if all(isinstance(v, (Tensor, *NUMBERS)) for v in (input, other)):
+        category = common_dtype((input, other)).category
+        if isinstance(alpha, bool) and category != dtypes.BOOL:
+            raise RuntimeError("Boolean alpha only supported for Boolean results.")
+        if isinstance(alpha, float) and category <= dtypes.INTEGER:
+            raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+        if isinstance(alpha, complex) and category != dtypes.COMPLEX:
+            raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
+    return general(function.record, (input, other), (alpha,), out)
+
+
+def div(input, other, *, rounding_mode=None, out=None):
+    """Elementwise quotient; `rounding_mode` is None, "trunc" or "floor"."""
+    if rounding_mode is None:
+        return _div(input, other, out=out)
+    if rounding_mode == "floor":
+        return _div_floor(input, other, out=out)
+    if rounding_mode == "trunc":
+        return _div_trunc(input, other, out=out)
+    raise RuntimeError(
+        f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+    )
+
+
+publish(globals(), mul, "multiply")
+publish(globals(), add)
+publish(globals(), sub, "subtract")
+publish(globals(), div, "divide", "true_divide")
+__all__.append("rsub")
+
+# ---------------------------------------------------------------- powers
+
+
+def _pow_base_vjp(xp, g, x, y):
+    return xp.where(y == 0, xp.zero(x), g * (y * xp.power(x, y - xp.one(y))))
+
+
+def _pow_exponent_vjp(xp, g, x, y, out):
+    nothing = (x == 0) & ((xp.real(y) if xp.is_complex(y) else y) >= 0)
+    return xp.where(nothing, xp.zero(out), g * (out * xp.log(x)))
+
+
 _pow = op(
     "pow",
     kind=ELEMENTWISE,
     forward=lambda xp, x, y: xp.power(x, y),
-    vjp=(
-        lambda xp, g, x, y: g * xp.where(y == 0, xp.zero(x), y * xp.power(x, y - 1)),
-        lambda xp, g, x, y, out: g * xp.where((x == 0) & (y >= 0), xp.zero(out), out * xp.log(x)),
-    ),
+    vjp=(_pow_base_vjp, _pow_exponent_vjp),
     node="PowBackward1",
+    number_nodes={0: "PowBackward2", 1: "PowBackward0"},
+    refuses=no_kernel("pow", "b"),
 )
 _pow_number = op(
     "pow_number",
@@ -108,60 +487,452 @@ _pow_number = op(
     node="PowBackward0",
     public="pow",
 )
-_pow_of_number = op(
-    "pow_of_number",
-    kind=ELEMENTWISE,
-    forward=lambda xp, x, y: xp.power(x, y),
-    vjp=(None, lambda xp, g, x, out: g * xp.where(x == 0, xp.zero(out), out * xp.log(x))),
-    node="PowBackward2",
-    public="pow",
-)
 
-
-def mul(input, other, *, out=None):
-    """Elementwise product, with broadcasting and type promotion."""
-    return _mul(input, other, out=out)
-
-
-def add(input, other, *, alpha=1, out=None):
-    """``input + alpha * other``, elementwise."""
-    return _add(input, other if alpha == 1 else _scaled(other, alpha), out=out)
-
-
-def sub(input, other, *, alpha=1, out=None):
-    """``input - alpha * other``, elementwise."""
-    return _sub(input, other if alpha == 1 else _scaled(other, alpha), out=out)
-
-
-def rsub(input, other, *, alpha=1):
-    """``other - alpha * input``, elementwise."""
-    return _rsub(input if alpha == 1 else _scaled(input, alpha), other)
-
-
-def _scaled(value, alpha):
-    return value * alpha
-
-
-def div(input, other, *, rounding_mode=None, out=None):
-    """Elementwise quotient; `rounding_mode` is None, "trunc" or "floor"."""
-    return _div(input, other, out=out)
+_INTEGER_NAMES = {"uint8": "uint8_t", "int8": "int8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t"}
 
 
 def pow(input, exponent, *, out=None):
     """Elementwise power; either operand may be a number."""
     if isinstance(exponent, NUMBERS) and isinstance(input, Tensor):
-        return general(_pow_number.record, (input,), (exponent,), out)
+        kind = input._array.dtype.kind
+        if kind in "fc" and (kind == "c" or exponent.__class__ is not complex):
+            return _pow_number(input, exponent) if out is None else general(_pow_number.record, (input,), (exponent,), out)
+        if isinstance(exponent, int) and kind in "iu":
+            return _integer_power(input, exponent, out)
+    elif isinstance(input, NUMBERS) and isinstance(exponent, NUMBERS):
+        raise TypeError(
+            f"pow() received an invalid combination of arguments - got ({type(input).__name__}, {type(exponent).__name__})"
+        )
     return _pow(input, exponent, out=out)
 
 
-multiply, subtract, true_divide, divide = mul, sub, div, div
-for _function, _name in (
-    (mul, "mul"), (mul, "multiply"), (add, "add"), (sub, "sub"), (sub, "subtract"), (div, "div"), (div, "divide"),
-    (div, "true_divide"), (pow, "pow"),
-):  # fmt: skip
-    setattr(Tensor, _name, _function)
-    in_place_method(_name + "_", _function)
+def _integer_power(input, exponent, out):
+    if exponent < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    limits = dtypes.iinfo(input.dtype)
+    if exponent > limits.max:
+        name = _INTEGER_NAMES.get(input.dtype.name, input.dtype.name)
+        raise RuntimeError(f"value cannot be converted to type {name} without overflow")
+    return general(_pow_number.record, (input,), (int(exponent),), out)
 
+
+def square(input, *, out=None):
+    """``input ** 2``."""
+    return pow(input, 2, out=out)
+
+
+def float_power(input, exponent, *, out=None):
+    """``input ** exponent`` computed in float64, or complex128."""
+    category = common_dtype((input, exponent)).category
+    target = dtypes.complex128 if category == dtypes.COMPLEX else dtypes.float64
+    if out is not None and out.dtype is not target:
+        raise RuntimeError(f"the output given to float_power has dtype {_word(out.dtype)} but the operation's result "
+                           f"requires dtype {_word(target)}")  # fmt: skip
+    input = input.to(target) if isinstance(input, Tensor) else input
+    exponent = exponent.to(target) if isinstance(exponent, Tensor) else exponent
+    if not isinstance(input, Tensor):
+        input = wrap(number_array(input, target.numpy_dtype)) if not isinstance(exponent, Tensor) else input
+    return pow(input, exponent, out=out)
+
+
+def _word(d) -> str:
+    return dtypes.scalar_name(d)
+
+
+publish(globals(), pow)
+publish(globals(), square)
+publish(globals(), float_power)
+
+# ---------------------------------------------------------------- two inputs
+
+
+def _refuses_complex(text: str) -> dict:
+    return {"c": (RuntimeError, text)}
+
+
+def _larger_vjp(xp, g, x, y):
+    return xp.where(x == y, g / 2, xp.where(x < y, xp.zero(g), g))
+
+
+def _smaller_vjp(xp, g, x, y):
+    return xp.where(x == y, g / 2, xp.where(x > y, xp.zero(g), g))
+
+
+maximum = binary(
+    "maximum",
+    lambda xp, x, y: xp.maximum(x, y),
+    (_larger_vjp, _smaller_vjp),
+    numbers=False,
+    refuses=_refuses_complex("maximum not implemented for complex tensors."),
+)
+minimum = binary(
+    "minimum",
+    lambda xp, x, y: xp.minimum(x, y),
+    (_smaller_vjp, _larger_vjp),
+    numbers=False,
+    refuses=_refuses_complex("minimum not implemented for complex tensors."),
+)
+fmax = binary(
+    "fmax",
+    lambda xp, x, y: xp.fmax(x, y),
+    (
+        lambda xp, g, x, y: xp.where((x >= y) | xp.isnan(y), g, xp.zero(g)),
+        lambda xp, g, x, y: xp.where((x >= y) | xp.isnan(y), xp.zero(g), g),
+    ),
+    numbers=False,
+    refuses=_refuses_complex("fmax not implemented for complex tensors."),
+)
+fmin = binary(
+    "fmin",
+    lambda xp, x, y: xp.fmin(x, y),
+    (
+        lambda xp, g, x, y: xp.where((x <= y) | xp.isnan(y), g, xp.zero(g)),
+        lambda xp, g, x, y: xp.where((x <= y) | xp.isnan(y), xp.zero(g), g),
+    ),
+    numbers=False,
+    refuses=_refuses_complex("fmin not implemented for complex tensors."),
+)
+
+
+def _over_squares(xp, g, part, x, y):
+    """``g * part / (x² + y²)``, and 0 in the origin."""
+    squares = x * x + y * y
+    origin = squares == 0
+    return xp.where(origin, xp.zero(g), g * part / xp.where(origin, xp.one(g), squares))
+
+
+atan2 = binary(
+    "atan2",
+    lambda xp, x, y: xp.atan2(x, y),
+    (lambda xp, g, x, y: _over_squares(xp, g, y, x, y), lambda xp, g, x, y: _over_squares(xp, g, -x, x, y)),
+    "arctan2",
+    floating=True,
+    numbers=False,
+    refuses=no_kernel("atan2_cpu", "c"),
+)
+hypot = binary(
+    "hypot",
+    lambda xp, x, y: xp.hypot(x, y),
+    (lambda xp, g, x, out: g * (x / out), lambda xp, g, y, out: g * (y / out)),
+    numbers=False,
+    refuses=no_kernel("hypot_cpu", "biuc"),
+)
+copysign = binary(
+    "copysign",
+    lambda xp, x, y: xp.copysign(x, y),
+    (lambda xp, g, x, out: xp.where(x == 0, xp.zero(g), g * xp.sign(x) * xp.sign(out)), _flat),
+    floating=True,
+    number_nodes={1: "CopysignBackward1"},
+    refuses=no_kernel("copysign_cpu", "c"),
+)
+nextafter = binary(
+    "nextafter",
+    lambda xp, x, y: xp.nextafter(x, y),
+    (
+        lambda xp, g, x, y: xp.where(x == y, xp.zero(g), g),
+        lambda xp, g, x, y: xp.where(x == y, g, xp.zero(g)),
+    ),
+    numbers=False,
+    refuses=no_kernel("nextafter_cpu", "biuc"),
+)
+ldexp = binary(
+    "ldexp",
+    lambda xp, x, y: x * xp.exp2(y),
+    (lambda xp, g, y: g * xp.exp2(y), lambda xp, g, out: g * out * LN2),
+    floating=True,
+    numbers=False,
+)
+logaddexp = binary(
+    "logaddexp",
+    lambda xp, x, y: xp.logaddexp(x, y),
+    (lambda xp, g, x, y: g / (xp.one(x) + xp.exp(y - x)), lambda xp, g, x, y: g / (xp.one(x) + xp.exp(x - y))),
+    numbers=False,
+    refuses=no_kernel("logaddexp_cpu", "biu"),
+)
+logaddexp2 = binary(
+    "logaddexp2",
+    lambda xp, x, y: xp.logaddexp2(x, y),
+    (lambda xp, g, x, y: g / (xp.one(x) + xp.exp2(y - x)), lambda xp, g, x, y: g / (xp.one(x) + xp.exp2(x - y))),
+    numbers=False,
+    refuses=no_kernel("logaddexp2_cpu", "biuc"),
+)
+xlogy = binary(
+    "xlogy",
+    lambda xp, x, y: xp.where((x == 0) & ~xp.isnan(y), xp.zero(x), x * xp.log(y)),
+    (
+        lambda xp, g, x, y: xp.where((x == 0) & (y <= 0), xp.zero(g), g * xp.log(y)),
+        lambda xp, g, x, y: g * x / y,
+    ),
+    floating=True,
+    number_nodes={0: "XlogyBackward1", 1: "XlogyBackward2"},
+    refuses=no_kernel("xlogy_cpu", "c"),
+)
+
+
+def _check_heaviside(x, y):
+    if x._array.dtype.kind == "c" or y._array.dtype.kind == "c":
+        raise RuntimeError("heaviside is not yet implemented for complex tensors.")
+    if x._array.dtype is not y._array.dtype:
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
+
+
+_no_heaviside = no_derivative("derivative for aten::heaviside is not implemented")
+heaviside = binary(
+    "heaviside",
+    lambda xp, x, y: xp.where(x == 0, y, xp.greater(x, 0).astype(x.dtype)),
+    (_no_heaviside, _no_heaviside),
+    node="NotImplemented",
+    numbers=False,
+    refuses=_refuses_complex("heaviside is not yet implemented for complex tensors."),
+    check=_check_heaviside,
+)
+_frexp = op(
+    "frexp",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x: xp.frexp(x),
+    vjp=lambda xp, g, exponent, x_dtype: g[0] / xp.exp2(xp.cast(exponent, x_dtype)),
+    outputs=("mantissa", "exponent"),
+    refuses=dict.fromkeys("biuc", (RuntimeError, "torch.frexp() only supports floating-point dtypes")),
+)
+
+
+def frexp(input, *, out=None):
+    """Mantissas in [0.5, 1) and the int32 exponents of 2 that go with them, as (mantissa, exponent)."""
+    from .. import return_types
+
+    return return_types.frexp(general(_frexp.record, (input,), (), out))
+
+
+publish(globals(), frexp, twin=False)
+
+# ---------------------------------------------------------------- bounds
+
+_clamp = op(
+    "clamp",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x, /, min, max: xp.clamp(
+        x, None if min is None else number_array(min, x.dtype), None if max is None else number_array(max, x.dtype)
+    ),
+    vjp=lambda xp, g, x, min, max: xp.where(_between(x, min, max), g, xp.zero(g)),
+    node="ClampBackward1",
+    refuses={"c": (NotImplementedError, "clamp is not supported for complex types")},
+)
+
+
+def _between(x, min, max):
+    if min is None:
+        return x <= max
+    return x >= min if max is None else (x >= min) & (x <= max)
+
+
+def _clamp_lower_vjp(xp, g, x, min, max):
+    return xp.where(x < min if max is None else (x < min) & (min < max), g, xp.zero(g))
+
+
+def _clamp_upper_vjp(xp, g, x, min, max):
+    return xp.where(x > max if min is None else (x > max) | (max < min), g, xp.zero(g))
+
+
+_clamp_tensors = op(
+    "clamp_tensors",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x, min, max: xp.clamp(x, min, max),
+    vjp=(
+        lambda xp, g, x, min, max: xp.where(_between(x, min, max), g, xp.zero(g)),
+        _clamp_lower_vjp,
+        _clamp_upper_vjp,
+    ),
+    node="ClampBackward0",
+    public="clamp",
+    refuses={"c": (NotImplementedError, "clamp is not supported for complex types")},
+)
+
+
+def clamp(input, min=None, max=None, *, out=None):
+    """`input` kept within bounds, which are both numbers or both tensors; one of them may be None."""
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    bounds = [bound for bound in (min, max) if bound is not None]
+    tensors = [isinstance(bound, Tensor) for bound in bounds]
+    if all(tensors):
+        return general(_clamp_tensors.record, (input, min, max), (), out)
+    if not isinstance(input, Tensor) or any(tensors):
+        raise TypeError(
+            f"clamp() received an invalid combination of arguments - got ({type(input).__name__}, "
+            f"min={type(min).__name__}, max={type(max).__name__})"
+        )
+    common = common_dtype((input, min, max))
+    if common is not input.dtype:
+        input = input.to(common)
+    return general(_clamp.record, (input,), (min, max), out)
+
+
+publish(globals(), clamp, "clip")
+clamp_min = binary(
+    "clamp_min",
+    lambda xp, x, y: xp.maximum(x, y),
+    (
+        lambda xp, g, x, y: xp.where(x >= y, g, xp.zero(g)),
+        lambda xp, g, x, y: xp.where(x < y, g, xp.zero(g)),
+    ),
+    node="ClampMinBackward1",
+    number_nodes={1: "ClampMinBackward0"},
+    refuses=no_kernel("maximum_cpu", "c"),
+)
+clamp_max = binary(
+    "clamp_max",
+    lambda xp, x, y: xp.minimum(x, y),
+    (
+        lambda xp, g, x, y: xp.where(x <= y, g, xp.zero(g)),
+        lambda xp, g, x, y: xp.where(x > y, g, xp.zero(g)),
+    ),
+    node="ClampMaxBackward1",
+    number_nodes={1: "ClampMaxBackward0"},
+    refuses=no_kernel("minimum_cpu", "c"),
+)
+
+# ---------------------------------------------------------------- three inputs
+
+
+def _check_where(condition, x, y):
+    if condition._array.dtype.kind != "b" and condition.dtype is not dtypes.uint8:
+        raise RuntimeError(
+            "where expected condition to be a boolean tensor, but got a tensor with dtype "
+            + dtypes.scalar_name(condition.dtype)
+        )
+
+
+_where = op(
+    "where",
+    kind=ELEMENTWISE,
+    forward=lambda xp, condition, x, y: xp.where(condition, x, y),
+    vjp=(
+        None,
+        lambda xp, g, condition: xp.where(condition, g, xp.zero(g)),
+        lambda xp, g, condition: xp.where(condition, xp.zero(g), g),
+    ),
+    promote=(1, 2),
+    holomorphic=False,
+    check=_check_where,
+)
+
+
+def where(condition, input=None, other=None, *, out=None):
+    """`input` where `condition` holds, `other` elsewhere; with the condition alone, the indices where it holds."""
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    return general(_where.record, (condition, input, other), (), out)
+
+
+def _where_method(self, condition, other):
+    return where(condition, self, other)
+
+
+publish(globals(), where, method=False)
+_where_method.__name__ = "where"
+Tensor.where = _where_method
+
+
+def _check_lerp(x, end, weight):
+    for name, value in (("end", end), ("weight", weight)):
+        if isinstance(value, Tensor) and value._array.dtype is not x._array.dtype:
+            raise RuntimeError(f"expected dtype {_c_word(x)} for `{name}` but got dtype {_c_word(value)}")
+
+
+def _c_word(tensor) -> str:
+    name = dtypes.scalar_name(tensor.dtype)
+    return {"Half": "c10::Half", "ComplexFloat": "c10::complex<float>", "ComplexDouble": "c10::complex<double>"}.get(
+        name, name.lower()
+    )
+
+
+def _lerp_forward(xp, x, end, weight):
+    step = end - x
+    return xp.where(abs(weight) < 0.5, x + weight * step, end - step * (xp.one(x) - weight))
+
+
+_lerp = op(
+    "lerp",
+    kind=ELEMENTWISE,
+    forward=_lerp_forward,
+    vjp=(
+        lambda xp, g, weight: g * (1 - weight),
+        lambda xp, g, weight: g * weight,
+        lambda xp, g, x, end: g * (end - x),
+    ),
+    node="LerpBackward1",
+    number_nodes={2: "LerpBackward0"},
+    check=_check_lerp,
+    refuses=no_kernel("lerp_kernel_tensor", "biu"),
+)
+
+
+def lerp(input, end, weight, *, out=None):
+    """``input + weight * (end - input)``; `weight` is a number or a tensor."""
+    if not isinstance(end, Tensor):
+        raise TypeError(f"lerp(): argument 'end' (position 2) must be Tensor, not {type(end).__name__}")
+    return general(_lerp.record, (input, end, weight), (), out)
+
+
+publish(globals(), lerp)
+
+
+def _value(value, like):
+    """The factor of addcmul and addcdiv, as a number of the result's dtype."""
+    return number_array(value if like.dtype.kind in "fcV" else int(value), like.dtype)
+
+
+_addcmul = op(
+    "addcmul",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x, tensor1, tensor2, /, value: x + _value(value, x) * tensor1 * tensor2,
+    vjp=(
+        lambda xp, g: g,
+        lambda xp, g, tensor2, value: g * (tensor2 * value),
+        lambda xp, g, tensor1, value: g * (tensor1 * value),
+    ),
+    numbers=False,
+    refuses=no_kernel("addcmul_cpu_out", "b"),
+)
+
+
+def _check_addcdiv(x, tensor1, tensor2):
+    if tensor1._array.dtype.kind in "iub" and tensor2._array.dtype.kind in "iub":
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true "
+            "division of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value * "
+            "torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / tensor2) "
+            "for float inputs. The future addcdiv behavior is just the latter implementation: (input + value * tensor1 / "
+            "tensor2), for all dtypes."
+        )
+
+
+_addcdiv = op(
+    "addcdiv",
+    kind=ELEMENTWISE,
+    forward=lambda xp, x, tensor1, tensor2, /, value: x + _value(value, x) * tensor1 / tensor2,
+    vjp=(
+        lambda xp, g: g,
+        lambda xp, g, tensor2, value: g * (value / tensor2),
+        lambda xp, g, tensor1, tensor2, value: -g * (value * tensor1 / (tensor2 * tensor2)),
+    ),
+    numbers=False,
+    check=_check_addcdiv,
+)
+
+
+def addcmul(input, tensor1, tensor2, *, value=1, out=None):
+    """``input + value * tensor1 * tensor2``."""
+    return general(_addcmul.record, (input, tensor1, tensor2), (value,), out)
+
+
+def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
+    """``input + value * tensor1 / tensor2``."""
+    return general(_addcdiv.record, (input, tensor1, tensor2), (value,), out)
+
+
+publish(globals(), addcmul)
+publish(globals(), addcdiv)
 
 # ---------------------------------------------------------------- operators
 
@@ -172,25 +943,22 @@ def _reflected_div(self, other):
 
 def _power(self, other):
     if isinstance(other, NUMBERS):
-        return general(_pow_number.record, (self,), (other,))
+        return pow(self, other)
     return _pow.record.operator(self, other)
 
 
-def _reflected_power(self, other):
-    return _pow_of_number(other, self)
-
-
-Tensor.__add__ = Tensor.__radd__ = _add.record.operator
-Tensor.__sub__ = _sub.record.operator
+operators("add", _add, "add_")
+operators("sub", _sub, "sub_")
+operators("mul", _mul, "mul_")
+operators("truediv", _div, "div_")
+operators("floordiv", floor_divide, "floor_divide_")
+operators("mod", remainder, "remainder_")
+operators("pow", _pow, "pow_")
+Tensor.__radd__ = Tensor.__add__
+Tensor.__rmul__ = Tensor.__mul__
 Tensor.__rsub__ = _rsub.record.operator
-Tensor.__mul__ = Tensor.__rmul__ = _mul.record.operator
-Tensor.__truediv__ = _div.record.operator
-Tensor.__rtruediv__ = _reflected_div
+Tensor.__rtruediv__ = Tensor.__rdiv__ = _reflected_div
+Tensor.__div__, Tensor.__idiv__ = Tensor.__truediv__, Tensor.__itruediv__
 Tensor.__pow__ = _power
-Tensor.__rpow__ = _reflected_power
 Tensor.__neg__ = neg
-Tensor.__iadd__ = Tensor.add_
-Tensor.__isub__ = Tensor.sub_
-Tensor.__imul__ = Tensor.mul_
-Tensor.__itruediv__ = Tensor.div_
-Tensor.__ipow__ = Tensor.pow_
+Tensor.__pos__ = positive

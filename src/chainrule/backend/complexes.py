@@ -1,0 +1,29 @@
+"""Complex arrays: their memory as real arrays and back, and what NumPy does otherwise than PyTorch."""
+
+import numpy as np
+
+
+def view_as_real(x):
+    """The memory of a complex array as a real one with a last dimension of 2."""
+    x = np.asarray(x)
+    part = x.real
+    return np.lib.stride_tricks.as_strided(part, (*x.shape, 2), (*part.strides, part.itemsize))
+
+
+def view_as_complex(x):
+    """The memory of a real array, whose last dimension is 2 and dense, as a complex one."""
+    return x.view(np.result_type(x.dtype, np.complex64))[..., 0]
+
+
+def combine(real, imag):
+    """The complex array of two real ones of one dtype."""
+    shape = np.broadcast_shapes(real.shape, imag.shape)
+    out = np.empty(shape, np.result_type(real.dtype, np.complex64))
+    out.real, out.imag = real, imag
+    return out
+
+
+def sgn(x):
+    """x / abs(x), and 0 at 0; nan has sign 0 if it is real."""
+    found = np.sign(x)
+    return found if x.dtype.kind in "iubc" else np.where(found == found, found, x.dtype.type(0))
