@@ -83,6 +83,7 @@ class Tensor:
 
     def __init_subclass__(cls, **kwargs) -> None:
         super().__init_subclass__(**kwargs)
+        TENSOR_TYPES.add(cls)
         cls._special = "__torch_function__" in {
             name for c in cls.__mro__[: cls.__mro__.index(Tensor)] for name in vars(c)
         }
@@ -294,6 +295,9 @@ def _type_word(tensor: Tensor) -> str:
     return {"Float": "float", "Double": "double", "Half": "c10::Half", "Long": "long"}.get(
         dtypes.scalar_name(tensor.dtype), dtypes.scalar_name(tensor.dtype)
     )
+
+
+TENSOR_TYPES = {Tensor}  # Tensor and its subclasses: a quick test of what is a leaf among a node's edges
 
 
 def is_tensor(obj) -> bool:
