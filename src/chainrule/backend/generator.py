@@ -233,7 +233,7 @@ class Generator:
         score = weights / wait
         if count == 1:
             return score.argmax(axis=-1, keepdims=True)
-        return np.argsort(-score, axis=-1, kind="stable")[..., :count]
+        return np.ascontiguousarray(np.argsort(-score, axis=-1, kind="stable")[..., :count])
 
     def _multinomial_with_replacement(self, weights: np.ndarray, count: int) -> np.ndarray:
         wide = weights.dtype if weights.dtype == np.float64 else np.dtype(np.float32)
