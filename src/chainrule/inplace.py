@@ -174,7 +174,7 @@ def bump_version(tensor: Tensor) -> None:
 def _keep_what_is_overwritten(node, tensor: Tensor) -> None:
     """The node of an in-place operation saved the tensor itself: it needs a copy of the old values."""
     record = getattr(node, "op", None)
-    if record is None:
+    if record is None or not node.saves_tensors:
         return
     saved = list(node.saved)
     for position, kind in enumerate(record.saved_kinds):
@@ -200,7 +200,7 @@ def _is_saved(entry, tensor) -> bool:
 def _keep_outputs_checked(node, tensor: Tensor) -> None:
     """The node saved its output, which is now the tensor's memory: later writes must be noticed."""
     record = getattr(node, "op", None)
-    if record is None or OUTPUT not in record.saved_kinds:
+    if record is None or not node.saves_tensors or OUTPUT not in record.saved_kinds:
         return
     saved = list(node.saved)
     for position, kind in enumerate(record.saved_kinds):
