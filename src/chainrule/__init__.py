@@ -1,22 +1,119 @@
-"""chainrule: PyTorch's autograd in plain Python on NumPy."""
+"""chainrule: PyTorch's autograd in plain Python on NumPy.
 
-from . import dtypes
-from .tensor import Tensor
-from .dtypes import *
-from .size import *
-from .modes import *
-from .modes import no_grad, enable_grad, set_grad_enabled, inference_mode
-from .ops.elementwise import *
-from .ops.complexes import *
-from .ops.comparison import *
+``import chainrule as torch``, and a program whose subject is gradients runs unmodified. The namespace is torch's: every
+module of operations names its public functions in its `__all__`, and they meet here. Modules that not every program needs
+(``torch.nn``, ``torch.linalg``, ...) are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import math as _math
+
+from . import autograd, dtypes, ops, random, size
+
+from .dtypes import (
+    bfloat16,
+    can_cast,
+    cdouble,
+    cfloat,
+    chalf,
+    complex32,
+    complex64,
+    complex128,
+    double,
+    dtype,
+    finfo,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    half,
+    iinfo,
+    int8,
+    int16,
+    int32,
+    int64,
+    long,
+    promote_types,
+    set_default_dtype,
+    short,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from .dtypes import bool_ as bool
+from .dtypes import float_ as float
+from .dtypes import int_ as int
+from .modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .ops.bitwise import *
-from .ops.shape import *
+from .ops.comparison import *
+from .ops.complexes import *
 from .ops.creation import *
-from .ops.reduction import *
+from .ops.elementwise import *
 from .ops.linalg import *
 from .ops.random import *
-from .ops import conversion, indexing
-from .backend import tensors
-from . import autograd, random
-from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
-from .dtypes import float32, float64, int64, bool_ as bool
+from .ops.reduction import *
+from .ops.shape import *
+from .ops.special import *
+from .printing import set_printoptions
+from .random import (
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
+from .size import (
+    Size,
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    device,
+    layout,
+    memory_format,
+    preserve_format,
+    sparse_coo,
+    strided,
+)
+from .tensor import Tensor, is_tensor
+
+from .backend import tensors as _tensors  # the formulas' names on Tensors, now that all operations are there
+
+__version__ = "0.1.0"
+
+e, pi, tau, inf, nan, newaxis = _math.e, _math.pi, 2 * _math.pi, _math.inf, _math.nan, None
+
+_LAZY = {
+    "accelerator", "backends", "cuda", "distributions", "fft", "func", "insight", "linalg", "mps", "nn", "optim", "special",
+    "testing", "utils", "version", "return_types", "serialization", "onnx", "jit", "overrides", "types",
+}  # fmt: skip
+
+
+def __getattr__(name: str):
+    """Imports a module on its first use; for a name that chainrule lacks, says that it is chainrule's lack."""
+    if name in _LAZY:
+        import importlib
+
+        try:
+            return importlib.import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":
+                raise
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}: chainrule does not have torch.{name} (yet)")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
+
+
+__all__ = sorted(name for name in globals() if not name.startswith("_") and name not in ("annotations", "ops", "size"))

@@ -1,0 +1,16 @@
+"""The operations, by family. Importing the package registers them all."""
+
+from . import (
+    bitwise,
+    comparison,
+    complexes,
+    conversion,
+    creation,
+    elementwise,
+    indexing,
+    linalg,
+    random,
+    reduction,
+    shape,
+    special,
+)
