@@ -91,7 +91,7 @@ def check_in_place(tensor: Tensor, differentiable: bool) -> None:
 
 def check_memory(array) -> None:
     """Refuses to write where several elements are one place in memory."""
-    if type(array) is backend.ndarray and 0 in array.strides:
+    if type(array) is backend.ndarray and 0 in array.strides and array.size:
         for stride, size in zip(array.strides, array.shape, strict=True):
             if stride == 0 and size > 1:
                 raise RuntimeError(
