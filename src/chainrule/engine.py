@@ -415,6 +415,7 @@ class _Task:
                 else:
                     nodes.add(edge)
                     stack.append(edge)
+        self.nodes = nodes
         return sorted(nodes, key=by_sequence, reverse=True)
 
     def _needed(self) -> dict:
@@ -435,6 +436,15 @@ class _Task:
             elif self.accumulate and node in asked:  # run for its hooks, which keep the gradient
                 needed[node] = flags
         return needed
+
+    def will_run(self, edge) -> bool:
+        """Whether a gradient for this edge (or its absence) will come by."""
+        node = edge[0]
+        if isinstance(node, Tensor):
+            return node in self.pending and (self.wanted is None or (node, 0) in self.wanted)
+        if self.needed is None:
+            return node in self.nodes
+        return node in self.needed or node in self.captured_nodes
 
     def _add(self, node, number: int, gradient) -> None:
         """Adds a gradient for output `number` of `node` (or for a leaf) to what has arrived there."""

@@ -2,123 +2,258 @@
 
 from __future__ import annotations
 
-from ..engine import run_backward
-from ..modes import enable_grad, inference_mode, no_grad, set_grad_enabled
-from ..tensor import Tensor, gradient_edge, wrap
-from . import graph
+from collections.abc import Sequence
+from typing import Any
+
+from ..engine import SavedTensor, run_backward
+from ..modes import _force_original_view_tracking, is_multithreading_enabled, is_view_replay_enabled
+from ..tensor import Tensor
+from . import anomaly_mode, function, grad_mode, graph
+from .anomaly_mode import detect_anomaly, set_detect_anomaly
+from .function import Function, NestedIOFunction
+from .grad_mode import (
+    enable_grad,
+    inference_mode,
+    no_grad,
+    set_grad_enabled,
+    set_multithreading_enabled,
+)
+from .graph import GradientEdge, as_edge
+from .variable import Variable
 
 __all__ = [
+    "Function",
+    "NestedIOFunction",
+    "SavedTensor",
     "Variable",
+    "_force_original_view_tracking",
+    "anomaly_mode",
     "backward",
+    "detect_anomaly",
     "enable_grad",
+    "function",
     "grad",
+    "grad_mode",
     "graph",
     "inference_mode",
+    "is_multithreading_enabled",
+    "is_view_replay_enabled",
     "no_grad",
+    "set_detect_anomaly",
     "set_grad_enabled",
+    "set_multithreading_enabled",
 ]
 
 
-def _as_tuple(values):
-    return (values,) if isinstance(values, Tensor) or not isinstance(values, (tuple, list)) else tuple(values)
+def _as_tuple(values) -> tuple:
+    return (values,) if isinstance(values, (Tensor, GradientEdge)) else tuple(values)
 
 
-def _root_gradients(outputs, gradients, is_grads_batched: bool = False):
+def _root_gradients(outputs, gradients, is_grads_batched: bool = False) -> list:
     """A gradient for each output: the given one, checked, or one where the output is a scalar."""
-    made = []
-    for i, (output, gradient) in enumerate(zip(outputs, gradients, strict=True)):
+    made: list[Tensor | None] = []
+    for i, (output, gradient) in enumerate(zip(outputs, gradients)):
         if isinstance(gradient, Tensor):
-            if gradient.shape != output.shape:
-                raise RuntimeError(
-                    f"Mismatch in shape: grad_output[{i}] has a shape of {gradient.shape} and output[{i}] has a shape of "
-                    f"{output.shape}."
-                )
+            if isinstance(output, Tensor):
+                gradient = _checked_gradient(i, output, gradient, is_grads_batched)
             made.append(gradient)
-        elif gradient is None:
-            if output.requires_grad:
-                if output.numel() != 1:
-                    raise RuntimeError("grad can be implicitly created only for scalar outputs")
-                from ..ops.creation import ones_like
-
-                made.append(ones_like(output))
-            else:
-                made.append(None)
-        else:
+        elif gradient is not None:
             raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
+        elif not isinstance(output, Tensor):
+            raise RuntimeError("Gradient edges as outputs need a gradient for each in `grad_outputs`.")
+        elif not output.requires_grad:
+            made.append(None)
+        else:
+            made.append(_one_for(output))
     return made
 
 
-def _roots(outputs):
+def _one_for(output: Tensor) -> Tensor:
+    from ..ops.creation import ones_like
+
+    if output.numel() != 1:
+        raise RuntimeError("grad can be implicitly created only for scalar outputs")
+    if not output.is_floating_point():
+        raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {output.dtype}")
+    return ones_like(output)
+
+
+def _checked_gradient(i: int, output: Tensor, gradient: Tensor, is_grads_batched: bool) -> Tensor:
+    shape = gradient.shape[1:] if is_grads_batched else gradient.shape
+    if shape != output.shape:
+        mismatch = f"grad_output[{i}] has a shape of {shape} and output[{i}] has a shape of {output.shape}."
+        if is_grads_batched:
+            raise RuntimeError(
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension. "
+                "The sizes of the remaining dimensions are expected to match the shape of corresponding output, but a "
+                f"mismatch was detected: {mismatch} If you only want some tensors in `grad_output` to be considered "
+                "batched, consider using vmap."
+            )
+        raise RuntimeError(f"Mismatch in shape: {mismatch}")
+    if output.is_complex() != gradient.is_complex():
+        raise RuntimeError(
+            "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
+            f"grad_output[{i}] has a dtype of {gradient.dtype} and output[{i}] has a dtype of {output.dtype}."
+        )
+    return gradient if gradient._array.dtype is output._array.dtype else gradient.to(output.dtype)
+
+
+def _roots(outputs) -> list:
     edges = []
     for i, output in enumerate(outputs):
-        edge = gradient_edge(output)
+        edge = as_edge(output)
         if edge[0] is None:
             raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
         edges.append(edge)
     return edges
 
 
+def _input_edges(inputs, function: str) -> list:
+    if not inputs:
+        raise RuntimeError(f"`inputs` argument to `{function}()` cannot be empty.")
+    for x in inputs:
+        if not isinstance(x, (Tensor, GradientEdge)):
+            raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(x).__name__}")
+    return [as_edge(x) for x in inputs]
+
+
 def backward(
-    tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None
-):
-    """Accumulates into the leaves' `.grad` the gradients of `tensors`."""
-    tensors = _as_tuple(tensors)
-    gradients = (None,) * len(tensors) if grad_tensors is None else _as_tuple(grad_tensors)
-    gradients = _root_gradients(tensors, gradients)
-    if retain_graph is None:
-        retain_graph = create_graph
-    edges = None if inputs is None else [gradient_edge(x) for x in _as_tuple(inputs)]
+    tensors: Tensor | GradientEdge | Sequence[Tensor | GradientEdge],
+    grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: Any = None,
+    inputs: Tensor | GradientEdge | Sequence[Tensor | GradientEdge] | None = None,
+) -> None:
+    """Accumulates into the leaves' `.grad` the gradients of `tensors`, each weighted by its `grad_tensors`.
+
+    `retain_graph` keeps what was saved, for another backward; `create_graph` records the gradients' own computation;
+    with `inputs`, only these tensors' `.grad` is computed.
+    """
+    if grad_variables is not None:
+        import warnings
+
+        warnings.warn("`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning, stacklevel=2)
+        if grad_tensors is not None:
+            raise RuntimeError(
+                "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. Please only use "
+                "`grad_tensors`."
+            )
+        grad_tensors = grad_variables
+    _backward(tensors, grad_tensors, retain_graph, create_graph, inputs)
+
+
+def _backward(tensors, grad_tensors, retain_graph, create_graph, inputs) -> None:
+    outputs = _as_tuple(tensors)
+    edges = None
+    if inputs is not None:
+        inputs = _as_tuple(inputs)
+        edges = _input_edges(inputs, "backward")
+        for x in inputs:
+            if isinstance(x, Tensor):
+                x.retain_grad()
+    gradients = (None,) * len(outputs) if grad_tensors is None else _as_tuple(grad_tensors)
+    gradients = _root_gradients(outputs, gradients)
+    if create_graph:
+        _warn_of_cycle()
     run_backward(
-        _roots(tensors),
+        _roots(outputs),
         gradients,
-        retain_graph=retain_graph,
+        retain_graph=create_graph if retain_graph is None else retain_graph,
         create_graph=create_graph,
         inputs=edges,
         accumulate=True,
     )
 
 
+def _warn_of_cycle() -> None:
+    import warnings
+
+    warnings.warn(
+        "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient which "
+        "can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If you have to use "
+        "this function, make sure to reset the .grad fields of your parameters to None after use to break the cycle and avoid "
+        "the leak.",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
 def grad(
-    outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True, allow_unused=None,
-    is_grads_batched=False, materialize_grads=False,
-):  # fmt: skip
-    """The gradients of `outputs` with respect to `inputs`, as a tuple."""
+    outputs: Tensor | GradientEdge | Sequence[Tensor | GradientEdge],
+    inputs: Tensor | GradientEdge | Sequence[Tensor | GradientEdge],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of `outputs`, weighted by `grad_outputs`, with respect to `inputs`, as a tuple; no `.grad` changes.
+
+    An input that was not used is an error, unless `allow_unused` (its gradient is None) or `materialize_grads` (zeros).
+    With `is_grads_batched`, the first dimension of each grad_output counts gradients, and so does that of the results.
+    """
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
+    if not only_inputs:
+        import warnings
+
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for other "
+            "parts of the graph, please use torch.autograd.backward.",
+            FutureWarning,
+            stacklevel=2,
+        )
     outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
     gradients = (None,) * len(outputs) if grad_outputs is None else _as_tuple(grad_outputs)
-    gradients = _root_gradients(outputs, gradients)
-    if retain_graph is None:
-        retain_graph = create_graph
-    for x in inputs:
-        if not x.requires_grad:
+    gradients = _root_gradients(outputs, gradients, is_grads_batched)
+    edges = _input_edges(inputs, "grad")
+    for node, _ in edges:
+        if node is None:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
-    edges = [gradient_edge(x) for x in inputs]
-    found = run_backward(
-        _roots(outputs),
-        gradients,
-        retain_graph=retain_graph,
-        create_graph=create_graph,
-        inputs=edges,
-        accumulate=False,
-    )
-    for i, g in enumerate(found):
-        if g is None and not allow_unused and not materialize_grads:
+    roots = _roots(outputs)
+    retain_graph = create_graph if retain_graph is None else retain_graph
+    unused_allowed = bool(allow_unused or materialize_grads)
+
+    def run(*weights: Tensor) -> tuple[Tensor | None, ...]:
+        found = run_backward(
+            roots, weights, retain_graph=retain_graph, create_graph=create_graph, inputs=edges, accumulate=False
+        )
+        if not unused_allowed and None in found:
             raise RuntimeError(
-                f"The differentiated Tensor at index {i} appears to not have been used in the graph. Set "
+                f"The differentiated Tensor at index {found.index(None)} appears to not have been used in the graph. Set "
                 "allow_unused=True if this is the desired behavior."
             )
-    return tuple(found)
+        return tuple(found)
+
+    if is_grads_batched:
+        from ..transforms import vmap_with_none
+
+        results = vmap_with_none(run, gradients)
+    else:
+        results = run(*gradients)
+    if materialize_grads:
+        results = tuple(_zeros_for(x, i) if r is None else r for i, (x, r) in enumerate(zip(inputs, results)))
+    return results
 
 
-def Variable(data, requires_grad: bool = False, volatile: bool = False):
-    """The old name of a tensor that takes part in autograd."""
-    result = wrap(data._array)
-    result._requires_grad = requires_grad
-    return result
+def _zeros_for(value: Tensor | GradientEdge, index: int) -> Tensor:
+    from ..ops.creation import zeros_like
+
+    if isinstance(value, GradientEdge):
+        raise RuntimeError(
+            f"materialize_grads cannot be used when the given input is a GradientEdge (index {index})"
+        )
+    return zeros_like(value)
 
 
-def _tensor_backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+def _tensor_backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
     """Accumulates into the leaves' `.grad` the gradient of this tensor; see torch.autograd.backward."""
-    backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+    _backward(self, gradient, retain_graph, create_graph, inputs)
 
 
 Tensor.backward = _tensor_backward

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import graph_errors
-from ..engine import Freed, Node, SavedTensor, next_sequence, user_position
+from ..engine import Freed, Node, SavedTensor, fit_tensor, next_sequence, user_position
 from ..inplace import rebase_history
 from ..modes import local, no_grad
 from ..op import REGISTRY, _input_edge, _save_input
@@ -202,7 +202,7 @@ class FunctionNode(Node):
             gradients.append(result)
         for index, (result, edge) in enumerate(zip(gradients, self.edges, strict=True)):
             if result is not None and edge is not None:
-                gradients[index] = graph_errors.fit_to_input(self, index, result, *self.input_info[index])
+                gradients[index] = _fit_to_input(self, index, result)
         return gradients
 
     def __getattr__(self, name: str) -> Any:
@@ -214,6 +214,20 @@ class FunctionNode(Node):
 
     def __repr__(self) -> str:
         return f"<torch.autograd.function.{type(self).__name__} object at {id(self):#x}>"
+
+
+def _fit_to_input(node, index: int, gradient: Tensor) -> Tensor:
+    """A gradient summed and cast to the shape and dtype of the node's tensor input `index`."""
+    shape, dtype = node.input_info[index]
+    have = gradient._array.shape
+    if have != shape:
+        padded = (1,) * (len(have) - len(shape)) + shape
+        if len(have) < len(shape) or any(n not in (1, h) for n, h in zip(padded, have)):
+            raise RuntimeError(
+                f"Function {type(node).__name__} returned an invalid gradient at index {index} - got {list(have)} but "
+                f"expected shape compatible with {list(shape)}"
+            )
+    return fit_tensor(gradient, shape, dtype)
 
 
 def _dtype(numpy_dtype):
@@ -398,7 +412,7 @@ def _save(node, to_save) -> tuple:
         if tensor is None:
             saved.append(None)
         elif tensor._grad_fn is node:
-            saved.append(SavedTensor(tensor, is_output=True, number=tensor.output_nr, hooks=hooks, node=node))
+            saved.append(SavedTensor(tensor, is_output=True, number=tensor.output_nr, hooks=hooks))
         else:
             saved.append(_save_input(tensor, hooks))
     return tuple(saved)

@@ -1,47 +1,288 @@
-"""torch.autograd.graph: nodes as users see them, and hooks."""
+"""torch.autograd.graph: nodes as users see them, gradient edges, hooks, and hooks on saved tensors."""
 
 from __future__ import annotations
 
+import threading
 import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
-from ..engine import Node
-from ..tensor import Tensor, accumulate_grad, own_extra
+from .. import graph_errors
+from ..engine import Freed, Node, SavedTensor, accumulate_array, accumulate_tensor, user_position
+from ..modes import ContextDecorator, local
+from ..op import INPUT, OUTPUT, PLAIN, _output_number, _tensor_of
+from ..tensor import Tensor, accumulate_grad, gradient_edge, own_extra, version_counter, wrap
+from ..utils.hooks import RemovableHandle, register
 
-__all__ = ["AccumulateGrad", "Node"]
+__all__ = [
+    "GradientEdge",
+    "Node",
+    "allow_mutation_on_saved_tensors",
+    "disable_saved_tensors_hooks",
+    "get_gradient_edge",
+    "increment_version",
+    "register_multi_grad_hook",
+    "save_on_cpu",
+    "saved_tensors_hooks",
+]
+
+# ---------------------------------------------------------------- nodes
 
 
 class AccumulateGrad(Node):
-    """The end of an edge into a leaf: adds the gradient to `variable.grad`. Made when somebody looks at it."""
+    """The end of an edge into a leaf: adds the gradient to `variable.grad`. Made when somebody looks at it.
+
+    Its hooks are in force as long as it lives: as the user holds it, or a graph through which it was seen.
+    """
 
     __slots__ = ("variable",)
 
-    def __init__(self, variable) -> None:
+    sequence = 2**64 - 1  # before every other node, as PyTorch numbers it
+    saves_tensors = False
+
+    def __init__(self, variable: Tensor) -> None:
         self.variable = variable
         self.edges = ()
         self.saved = ()
         self.meta = None
+        self.code, self.lasti = user_position(2)
 
     def name(self) -> str:
         return "torch::autograd::AccumulateGrad"
 
-    def call_prehooks(self, gradient):
-        return gradient
+    def backward(self, gradient, needs):
+        accumulate_array(self.variable, gradient)
+        return ()
+
+    def backward_tensors(self, gradient, needs):
+        accumulate_tensor(self.variable, gradient, local.grad_enabled)
+        return ()
 
 
-def next_functions(node):
+def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
     """((node, output number), ...) of what made the inputs; (None, 0) for inputs that need no gradient."""
-    numbers = None if node.meta is None else node.meta.numbers
-    return tuple(
-        (accumulate_grad(e) if isinstance(e, Tensor) else e, numbers[i] if numbers else 0)
-        for i, e in enumerate(node.edges)
-    )
+    numbers = None if self.meta is None else self.meta.numbers
+    found = []
+    for i, edge in enumerate(self.edges):
+        if isinstance(edge, Tensor):
+            edge = accumulate_grad(edge)
+            meta = self.own_meta()
+            if meta.accumulators is None:
+                meta.accumulators = {}
+            meta.accumulators[i] = edge
+        found.append((edge, numbers[i] if numbers else 0))
+    return tuple(found)
+
+
+def metadata(self) -> dict:
+    """A dictionary for whatever the user wants to keep with the node; anomaly mode keeps its notes here."""
+    meta = self.own_meta()
+    if meta.dict is None:
+        meta.dict = {}
+    return meta.dict
+
+
+def _sequence_nr(self) -> int:
+    """The node's place in the order of recording in this process."""
+    return self.sequence
+
+
+def register_node_hook(self, fn: Callable) -> RemovableHandle:
+    """Registers ``fn(grad_inputs, grad_outputs)``, run after the node; a tuple it returns replaces `grad_inputs`."""
+    meta = self.own_meta()
+    if meta.hooks is None:
+        meta.hooks = OrderedDict()
+    return register(meta.hooks, fn)
+
+
+def register_node_prehook(self, fn: Callable) -> RemovableHandle:
+    """Registers ``fn(grad_outputs)``, run before the node; a tuple it returns replaces `grad_outputs`."""
+    meta = self.own_meta()
+    if meta.prehooks is None:
+        meta.prehooks = OrderedDict()
+    return register(meta.prehooks, fn)
+
+
+def call_node(self, *gradients: Tensor | None) -> Any:
+    """Runs the node by itself: gradients of its inputs (one, or a tuple) from those of its outputs, without hooks."""
+    gradient = gradients[0] if self.n_outputs == 1 else list(gradients)
+    needs = tuple(None if edge is None else True for edge in self.edges)
+    results = self.backward_tensors(gradient, needs)
+    if self.meta is not None and self.meta.targets is not None:
+        from ..engine import fit_tensor
+
+        results = [
+            r if r is None or target is None else fit_tensor(r, *target)
+            for r, target in zip(results, self.meta.targets, strict=True)
+        ]
+    results = tuple(None if edge is None else r for r, edge in zip(results, self.edges, strict=True))
+    return results[0] if len(results) == 1 else results
+
+
+def saved_names(node) -> dict[str, int]:
+    """{PyTorch's name: position} of what the node saved."""
+    record = getattr(type(node), "op", None)
+    if record is None:
+        return {}
+    if type(node) is record.scalar_node_class:  # it keeps only the number
+        return {torch_name(record, record.inputs[1]): 0}
+    return {torch_name(record, name): i for i, name in enumerate(record.saved_names)}
+
+
+def torch_name(record, name: str) -> str:
+    """PyTorch's name of what a formula calls `name`."""
+    if name in record.torch_names:
+        return record.torch_names[name]
+    if name in record.inputs[:2]:
+        return ("self", "other")[record.inputs.index(name)]
+    if name == "out":
+        return "result"
+    if name.endswith("_shape"):
+        return torch_name(record, name.removesuffix("_shape")) + "_sym_sizes"
+    if name.endswith("_dtype"):
+        return torch_name(record, name.removesuffix("_dtype")) + "_scalar_type"
+    return name
+
+
+def saved_attribute(self, name: str) -> Any:
+    """``_saved_x``: the value saved as `x`, unpacked and checked. ``_raw_saved_x``: its SavedTensor, which takes hooks."""
+    raw = name.startswith("_raw_saved_")
+    if raw or name.startswith("_saved_"):
+        position = saved_names(self).get(name.removeprefix("_raw_saved_" if raw else "_saved_"))
+        if position is not None:
+            if self.saved.__class__ is Freed:
+                raise graph_errors.freed(self)
+            if not raw:
+                return _saved_value(self, position)
+            if _kind(self, position) != PLAIN:
+                return _raw_saved(self, position)
+    raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+
+def _kind(node, position: int) -> int:
+    return PLAIN if type(node) is node.op.scalar_node_class else node.op.saved_kinds[position]
+
+
+def _saved_value(node, position: int) -> Any:
+    value = _tensor_of(node, _kind(node, position), _formula_name(node, position), node.saved[position])
+    if type(node) is node.op.scalar_node_class:
+        from ..ops.creation import tensor
+
+        return tensor(value)
+    return value
+
+
+def _formula_name(node, position: int) -> str:
+    record = node.op
+    return record.inputs[1] if type(node) is record.scalar_node_class else record.saved_names[position]
+
+
+def _raw_saved(node, position: int) -> SavedTensor:
+    """The SavedTensor in this position of the node, put there if only the value itself was."""
+    entry = node.saved[position]
+    if entry.__class__ is not SavedTensor:
+        if _kind(node, position) == INPUT:
+            made = SavedTensor(wrap(None) if entry is None else entry)
+            made.version = 0  # it was saved unchanged
+            made.tensor = entry
+        else:
+            number = _output_number(node.op, _formula_name(node, position))
+            made = SavedTensor(wrap(entry), is_output=True, number=number)
+            made.requires_grad = True
+        entry = made
+        node.saved = (*node.saved[:position], entry, *node.saved[position + 1 :])
+    entry.owner = weakref.ref(node)
+    return entry
+
+
+def list_attributes(self) -> list[str]:
+    names = set(object.__dir__(self))
+    for name, position in saved_names(self).items():
+        names.add("_saved_" + name)
+        if _kind(self, position) in (INPUT, OUTPUT):
+            names.add("_raw_saved_" + name)
+    return sorted(names)
 
 
 Node.next_functions = property(next_functions)
+Node.metadata = property(metadata)
+Node.requires_grad = property(lambda self: True)
+Node._sequence_nr = _sequence_nr
+Node.register_hook = register_node_hook
+Node.register_prehook = register_node_prehook
+Node.__call__ = call_node
+Node.__getattr__ = saved_attribute
+Node.__dir__ = list_attributes
 
 
-def retain(tensor) -> None:
-    """Registers a non-leaf that retains its gradient with its present node."""
+# ---------------------------------------------------------------- edges
+
+
+class GradientEdge(NamedTuple):
+    """Where a tensor's gradient goes: an output of a node. Stands for the tensor in backward and grad."""
+
+    node: Node
+    output_nr: int
+    ownership_token: Any = None
+
+
+def get_gradient_edge(tensor: Tensor) -> GradientEdge:
+    """The gradient edge of a tensor that requires grad."""
+    if not tensor.requires_grad:
+        raise RuntimeError(
+            "It is not possible to get the gradient edge for a Tensor that does not require gradients"
+        )
+    return GradientEdge(_node_of(tensor), tensor.output_nr)
+
+
+def _node_of(tensor: Tensor) -> Node:
+    """The node that a tensor's gradient goes to: its grad_fn, or a leaf's AccumulateGrad."""
+    return tensor.grad_fn or accumulate_grad(tensor)
+
+
+def as_edge(value: Tensor | GradientEdge):
+    """(node or leaf, output number), as the engine takes it, of a tensor or gradient edge; (None, 0) without history."""
+    if isinstance(value, Tensor):
+        return gradient_edge(value)
+    if isinstance(value.node, AccumulateGrad):
+        return value.node.variable, 0
+    return value.node, value.output_nr
+
+
+# ---------------------------------------------------------------- hooks of tensors
+
+
+def register_hook(self, hook: Callable) -> RemovableHandle:
+    """Registers ``hook(grad)``, run whenever a gradient for this tensor has been computed; it may return another."""
+    if not self.requires_grad:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    node = self.grad_fn
+    if node is None:
+        extra = own_extra(self)
+        if extra.hooks is None:
+            extra.hooks = OrderedDict()
+        return register(extra.hooks, hook)
+    meta = node.own_meta()
+    if meta.tensor_hooks is None:
+        meta.tensor_hooks = {}
+    return register(meta.tensor_hooks.setdefault(self.output_nr, OrderedDict()), hook)
+
+
+def register_post_accumulate_grad_hook(self, hook: Callable) -> RemovableHandle:
+    """Registers ``hook(leaf)``, run after a gradient has been added to this leaf's `.grad`."""
+    if not self.requires_grad:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if self.grad_fn is not None:
+        raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    extra = own_extra(self)
+    if extra.post_accumulate_hooks is None:
+        extra.post_accumulate_hooks = OrderedDict()
+    return register(extra.post_accumulate_hooks, hook)
+
+
+def retain(tensor: Tensor) -> None:
+    """Registers a non-leaf that retains its gradient with its present node, and with no other."""
     meta = tensor._grad_fn.own_meta()
     if meta.retained is None:
         meta.retained = {}
@@ -58,4 +299,204 @@ def retain_grad(self) -> None:
     retain(self)
 
 
+Tensor.register_hook = register_hook
+Tensor.register_post_accumulate_grad_hook = register_post_accumulate_grad_hook
 Tensor.retain_grad = retain_grad
+
+
+class _MultiHandle(RemovableHandle):
+    """Removes several hooks at once."""
+
+    def __init__(self, handles: tuple[RemovableHandle, ...]) -> None:
+        self.handles = handles
+
+    def remove(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+    def __getstate__(self) -> tuple:
+        return self.handles
+
+    def __setstate__(self, state: tuple) -> None:
+        self.handles = state
+
+    def __repr__(self) -> str:
+        return f"<torch.autograd.graph._MultiHandle object at {id(self):#x}>"
+
+
+def register_multi_grad_hook(
+    tensors: Sequence[Tensor | GradientEdge], fn: Callable, *, mode: str = "all"
+) -> RemovableHandle:
+    """Registers one hook on several tensors.
+
+    mode "all": ``fn(gradients)``, once in each backward, when the gradients of all those tensors that this backward
+    reaches are there (None for the others). mode "any": ``fn(gradient)``, once in each backward, with the first to come.
+    """
+    if mode not in ("all", "any"):
+        raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
+    tensors = tuple(tensors)
+    edges = [as_edge(t) for t in tensors]
+    lock = threading.Lock()
+    # per backward call: ({position: gradient}, how many will come)
+    running: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+    def collect(position: int, gradient: Tensor | None) -> None:
+        task = local.task
+        with lock:
+            if task not in running:
+                expected = sum(task.will_run(edge) for edge in edges) if mode == "all" else 1
+                running[task] = ([None] * len(tensors), [0, expected])
+            gradients, count = running[task]
+            gradients[position] = gradient
+            count[0] += 1
+            complete = count[0] == count[1]
+        if complete:
+            fn(gradients if mode == "all" else gradient)
+
+    def hook_at(position: int) -> Callable:
+        return lambda gradient: collect(position, gradient)
+
+    return _MultiHandle(tuple(_hook_on_edge(t, hook_at(i)) for i, t in enumerate(tensors)))
+
+
+def _hook_on_edge(value: Tensor | GradientEdge, hook: Callable) -> RemovableHandle:
+    if isinstance(value, Tensor):
+        return register_hook(value, hook)
+
+    def prehook(gradients: tuple) -> None:
+        hook(gradients[value.output_nr])
+
+    return value.node.register_prehook(prehook)
+
+
+def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
+    """Counts an in-place write that was made behind autograd's back, on one tensor or several."""
+    for one in (tensor,) if isinstance(tensor, Tensor) else tensor:
+        if one.is_inference():
+            raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed.")
+        version_counter(one).version += 1
+
+
+# ---------------------------------------------------------------- saved tensors
+
+
+class saved_tensors_hooks:
+    """Inside, each tensor saved for backward is kept as ``pack_hook(tensor)`` and comes back from ``unpack_hook(packed)``."""
+
+    def __init__(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
+        self.pack_hook = pack_hook
+        self.unpack_hook = unpack_hook
+
+    def __enter__(self) -> None:
+        hooks = local.saved_hooks
+        if hooks and isinstance(hooks[-1], str):
+            raise RuntimeError(hooks[-1])
+        local.saved_hooks = (*hooks, (self.pack_hook, self.unpack_hook))
+        local.refresh()
+
+    def __exit__(self, *exc: object) -> None:
+        local.saved_hooks = local.saved_hooks[:-1]
+        local.refresh()
+
+
+class save_on_cpu(saved_tensors_hooks):
+    """Inside, saved tensors are kept as copies on the CPU."""
+
+    def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
+        def pack(tensor: Tensor) -> tuple:
+            return tensor.device, tensor.detach().clone()
+
+        def unpack(packed: tuple) -> Tensor:
+            return packed[1].to(packed[0])
+
+        super().__init__(pack, unpack)
+
+
+class disable_saved_tensors_hooks(ContextDecorator):
+    """Inside, using hooks on saved tensors raises RuntimeError(error_message). A context manager and a decorator."""
+
+    def __init__(self, error_message: str) -> None:
+        self.error_message = error_message
+
+    def clone(self) -> disable_saved_tensors_hooks:
+        return type(self)(self.error_message)
+
+    def __enter__(self) -> None:
+        self.previous = local.saved_hooks
+        if self.previous and not isinstance(self.previous[-1], str):
+            raise RuntimeError(self.error_message)
+        local.saved_hooks = (self.error_message,)
+        local.refresh()
+
+    def __exit__(self, *exc: object) -> None:
+        local.saved_hooks = self.previous
+        local.refresh()
+
+
+class _AllowMutationOnSavedContext:
+    """What `allow_mutation_on_saved_tensors` keeps: which memory is saved at which version, and copies of what was overwritten."""
+
+    def __init__(self) -> None:
+        self.cloned: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # {handle: copy of the saved values}
+        self.original: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # {handle: the saved tensor}
+        self.handles: dict = {}  # {(version counter, version): {handle of each tensor saved then: None}, weakly}
+
+    def clear(self) -> None:
+        self.cloned.clear()
+        self.original.clear()
+        self.handles.clear()
+
+    def pack(self, tensor: Tensor) -> _Handle:
+        counter = version_counter(tensor)
+        key = (counter, counter.version)
+        handles = self.handles.setdefault(key, weakref.WeakValueDictionary())
+        # one handle for each view: the same tensor saved twice is copied once
+        handle = handles.get(id(tensor))
+        if handle is None:
+            handle = handles[id(tensor)] = _Handle()
+            self.original[handle] = tensor
+        return handle
+
+    def unpack(self, handle: _Handle) -> Tensor:
+        if handle in self.cloned:
+            return self.cloned[handle]
+        if handle not in self.original:
+            raise AssertionError(
+                "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context"
+                "in which the graph was originally recorded."
+            )
+        return self.original[handle]
+
+    def before_write(self, tensor: Tensor) -> None:
+        """Copies what is saved of the memory that is about to be written."""
+        counter = tensor._counter
+        if counter is None:
+            return
+        for handle in list(self.handles.pop((counter, counter.version), {}).values()):
+            original = self.original.pop(handle, None)
+            if original is not None:
+                self.cloned[handle] = original.detach().clone()
+
+
+class _Handle:
+    """Stands in a graph for a saved tensor."""
+
+    __slots__ = ("__weakref__",)
+
+
+class allow_mutation_on_saved_tensors:
+    """Inside, saved tensors may be overwritten: they are copied first. Backward must run inside, too."""
+
+    def __enter__(self) -> _AllowMutationOnSavedContext:
+        if local.saved_copies is not None:
+            raise RuntimeError("allow_mutation_on_saved_tensors contexts cannot be nested")
+        context = _AllowMutationOnSavedContext()
+        self.hooks = saved_tensors_hooks(context.pack, context.unpack)
+        self.hooks.__enter__()
+        local.saved_copies = context
+        return context
+
+    def __exit__(self, *exc: object) -> None:
+        context, local.saved_copies = local.saved_copies, None
+        context.clear()
+        self.hooks.__exit__()

@@ -1,0 +1,136 @@
+"""Anomaly mode: errors in backward show where the forward call was, and a gradient with nan is an error."""
+
+from __future__ import annotations
+
+import warnings
+from sys import _getframe
+from typing import Any
+
+from ..engine import is_own
+from ..modes import local
+from ..tensor import Tensor
+
+__all__ = ["detect_anomaly", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "set_detect_anomaly"]
+
+
+class Anomaly:
+    """The mode in force: remembers forward calls in each node's metadata and watches nodes run."""
+
+    def __init__(self, check_nan: bool) -> None:
+        self.check_nan = check_nan
+
+    def remember(self, node) -> None:
+        """Notes the stack of the call that made a node, and the node whose backward was making it."""
+        from traceback import format_stack
+
+        frame = _getframe(1)
+        while is_own(frame.f_code.co_filename) and frame.f_back is not None:
+            frame = frame.f_back
+        node.metadata["traceback_"] = format_stack(frame)
+        if local.task is not None and local.task.current is not None:
+            node.metadata["parent_"] = local.task.current
+
+    def watch(self, node, run, gradient, needs) -> Any:
+        """Runs a node; an error, or a nan among its results, warns with the stack of the forward call."""
+        try:
+            results = run(node, gradient, needs)
+            if self.check_nan and results is not None:
+                for number, result in enumerate(results):
+                    if result is not None and _has_nan(result):
+                        raise RuntimeError(f"Function '{node.name()}' returned nan values in its {number}th output.")
+            return results
+        except Exception:
+            explain(node)
+            raise
+
+
+def _has_nan(value) -> bool:
+    array = value._array if isinstance(value, Tensor) else value
+    return bool((array != array).any())
+
+
+def explain(node) -> None:
+    """Warns with the stack of the call that made the node, and of the calls that led to it."""
+    notes = node.metadata
+    if "traceback_" in notes:
+        stack = "".join(notes["traceback_"])
+        text = f"Error detected in {node.name()}. Traceback of forward call that caused the error:\n{stack}"
+    else:
+        text = (
+            f"Error detected in {node.name()}. No forward pass information available. Enable detect anomaly during forward "
+            "pass for more information."
+        )
+    warnings.warn(text, UserWarning, stacklevel=_depth_of_user())
+    parent = notes.get("parent_")
+    while parent is not None:
+        notes = parent.metadata
+        if "traceback_" not in notes:
+            text = (
+                f"\n\nPrevious calculation was induced by {parent.name()}. No forward pass information available. Enable "
+                "detect anomaly during forward pass for more information."
+            )
+            warnings.warn(text, UserWarning, stacklevel=_depth_of_user())
+            return
+        text = (
+            f"\n\nPrevious calculation was induced by {parent.name()}. Traceback of forward call that induced the previous "
+            f"calculation:\n{''.join(notes['traceback_'])}"
+        )
+        warnings.warn(text, UserWarning, stacklevel=_depth_of_user())
+        parent = notes.get("parent_")
+
+
+def _depth_of_user() -> int:
+    """The `stacklevel` of a warning, given in the caller, that points at the user's line."""
+    depth, frame = 1, _getframe(1)
+    while is_own(frame.f_code.co_filename) and frame.f_back is not None:
+        depth, frame = depth + 1, frame.f_back
+    return depth
+
+
+def is_anomaly_enabled() -> bool:
+    """Whether anomaly mode is on in this thread."""
+    return local.anomaly is not None
+
+
+def is_anomaly_check_nan_enabled() -> bool:
+    """Whether anomaly mode checks for nan (as it does unless told otherwise)."""
+    return local.anomaly is None or local.anomaly.check_nan
+
+
+def _switch(anomaly: Anomaly | None) -> None:
+    local.anomaly = anomaly
+    local.refresh()
+
+
+class set_detect_anomaly:
+    """Switches anomaly mode on or off, at once when called, until the end of its ``with`` block if it has one."""
+
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        self.previous = local.anomaly
+        _switch(Anomaly(check_nan) if mode else None)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        _switch(self.previous)
+
+
+class detect_anomaly:
+    """Anomaly mode for the length of a ``with`` block."""
+
+    def __init__(self, check_nan: bool = True) -> None:
+        self.check_nan = check_nan
+        warnings.warn(
+            "Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for "
+            "debugging.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+    def __enter__(self) -> None:
+        self.previous = local.anomaly
+        _switch(Anomaly(self.check_nan))
+
+    def __exit__(self, *exc: object) -> None:
+        _switch(self.previous)
