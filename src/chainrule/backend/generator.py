@@ -64,9 +64,10 @@ class Generator:
         """The state as 5056 bytes in PyTorch's layout: either library continues where the other stopped."""
         return self._twister.state()
 
-    def set_state(self, state) -> None:
+    def set_state(self, state) -> Generator:
         """Continues from a state; ValueError where the bytes are not one."""
         self._twister.restore(state)
+        return self
 
     # ---- uniform numbers
 

@@ -360,8 +360,10 @@ def _drawn_like(function, input, sampler, dtype, device, requires_grad: bool, me
         raise must_be_tensor(function, "input", 1, input)
     _quietly()
     dtype = dtype or input.dtype
-    order = "C" if memory_format is contiguous_format else "K"
-    array = np.empty_like(input._array, dtype.numpy_dtype, order)
+    if memory_format is contiguous_format:
+        array = np.empty(input._array.shape, dtype.numpy_dtype)
+    else:
+        array = np.empty_like(input._array, dtype.numpy_dtype)
     fill(array, sampler(dtype))
     return finish(array, requires_grad, None, device)
 

@@ -61,7 +61,7 @@ def _open_range(dtype: dtypes.dtype, low: int) -> tuple[int, int]:
                 f"got from={low} > to_inc={last}"
             )
     else:
-        last = 1 if dtype is dtypes.bool_ else min(_limits(dtype, "random_from_to_impl")[1], HIGHEST)
+        last = 1 if dtype is dtypes.bool_ else min(int(_limits(dtype, "random_from_to_impl")[1]), HIGHEST)
     _check(dtype, low, last, "check_random_bounds")
     return low, last + 1
 
