@@ -86,8 +86,8 @@ def apply_special(record: Op, inputs, settings, out=None):
         return result
     if any(map(top_level, result if isinstance(result, tuple) else (result,))):
         raise RuntimeError(
-            f"{record.name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
-            "arguments requires grad."
+            f"{record.name}(): functions with out=... arguments don't support automatic differentiation, but one of "
+            "the arguments requires grad."
         )
     from .inplace import write_out
 

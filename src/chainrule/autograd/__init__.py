@@ -8,7 +8,7 @@ from typing import Any
 from ..engine import SavedTensor, run_backward
 from ..modes import _force_original_view_tracking, is_multithreading_enabled, is_view_replay_enabled
 from ..tensor import Tensor
-from . import anomaly_mode, function, grad_mode, graph
+from . import anomaly_mode, forward_ad, function, functional, grad_mode, graph
 from .anomaly_mode import detect_anomaly, set_detect_anomaly
 from .function import Function, NestedIOFunction
 from .grad_mode import (
@@ -18,6 +18,7 @@ from .grad_mode import (
     set_grad_enabled,
     set_multithreading_enabled,
 )
+from .gradcheck import gradcheck, gradgradcheck
 from .graph import GradientEdge, as_edge
 from .variable import Variable
 
@@ -31,9 +32,13 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "forward_ad",
     "function",
+    "functional",
     "grad",
     "grad_mode",
+    "gradcheck",
+    "gradgradcheck",
     "graph",
     "inference_mode",
     "is_multithreading_enabled",

@@ -196,8 +196,8 @@ class _Check:
             if any(s == 0 and n > 1 for s, n in zip(memory(x).strides, memory(x).shape, strict=True)):
                 raise RuntimeError(
                     f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are "
-                    "non-overlapping to be able to compute the numerical gradients correctly. You should call .contiguous "
-                    "on the input before passing it to gradcheck."
+                    "non-overlapping to be able to compute the numerical gradients correctly. You should call "
+                    ".contiguous on the input before passing it to gradcheck."
                 )
         if not self.inputs:
             raise ValueError(
@@ -532,7 +532,8 @@ class _Check:
                     np.asarray(part._array).reshape(2, -1), wanted, self.rtol, self.atol, equal_nan=True
                 ):
                     raise GradcheckError(
-                        f"For output {o} and input {number}:\n\n{_BATCHED}\n\nGot:\n{part}\n\nExpected:\n{wrap(wanted)}\n"
+                        f"For output {o} and input "
+                        f"{number}:\n\n{_BATCHED}\n\nGot:\n{part}\n\nExpected:\n{wrap(wanted)}\n"
                     )
 
 
@@ -564,9 +565,10 @@ def _mismatch(which: str, is_complex: bool, imaginary: bool, output: int, positi
 
 def _warn_undefined() -> None:
     warnings.warn(
-        "Backwards compatibility: New undefined gradient support checking feature is enabled by default, but it may break "
-        'existing callers of this function. If this is true for you, you can call this function with "check_undefined_grad='
-        'False" to disable the feature',
+        "Backwards compatibility: New undefined gradient support checking feature is enabled by default, but it may "
+        "break "
+        "existing callers of this function. If this is true for you, you can call this function with "
+        '"check_undefined_grad=False" to disable the feature',
         stacklevel=5,
     )
 
