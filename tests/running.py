@@ -10,14 +10,23 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-ENVIRONMENT = {key: value for key, value in os.environ.items() if key not in ("MPLBACKEND", "DISPLAY", "WAYLAND_DISPLAY")}
+import chainrule as package
+
+# Wherever a program runs, it finds the chainrule that is tested.
+SEARCH_PATH = [str(Path(package.__file__).parents[1])]
+ENVIRONMENT = {
+    key: value for key, value in os.environ.items() if key not in ("MPLBACKEND", "DISPLAY", "WAYLAND_DISPLAY")
+}
+ENVIRONMENT["PYTHONPATH"] = os.pathsep.join(SEARCH_PATH)
 
 
 def python(*arguments: object, cwd: Path, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs Python with these arguments."""
     command = [sys.executable, *map(str, arguments)]
     env = ENVIRONMENT | environment
-    return subprocess.run(command, cwd=cwd, env=env, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, cwd=cwd, env=env, input=stdin, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def chainrule(*arguments: object, cwd: Path, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -53,7 +62,12 @@ def value(text: str, **mime: object) -> dict[str, Any]:
 
 
 def error(name: str, message: str) -> dict[str, Any]:
-    return {"output_type": "error", "ename": name, "evalue": message, "traceback": [f"\x1b[31m{name}\x1b[39m: {message}"]}
+    return {
+        "output_type": "error",
+        "ename": name,
+        "evalue": message,
+        "traceback": [f"\x1b[31m{name}\x1b[39m: {message}"],
+    }
 
 
 def write_notebook(path: Path, *cells: dict[str, Any] | str, **metadata: object) -> Path:

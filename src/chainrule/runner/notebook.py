@@ -89,26 +89,27 @@ class CompiledCell:
         self.cell = cell
         self.filename = filename
         self.futures = futures
-        self.python = Python(cell.source, [])
         self.parts: list[CodeType] = []
         self.error: BaseException | None = None
-        try:
-            try:
-                self.parts = self.compile_parts()
-            except SyntaxError:
-                self.python = python_of(cell.source)
-                self.parts = self.compile_parts()
-        except COMPILE_ERRORS as error:
-            self.error = error
+        self.compile_parts(Python(cell.source, []))
+        if isinstance(self.error, SyntaxError):
+            self.compile_parts(python_of(cell.source))
 
     @property
     def expects_error(self) -> bool:
         return self.cell.expects_error
 
-    def compile_parts(self) -> list[CodeType]:
-        tree = self.compile(self.python.source, "exec", ast.PyCF_ONLY_AST)
+    def compile_parts(self, python: Python) -> None:
+        self.python = python
+        try:
+            self.parts, self.error = self.parts_of(python.source), None
+        except COMPILE_ERRORS as error:
+            self.error = error
+
+    def parts_of(self, source: str) -> list[CodeType]:
+        tree = self.compile(source, "exec", ast.PyCF_ONLY_AST)
         statements = tree.body
-        if not statements or not isinstance(statements[-1], ast.Expr) or self.ends_in_semicolon(statements[-1]):
+        if not statements or not isinstance(statements[-1], ast.Expr) or ends_in_semicolon(source, statements[-1]):
             return [self.compile(tree, "exec")]
         last = ast.Interactive([statements.pop()])
         return [self.compile(tree, "exec"), self.compile(last, "single")]
@@ -120,10 +121,12 @@ class CompiledCell:
             self.futures |= code.co_flags & FUTURES
         return code
 
-    def ends_in_semicolon(self, last: ast.stmt) -> bool:
-        assert last.end_lineno is not None and last.end_col_offset is not None
-        line = self.python.source.encode().splitlines()[last.end_lineno - 1]
-        return line[last.end_col_offset :].lstrip().startswith(b";")
+
+def ends_in_semicolon(source: str, last: ast.stmt) -> bool:
+    """Whether a semicolon follows the last statement of `source`."""
+    assert last.end_lineno is not None and last.end_col_offset is not None
+    line = source.encode().splitlines()[last.end_lineno - 1]
+    return line[last.end_col_offset :].lstrip().startswith(b";")
 
 
 class Session:
@@ -160,8 +163,7 @@ class Session:
         try:
             if cell.error is not None:
                 raise cell.error
-            for part in cell.parts:
-                self.execute(part)
+            self.execute(cell.parts)
             self.stdout.end_line()
             self.stdout.flush()
         except BaseException as error:
@@ -174,14 +176,23 @@ class Session:
             self.stdout.muted = self.stderr.muted = False
         return None
 
-    def execute(self, part: CodeType) -> None:
-        result = eval(part, self.namespace)
-        if part.co_flags & inspect.CO_COROUTINE:
-            if self.loop is None:
-                import asyncio
+    def execute(self, parts: list[CodeType]) -> None:
+        """Runs the parts of a cell, in an event loop that all cells share if one of them awaits something."""
+        if not any(part.co_flags & inspect.CO_COROUTINE for part in parts):
+            for part in parts:
+                exec(part, self.namespace)
+            return
+        if self.loop is None:
+            import asyncio
 
-                self.loop = asyncio.Runner()
-            self.loop.run(result)
+            self.loop = asyncio.Runner()
+        self.loop.run(self.execute_in_loop(parts))
+
+    async def execute_in_loop(self, parts: list[CodeType]) -> None:
+        for part in parts:
+            result = eval(part, self.namespace)
+            if part.co_flags & inspect.CO_COROUTINE:
+                await result
 
     def close(self) -> None:
         """Ends the tasks that the cells left waiting."""
