@@ -157,7 +157,7 @@ def op(
     holomorphic: bool | None = None,
     node: str | None = None,
     number_nodes: dict[int, str] | None = None,
-    numbers: bool = True,
+    numbers: bool | tuple[int, ...] = True,
     refuses: dict | None = None,
     check=None,
     saved_as: dict | None = None,
@@ -168,7 +168,7 @@ def op(
     `outputs` names several outputs; `promote`: which inputs are brought to a common dtype (ELEMENTWISE: all unless said);
     `floating`: integer inputs become the default floating dtype; `node`: the name of its node, where it is not the
     operation's name in camel case with ``Backward0``; `number_nodes`: its other name when the input at that position is a
-    number; `numbers`: whether promoted inputs may be Python numbers; `refuses`: the exceptions for dtypes it has no
+    number; `numbers`: which promoted inputs may be Python numbers (all unless said); `refuses`: the exceptions for dtypes it has no
     meaning for, as {NumPy kind: (type, message)}, a ``{}`` in the message being the dtype's name; `check`: a function of
     the inputs, called where they are of different dtypes or of a refused one, that raises if they do not go together;
     `saved_as`: PyTorch's names for what `_saved_…` attributes show.
@@ -188,7 +188,7 @@ def op(
     record.inputs, record.settings, record.variadic = parameters(forward)
     everything = promote is True or (kind == ELEMENTWISE and not promote)
     record.promote = tuple(range(len(record.inputs))) if everything else promote or ()
-    record.numbers = numbers
+    record.numbers = record.promote if numbers is True else numbers or ()
     record.refuses = refuses or {}
     record.check = check
     record.differentiable = vjp is not None
@@ -555,7 +555,9 @@ def _unary(record: Op, shown: str):
     careful_kinds = _careful_kinds(record)
     save_input, save_output = kinds == (INPUT,), kinds == (OUTPUT,)
     # what requires grad is floating or complex: integers need no look where it is only they that need care
-    straight = record.differentiable and (save_input or save_output or not kinds) and not set(careful_kinds) & set("fcV")
+    straight = (
+        record.differentiable and (save_input or save_output or not kinds) and not set(careful_kinds) & set("fcV")
+    )
 
     def apply(input, *, out=None):
         try:
@@ -594,11 +596,7 @@ def _unary(record: Op, shown: str):
             tensor._grad_fn = node
             tensor._grad = tensor._counter = tensor._extra = None
             return tensor
-        if (
-            mode == CAREFUL
-            or (mode and input._requires_grad)
-            or (careful_kinds and array.dtype.kind in careful_kinds)
-        ):
+        if mode == CAREFUL or (mode and input._requires_grad) or (careful_kinds and array.dtype.kind in careful_kinds):
             return general(record, (input,))
         result = forward(xp, array)
         tensor = new(Tensor)
@@ -624,7 +622,7 @@ def _binary(record: Op, shown: str, operator: bool = False):
     saves_nothing, saves_both = not kinds, len(kinds) == 2
     x_first = saves_both and names[0] == x
     careful_kinds = _careful_kinds(record)
-    takes_numbers = record.numbers and not (differentiable and scalar_node_class is None)
+    takes_numbers = 1 in record.numbers and not (differentiable and scalar_node_class is None)
 
     def apply(input, other, *, out=None):
         other_class = other.__class__
@@ -664,6 +662,8 @@ def _binary(record: Op, shown: str, operator: bool = False):
                 a = input._array
                 b = other._array
             except AttributeError:
+                if operator and not isinstance(input, Tensor):
+                    raise must_be_tensor(shown, "input", 1, input) from None
                 if operator and not _is_number(other):
                     return NotImplemented
                 return general(record, (input, other), (), out)
@@ -921,8 +921,8 @@ def general(record: Op, inputs, settings=(), out=None):
                     refresh_view(value)
             if value._requires_grad:
                 needs_grad = True
-        elif value is not None and not (record.numbers and record.promote and isinstance(value, NUMBERS)):
-            if isinstance(value, backend.np.generic) and record.numbers and record.promote:
+        elif value is not None and not (i in record.numbers and isinstance(value, NUMBERS)):
+            if i in record.numbers and isinstance(value, backend.np.generic):
                 return general(record, [_python_number(v) for v in inputs], settings, out)
             name = record.inputs[i] if i < len(record.inputs) else record.variadic
             raise must_be_tensor(record.name, {"x": "input", "y": "other"}.get(name, name), i + 1, value)
@@ -1205,8 +1205,6 @@ def attach_views(record: Op, source: Tensor, wrapped, settings, many: bool) -> N
             )
         tensor._counter = counter
         own_extra(tensor).view = View(base, creation, counter.version, replay)
-
-
 
 
 def parent_steps(source: Tensor):

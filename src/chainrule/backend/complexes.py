@@ -21,9 +21,3 @@ def combine(real, imag):
     out = np.empty(shape, np.result_type(real.dtype, np.complex64))
     out.real, out.imag = real, imag
     return out
-
-
-def sgn(x):
-    """x / abs(x), and 0 at 0; nan has sign 0 if it is real."""
-    found = np.sign(x)
-    return found if x.dtype.kind in "iubc" else np.where(found == found, found, x.dtype.type(0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from .. import dtypes
-from ..op import ELEMENTWISE, NUMBERS, general, must_be_tensor, op
+from ..op import ELEMENTWISE, general, must_be_tensor, op
 from ..tensor import Tensor
 from .publishing import no_kernel, publish
 
@@ -15,7 +15,7 @@ __all__: list[str] = []
 
 
 def _comparison(name: str, forward, operator: str, *aliases: str, **settings):
-    function = op(name, kind=ELEMENTWISE, forward=forward, **settings)
+    function = op(name, kind=ELEMENTWISE, forward=forward, numbers=(1,), **settings)
     publish(globals(), function, *aliases)
     setattr(Tensor, operator, function.record.operator)
 

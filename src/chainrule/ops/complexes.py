@@ -10,7 +10,7 @@ import math
 
 from .. import dtypes
 from ..backend import complexes
-from ..inplace import in_place_method
+from ..inplace import fill_out, in_place_method
 from ..op import ELEMENTWISE, LINEAR, VIEW, general, op
 from ..tensor import Tensor
 from .publishing import no_kernel, publish
@@ -123,6 +123,15 @@ def _check_parts(x, y):
         )
 
 
+def _fill(out, result):
+    if out.dtype is not result.dtype:
+        raise RuntimeError(
+            f"Expected object of scalar type {dtypes.scalar_name(result.dtype)} but got scalar type "
+            f"{dtypes.scalar_name(out.dtype)} for argument 'out'"
+        )
+    return fill_out(out, result)
+
+
 _complex = op(
     "complex",
     kind=ELEMENTWISE,
@@ -139,7 +148,8 @@ def complex(real, imag, *, out=None):
     """The complex tensor of two real ones of the same dtype."""
     if isinstance(real, Tensor) and not isinstance(imag, Tensor):
         raise TypeError(f"complex(): argument 'imag' (position 2) must be Tensor, not {type(imag).__name__}")
-    return _complex(real, imag, out=out)
+    result = _complex(real, imag)
+    return result if out is None else _fill(out, result)
 
 
 publish(globals(), complex, method=False)
@@ -160,7 +170,8 @@ _polar = op(
 
 def polar(abs, angle, *, out=None):
     """The complex tensor of absolute values and angles."""
-    return _polar(abs, angle, out=out)
+    result = _polar(abs, angle)
+    return result if out is None else _fill(out, result)
 
 
 publish(globals(), polar, method=False)
@@ -240,7 +251,7 @@ def _angle_vjp(xp, g, x):
 
 sgn = publish(
     globals(),
-    op("sgn", kind=ELEMENTWISE, forward=lambda xp, x: complexes.sgn(x), vjp=_sgn_vjp, holomorphic=False),
+    op("sgn", kind=ELEMENTWISE, forward=lambda xp, x: xp.sign(x), vjp=_sgn_vjp, holomorphic=False),
 )
 _abs = op(
     "abs",

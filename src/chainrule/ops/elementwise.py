@@ -12,7 +12,7 @@ from .. import dtypes
 from ..backend import integers
 from ..inplace import in_place_method
 from ..op import ELEMENTWISE, NUMBERS, common_dtype, general, number_array, op
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor
 from .publishing import no_derivative, no_kernel, operators, publish
 
 __all__: list[str] = []
@@ -77,9 +77,7 @@ def _acosh_vjp(xp, g, x):
 
 
 acosh = unary("acosh", lambda xp, x: xp.acosh(x), _acosh_vjp, "arccosh", floating=True)
-atanh = unary(
-    "atanh", lambda xp, x: xp.atanh(x), lambda xp, g, x: g / (xp.one(x) - x * x), "arctanh", floating=True
-)
+atanh = unary("atanh", lambda xp, x: xp.atanh(x), lambda xp, g, x: g / (xp.one(x) - x * x), "arctanh", floating=True)
 deg2rad = unary(
     "deg2rad",
     lambda xp, x: x * (math.pi / 180),
@@ -121,8 +119,8 @@ neg = unary(
     refuses={
         "b": (
             RuntimeError,
-            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the "
-            "`~` or `logical_not()` operator instead.",
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
+            "the `~` or `logical_not()` operator instead.",
         )
     },
 )
@@ -141,8 +139,7 @@ floor = unary(
     "floor",
     lambda xp, x: xp.floor(x),
     _flat,
-    refuses=no_kernel("floor_vml_cpu", "b")
-    | {"c": (NotImplementedError, "floor is not supported for complex inputs")},
+    refuses=no_kernel("floor_vml_cpu", "b") | {"c": (NotImplementedError, "floor is not supported for complex inputs")},
 )
 ceil = unary(
     "ceil",
@@ -155,8 +152,7 @@ trunc = unary(
     lambda xp, x: xp.trunc(x),
     _flat,
     "fix",
-    refuses=no_kernel("trunc_vml_cpu", "b")
-    | {"c": (NotImplementedError, "trunc is not supported for complex inputs")},
+    refuses=no_kernel("trunc_vml_cpu", "b") | {"c": (NotImplementedError, "trunc is not supported for complex inputs")},
 )
 frac = unary("frac", lambda xp, x: x - xp.trunc(x), lambda xp, g: g, refuses=no_kernel("frac_cpu", "biuc"))
 _round = op(
@@ -294,8 +290,8 @@ def _check_subtraction(x, y):
         )
     if any(kinds):
         raise RuntimeError(
-            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use "
-            "the `~` or `logical_not()` operator instead."
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, "
+            "use the `~` or `logical_not()` operator instead."
         )
 
 
@@ -392,6 +388,7 @@ fmod = binary(
     lambda xp, x, y: integers.fmod(x, y),
     (lambda xp, g: g, lambda xp, g, x, y: -g * xp.div_trunc(x, y)),
     node="FmodBackward1",
+    numbers=(1,),
     number_nodes={1: "FmodBackward0"},
     refuses=no_kernel("fmod_cpu", "bc"),
 )
@@ -445,9 +442,7 @@ def div(input, other, *, rounding_mode=None, out=None):
         return _div_floor(input, other, out=out)
     if rounding_mode == "trunc":
         return _div_trunc(input, other, out=out)
-    raise RuntimeError(
-        f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
-    )
+    raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
 
 
 publish(globals(), mul, "multiply")
@@ -496,12 +491,15 @@ def pow(input, exponent, *, out=None):
     if isinstance(exponent, NUMBERS) and isinstance(input, Tensor):
         kind = input._array.dtype.kind
         if kind in "fc" and (kind == "c" or exponent.__class__ is not complex):
-            return _pow_number(input, exponent) if out is None else general(_pow_number.record, (input,), (exponent,), out)
+            return (
+                _pow_number(input, exponent) if out is None else general(_pow_number.record, (input,), (exponent,), out)
+            )
         if isinstance(exponent, int) and kind in "iu":
             return _integer_power(input, exponent, out)
     elif isinstance(input, NUMBERS) and isinstance(exponent, NUMBERS):
         raise TypeError(
-            f"pow() received an invalid combination of arguments - got ({type(input).__name__}, {type(exponent).__name__})"
+            "pow() received an invalid combination of arguments - got "
+            f"({type(input).__name__}, {type(exponent).__name__})"
         )
     return _pow(input, exponent, out=out)
 
@@ -523,25 +521,42 @@ def square(input, *, out=None):
 
 def float_power(input, exponent, *, out=None):
     """``input ** exponent`` computed in float64, or complex128."""
-    category = common_dtype((input, exponent)).category
-    target = dtypes.complex128 if category == dtypes.COMPLEX else dtypes.float64
+    if isinstance(input, NUMBERS) and isinstance(exponent, NUMBERS):
+        raise TypeError(
+            "float_power() received an invalid combination of arguments - got "
+            f"({type(input).__name__}, {type(exponent).__name__})"
+        )
+    target = _float_power_dtype(input, exponent)
     if out is not None and out.dtype is not target:
-        raise RuntimeError(f"the output given to float_power has dtype {_word(out.dtype)} but the operation's result "
-                           f"requires dtype {_word(target)}")  # fmt: skip
+        raise _wrong_dtype("the output given to float_power", out, target)
     input = input.to(target) if isinstance(input, Tensor) else input
     exponent = exponent.to(target) if isinstance(exponent, Tensor) else exponent
-    if not isinstance(input, Tensor):
-        input = wrap(number_array(input, target.numpy_dtype)) if not isinstance(exponent, Tensor) else input
     return pow(input, exponent, out=out)
 
 
-def _word(d) -> str:
-    return dtypes.scalar_name(d)
+def _float_power_in_place(input, exponent):
+    target = _float_power_dtype(input, exponent)
+    if input.dtype is not target:
+        raise _wrong_dtype("the base given to float_power_", input, target)
+    return float_power(input, exponent)
+
+
+def _float_power_dtype(input, exponent):
+    category = common_dtype((input, exponent)).category
+    return dtypes.complex128 if category == dtypes.COMPLEX else dtypes.float64
+
+
+def _wrong_dtype(what: str, tensor, target) -> RuntimeError:
+    return RuntimeError(
+        f"{what} has dtype {dtypes.scalar_name(tensor.dtype)} but the operation's result requires dtype "
+        + dtypes.scalar_name(target)
+    )
 
 
 publish(globals(), pow)
 publish(globals(), square)
-publish(globals(), float_power)
+publish(globals(), float_power, twin=False)
+in_place_method("float_power_", _float_power_in_place)
 
 # ---------------------------------------------------------------- two inputs
 
@@ -622,6 +637,7 @@ copysign = binary(
     lambda xp, x, y: xp.copysign(x, y),
     (lambda xp, g, x, out: xp.where(x == 0, xp.zero(g), g * xp.sign(x) * xp.sign(out)), _flat),
     floating=True,
+    numbers=(1,),
     number_nodes={1: "CopysignBackward1"},
     refuses=no_kernel("copysign_cpu", "c"),
 )
@@ -776,6 +792,7 @@ clamp_min = binary(
         lambda xp, g, x, y: xp.where(x < y, g, xp.zero(g)),
     ),
     node="ClampMinBackward1",
+    numbers=(1,),
     number_nodes={1: "ClampMinBackward0"},
     refuses=no_kernel("maximum_cpu", "c"),
 )
@@ -787,6 +804,7 @@ clamp_max = binary(
         lambda xp, g, x, y: xp.where(x > y, g, xp.zero(g)),
     ),
     node="ClampMaxBackward1",
+    numbers=(1,),
     number_nodes={1: "ClampMaxBackward0"},
     refuses=no_kernel("minimum_cpu", "c"),
 )
@@ -899,11 +917,11 @@ _addcmul = op(
 def _check_addcdiv(x, tensor1, tensor2):
     if tensor1._array.dtype.kind in "iub" and tensor2._array.dtype.kind in "iub":
         raise RuntimeError(
-            "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true "
-            "division of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value * "
-            "torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / tensor2) "
-            "for float inputs. The future addcdiv behavior is just the latter implementation: (input + value * tensor1 / "
-            "tensor2), for all dtypes."
+            "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a "
+            "true division of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value "
+            "* torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / "
+            "tensor2) for float inputs. The future addcdiv behavior is just the latter implementation: (input + value "
+            "* tensor1 / tensor2), for all dtypes."
         )
 
 

@@ -130,6 +130,8 @@ _polygamma = op(
 
 def polygamma(n, input, *, out=None):
     """The n-th derivative of the digamma function at `input`."""
+    if not isinstance(n, int):
+        raise TypeError(f"polygamma(): argument 'n' (position 1) must be int, not {type(n).__name__}")
     if n < 0:
         raise RuntimeError("polygamma(n, x) does not support negative n.")
     return general(_polygamma.record, (input,), (n,), out)
@@ -274,6 +276,4 @@ for _name in special.RECURRENCES:
 
 # ---------------------------------------------------------------- other names of functions of the package
 
-IN_SPECIAL.update(
-    exp2=exp2, expit=sigmoid, expm1=expm1, log1p=log1p, logit=logit, round=round, sinc=sinc, xlogy=xlogy
-)
+IN_SPECIAL.update(exp2=exp2, expit=sigmoid, expm1=expm1, log1p=log1p, logit=logit, round=round, sinc=sinc, xlogy=xlogy)
