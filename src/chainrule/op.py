@@ -616,7 +616,12 @@ def _binary(record: Op, shown: str, operator: bool = False):
     kinds, names = record.saved_kinds, record.saved_names
     x = record.inputs[0]
     differentiable = record.differentiable
-    straight = differentiable and all(f is not None for f, _ in record.vjps) and all(k == INPUT for k in kinds)
+    straight = (
+        differentiable
+        and len(record.vjps) == 2
+        and all(f is not None for f, _ in record.vjps)
+        and all(k == INPUT for k in kinds)
+    )
     # which inputs each formula wants: an input is saved only if the other formula will run
     wants = [[names[p] for p in positions] for _, positions in record.vjps] if straight else [[], []]
     saves_nothing, saves_both = not kinds, len(kinds) == 2
