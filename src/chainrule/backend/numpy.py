@@ -78,7 +78,21 @@ from numpy import (
 
 from .. import dtypes
 from . import integers
-from .gathering import add_at, copy_into, put_at, put_zero
+from .gathering import (
+    add_at,
+    along,
+    copy_into,
+    corner,
+    gather_along,
+    put_at,
+    put_masked,
+    place_masked,
+    scatter_add_along,
+    scatter_along,
+    scatter_reduce_along,
+    select_masked,
+    take_at,
+)
 from .integers import ceil, floor, trunc
 from .layout import (
     add_windows,
@@ -152,8 +166,10 @@ def is_complex(x) -> bool:
 
 def sign(x):
     """-1, 0 or 1, and 0 for nan; of complex numbers x / abs(x)."""
+    if x.dtype.kind == "b":
+        return copy(x)
     found = np.sign(x)
-    return found if x.dtype.kind in "iubc" else np.where(found == found, found, zero(x))
+    return found if x.dtype.kind in "iuc" else np.where(found == found, found, zero(x))
 
 
 def exp2(x):
@@ -328,26 +344,35 @@ def result_array(x):
 
 
 _SCALARS: dict = {}
-_ZEROS: dict = {}
-_ONES: dict = {}
+
+
+class _Constants(dict):
+    """{dtype: a 0-d array of one value}."""
+
+    def __init__(self, value: int) -> None:
+        super().__init__()
+        self.value = value
+
+    def __missing__(self, dtype):
+        made = self[dtype] = np.array(self.value, dtype)
+        return made
+
+
+_ZEROS, _ONES = _Constants(0), _Constants(1)
 
 
 def zero(like):
-    """A 0-d zero of the same dtype: cheaper beside an array than a Python number."""
-    dtype = like.dtype
-    found = _ZEROS.get(dtype)
-    if found is None:
-        found = _ZEROS[dtype] = np.zeros((), dtype)
-    return found
+    """A zero of the same dtype: 0-d beside an array, where a Python number is slow; a number beside a NumPy scalar."""
+    if type(like) is not ndarray and like.dtype.kind in "fc":
+        return 0
+    return _ZEROS[like.dtype]
 
 
 def one(like):
-    """A 0-d one of the same dtype."""
-    dtype = like.dtype
-    found = _ONES.get(dtype)
-    if found is None:
-        found = _ONES[dtype] = np.ones((), dtype)
-    return found
+    """A one of the same dtype, in the form that is fast beside `like`."""
+    if type(like) is not ndarray and like.dtype.kind in "fc":
+        return 1
+    return _ONES[like.dtype]
 
 
 def scalar_array(dtype, value):
