@@ -90,19 +90,23 @@ def _unsupported(kernel: str, dtype: np.dtype) -> NotImplementedError:
 def _uniform(dtype: dtypes.dtype, low: float, high: float, source: Generator) -> Sample:
     if dtype.category < dtypes.FLOATING:
         raise _unsupported("check_uniform_bounds", dtype.numpy_dtype)
-    real = dtype.to_real()
-    limits = dtypes.finfo(real)
+    if low != 0.0 or high != 1.0:
+        _check_uniform_bounds(dtype.to_real(), low, high)
+    return lambda shape, dtype, contiguous: source.uniform(shape, dtype, low, high)
+
+
+def _check_uniform_bounds(dtype: dtypes.dtype, low: float, high: float) -> None:
+    limits = dtypes.finfo(dtype)
     for bound, name in ((low, "from"), (high, "to")):
         if not limits.min <= bound <= limits.max:
-            raise RuntimeError(f"{name} is out of bounds for {c_name(real)}")
+            raise RuntimeError(f"{name} is out of bounds for {c_name(dtype)}")
     if low > high:
         raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
     if high - low > limits.max:
         raise RuntimeError(
-            f"uniform_ expects to-from <= std::numeric_limits<{dtypes.scalar_name(real)}>::max(), but found "
+            f"uniform_ expects to-from <= std::numeric_limits<{dtypes.scalar_name(dtype)}>::max(), but found "
             f"to={high:g} and from={low:g} which result in to-from to exceed the limit"
         )
-    return lambda shape, dtype, contiguous: source.uniform(shape, dtype, low, high)
 
 
 def _checked_std(std: float) -> float:
