@@ -15,7 +15,7 @@ from chainrule import dtypes
 from chainrule.autograd import forward_ad
 from chainrule.autograd.gradcheck import gradcheck, gradgradcheck
 from chainrule.engine import Freed
-from chainrule.op import ELEMENTWISE, Op
+from chainrule.op import ELEMENTWISE, VIEW, Op
 from chainrule.tensor import Tensor, wrap
 
 from .op_samples.makers import BOOL, COMPLEX, DOUBLE, HALF, INTEGER, SINGLE, Maker, Row
@@ -141,6 +141,27 @@ def check_forward(record: Op, row: Row):
         with np.errstate(all="ignore"):
             expected = row.reference(*arrays, *row.settings)
         close(outputs[0], expected, 1e-10, f"forward in {dtype}")
+
+
+def check_forward_keeps_inputs(record: Op, row: Row):
+    """The forward writes into none of its inputs."""
+    arrays = arrays_of(row)
+    tensors = tensors_of(row, arrays, False)
+    run(record, row, tensors)
+    for x, a in zip(tensors, arrays, strict=True):
+        if isinstance(x, Tensor):
+            assert np.array_equal(x._array, a, equal_nan=a.dtype.kind in "fc"), "the forward wrote into an input"
+
+
+def check_view(record: Op, row: Row):
+    """A view shares its input's memory, and its version counter."""
+    if record.kind != VIEW or row.call is not None:
+        return False
+    tensors = tensors_of(row, arrays_of(row), False)
+    for y in run(record, row, tensors):
+        assert np.shares_memory(y._array, tensors[0]._array) or not y._array.size, "a view that has memory of its own"
+        tensors[0].add_(1)
+        assert y._version == tensors[0]._version
 
 
 def check_dtypes(record: Op, row: Row):
