@@ -45,6 +45,7 @@ from .dtypes import (
 from .dtypes import bool_ as bool
 from .dtypes import float_ as float
 from .dtypes import int_ as int
+from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled, set_anomaly_enabled
 from .modes import (
     enable_grad,
     inference_mode,
@@ -58,7 +59,7 @@ from .ops.comparison import *
 from .ops.complexes import *
 from .ops.creation import *
 from .ops.elementwise import *
-from .ops.linalg import *
+from .ops.products import *
 from .ops.random import *
 from .ops.reduction import *
 from .ops.shape import *

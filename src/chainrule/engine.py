@@ -16,7 +16,7 @@ from sys import _getframe
 from . import graph_errors
 from .backend import numpy as backend
 from .modes import _set_grad_enabled, is_quiet, local, silence
-from .tensor import TENSOR_TYPES, Tensor, own_extra, wrap
+from .tensor import TENSOR_TYPES, Tensor, gradient_edge, own_extra, version_counter, wrap
 
 next_sequence = count().__next__
 by_sequence = attrgetter("sequence")
@@ -207,7 +207,7 @@ class SavedTensor:
         place = (node, self.number) if self.is_output else edge
         if self.unpack_hook is None:
             tensor = self.tensor
-            counter = self.counter if self.counter is not None else tensor._counter
+            counter = self.counter if self.is_output else tensor._counter
             if counter is None and self.is_output and node.meta is not None and node.meta.output_counters:
                 counter = node.meta.output_counters.get(self.number)
             if counter is not None and counter.version != self.version:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .tensor import Tensor
+from .tensor import DetachedCounter, Tensor
 
 
 def note(error: BaseException, text: str) -> BaseException:
@@ -32,6 +32,11 @@ def type_name(tensor: Tensor) -> str:
 
 def modified_in_place(node, tensor, counter, expected: int, is_output: bool) -> RuntimeError:
     """A saved value was overwritten before backward needed it."""
+    if not is_output and isinstance(counter, DetachedCounter) and expected < counter.since:
+        return RuntimeError(
+            "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_().This is not supported, please "
+            "use out-of-place `.detach()` instead"
+        )
     maker = node if is_output else tensor._grad_fn
     made_by = "" if maker is None else f", which is output {tensor.output_nr} of {short_name(maker)},"
     from .modes import local

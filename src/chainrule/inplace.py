@@ -31,6 +31,8 @@ from .tensor import (
     IN_INFERENCE,
     IN_NO_GRAD,
     ONE_OF_MANY,
+    ORDINARY,
+    DetachedCounter,
     Tensor,
     gradient_edge,
     memory,
@@ -39,23 +41,34 @@ from .tensor import (
     wrap,
 )
 
-_MANY_VIEWS = (
-    "{0} is a view and is being modified inplace. This view is the output of a function that returns multiple views. Such "
-    "functions do not allow the output views to be modified inplace. You should replace the inplace operation by an "
-    "out-of-place one."
+_ADVICE = {
+    ONE_OF_MANY: " This view is the output of a function that returns multiple views. Such functions do not allow the output "
+    "views to be modified inplace. You should replace the inplace operation by an out-of-place one.",
+    IN_CUSTOM_FUNCTION: " This view was created inside a custom Function (or because an input was returned as-is) and the "
+    "autograd logic to handle view+inplace would override the custom backward associated with the custom Function, leading to "
+    "incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of the custom Function.",
+}
+_MODE_ADVICE = (
+    " Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the "
+    "view and the inplace either both inside the {0} block (if you don't want the inplace to be tracked) or both outside (if "
+    "you want the inplace to be tracked)."
 )
-_CUSTOM_VIEW = (
-    "{0} is a view and is being modified inplace. This view was created inside a custom Function (or because an input was "
-    "returned as-is) and the autograd logic to handle view+inplace would override the custom backward associated with the "
-    "custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of "
-    "the custom Function."
-)
-_MODE_VIEW = (
-    "A view was created in {0} mode and is being modified inplace with grad mode enabled. Given that this use case is "
-    "ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either "
-    "both inside the {0} block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be "
-    "tracked)."
-)
+
+
+def refuse_view(view: Tensor, indirectly: bool = False) -> RuntimeError:
+    """The error for a write to the memory of a view whose history cannot follow it."""
+    creation, node = view._extra.view.creation, view._grad_fn
+    written = "its base or another view of its base has been" if indirectly else "is being"
+    output = "" if node is None else f"Output {view.output_nr} of {graph_errors.short_name(node)}"
+    inference = creation == IN_INFERENCE
+    if inference or creation == IN_NO_GRAD or node is None:
+        origin = f"{output} is a view of a view which was created in" if output else "A view was created in"
+        made, now = ("inference", "in normal mode") if inference else ("no_grad", "with grad mode enabled")
+        text = f"{origin} {made} mode and {written} modified inplace {now}."
+    else:
+        text = f"{output} is a view and {written} modified inplace."
+    advice = _ADVICE.get(creation) or _MODE_ADVICE.format("inference_mode" if inference else "no_grad")
+    return RuntimeError(text + advice)
 
 
 def check_in_place(tensor: Tensor, differentiable: bool) -> None:
@@ -71,21 +84,13 @@ def check_in_place(tensor: Tensor, differentiable: bool) -> None:
     requires_grad = tensor.requires_grad
     view = None if extra is None else extra.view
     if view is not None:
-        if view.creation in (IN_NO_GRAD, IN_INFERENCE):
-            raise RuntimeError(_MODE_VIEW.format("no_grad" if view.creation == IN_NO_GRAD else "inference"))
-        if view.creation in (ONE_OF_MANY, IN_CUSTOM_FUNCTION):
-            node = tensor.grad_fn
-            what = (
-                f"Output {tensor.output_nr} of {graph_errors.short_name(node)}"
-                if node is not None
-                else "This view"
-            )
-            raise RuntimeError((_MANY_VIEWS if view.creation == ONE_OF_MANY else _CUSTOM_VIEW).format(what))
-        if requires_grad and view.base.is_leaf:
+        if view.creation != ORDINARY:
+            raise refuse_view(tensor)
+        if requires_grad and view.base._grad_fn is None:
             raise RuntimeError(
                 "a view of a leaf Variable that requires grad is being used in an in-place operation."
             )
-    if requires_grad and tensor._grad_fn is None:
+    if requires_grad and tensor.grad_fn is None:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
 
 
@@ -107,7 +112,9 @@ def in_place(function, tensor: Tensor, *arguments, **settings) -> Tensor:
     )
     check_in_place(tensor, differentiable)
     check_memory(tensor._array)
-    return overwrite(tensor, function(tensor, *arguments, **settings))
+    # hooks see what is saved before it is overwritten, so they are given a copy
+    source = snapshot(tensor) if local.saved_hooks else tensor
+    return overwrite(tensor, function(source, *arguments, **settings))
 
 
 def in_place_method(name: str, function):
@@ -151,6 +158,8 @@ def overwrite(tensor: Tensor, result: Tensor) -> Tensor:
 
 def write_array(tensor: Tensor, source) -> None:
     """Puts new elements into the tensor's memory and counts the write."""
+    if local.saved_copies is not None:
+        local.saved_copies.before_write(tensor)
     target = tensor._array
     if type(target) is backend.ndarray:
         target[...] = source
@@ -171,6 +180,21 @@ def bump_version(tensor: Tensor) -> None:
     writes[counter.version] = user_position(2)
 
 
+def detach_in_place(tensor: Tensor) -> None:
+    """Cuts a tensor off from its history; what nodes saved of it before can no longer be used."""
+    check_in_place(tensor, differentiable=False)
+    node = tensor._grad_fn
+    if node is not None:
+        if node.meta is not None and node.meta.retained is not None:
+            node.meta.retained.pop(tensor.output_nr, None)
+        tensor._counter = DetachedCounter(version_counter(tensor))
+    tensor._grad_fn = None
+    tensor._requires_grad = False
+    if tensor._extra is not None:
+        tensor._extra.output_number = 0
+        tensor._extra.retains_grad = False
+
+
 def _keep_what_is_overwritten(node, tensor: Tensor) -> None:
     """The node of an in-place operation saved the tensor itself: it needs a copy of the old values."""
     record = getattr(node, "op", None)
@@ -179,18 +203,21 @@ def _keep_what_is_overwritten(node, tensor: Tensor) -> None:
     saved = list(node.saved)
     for position, kind in enumerate(record.saved_kinds):
         if kind == INPUT and saved and _is_saved(saved[position], tensor):
-            snapshot = wrap(
-                np.array(tensor._array, copy=True, order="K") if tensor._array.ndim else tensor._array[()]
-            )
-            edge = node.edges[0]
-            if edge is not None and not isinstance(edge, Tensor):
-                snapshot._grad_fn = edge
-                snapshot._requires_grad = True
-                number = node.meta.numbers[0] if node.meta is not None and node.meta.numbers else 0
-                if number:
-                    own_extra(snapshot).output_number = number
-            saved[position] = snapshot
+            saved[position] = snapshot(tensor)
     node.saved = tuple(saved)
+
+
+def snapshot(tensor: Tensor) -> Tensor:
+    """A copy of a tensor's values, in the tensor's place in the graph."""
+    array = tensor._array
+    copy = wrap(np.array(array, copy=True, order="K") if array.ndim else array[()])
+    node = tensor.grad_fn
+    if node is not None:
+        copy._grad_fn = node
+        copy._requires_grad = True
+        if tensor.output_nr:
+            own_extra(copy).output_number = tensor.output_nr
+    return copy
 
 
 def _is_saved(entry, tensor) -> bool:
@@ -220,22 +247,28 @@ def rebase_history(tensor: Tensor, node) -> None:
     extra = tensor._extra
     view = None if extra is None else extra.view
     if view is None:
-        tensor._grad_fn = node
-        tensor._requires_grad = True
-        if extra is not None:
-            extra.output_number = 0
-            if extra.retains_grad:
-                from .autograd.graph import retain
-
-                retain(tensor)
+        move_history(tensor, node)
         return
-    base = view.base
-    copy = CopySlices.make(base, tensor, node)
-    base._grad_fn = copy
-    base._requires_grad = True
-    if base._extra is not None:
-        base._extra.output_number = 0
+    if node.n_outputs != 1:
+        raise RuntimeError("Functions which modify views in-place must return a single Variable")
+    move_history(view.base, CopySlices.make(view.base, tensor, node))
     tensor.grad_fn  # noqa: B018  regenerated now, while the base's history is this write's
+
+
+def move_history(tensor: Tensor, node, number: int = 0) -> None:
+    """Makes the tensor output `number` of `node`. Hooks stay with the old node; a retained gradient is the new one's."""
+    old, extra = tensor._grad_fn, tensor._extra
+    retains = extra is not None and extra.retains_grad
+    if retains and old is not None and old.meta is not None and old.meta.retained is not None:
+        old.meta.retained.pop(tensor.output_nr, None)
+    tensor._grad_fn = node
+    tensor._requires_grad = True
+    if number or extra is not None:
+        own_extra(tensor).output_number = number
+    if retains:
+        from .autograd.graph import retain
+
+        retain(tensor)
 
 
 class CopySlices(Node):
@@ -269,6 +302,10 @@ class CopySlices(Node):
             raise graph_errors.freed(self)
         return self.saved[0]
 
+    def _inner_needs(self, inner, needs):
+        """What the write itself is asked for: its first input is the written part's old value, if that had a history."""
+        return (None if inner.edges[0] is None else True, *needs[1:])
+
     def backward(self, gradient, needs):
         inner = self._inner()
         whole = np.empty_like(self.base_like)
@@ -277,7 +314,7 @@ class CopySlices(Node):
         for record, settings, number in self.geometry:
             part = record.forward(backend_xp(), part, *settings)
             part = part[number] if isinstance(part, (tuple, list)) else part
-        results = list(inner.backward(part.copy(), (True, *needs[1:])))
+        results = list(inner.backward(part.copy(), self._inner_needs(inner, needs)))
         if inner.meta is not None and inner.meta.targets is not None:
             results = [
                 fit_array(r, *t) if r is not None and t is not None else r
@@ -299,16 +336,13 @@ class CopySlices(Node):
         for record, settings, number in self.geometry:
             part = record.apply(part, *settings)
             part = part[number] if isinstance(part, (tuple, list)) else part
-        results = list(inner.backward_tensors(part.clone(), (True, *needs[1:])))
+        results = list(inner.backward_tensors(part.clone(), self._inner_needs(inner, needs)))
         if inner.meta is not None and inner.meta.targets is not None:
             results = [
                 fit_tensor(r, *t) if r is not None and t is not None else r
                 for r, t in zip(results, inner.meta.targets, strict=True)
             ]
-        if results[0] is None:
-            part.zero_()
-        else:
-            part.copy_(results[0])
+        part.copy_(results[0] if results[0] is not None else wrap(np.zeros((), part._array.dtype)))
         results[0] = whole
         return results
 
@@ -347,21 +381,18 @@ def regenerate_grad_fn(view: Tensor) -> None:
     """Gives a view, whose memory was written to, its grad_fn in the base's present history."""
     origin = view._extra.view
     base = origin.base
-    origin.version = view._counter.version
-    if not base.requires_grad:
+    if view._grad_fn is None and not base._requires_grad:
         return
+    if origin.creation != ORDINARY:
+        raise refuse_view(view, indirectly=True)
     with _grad_mode(True):
         again = base
         for record, settings, number in view_steps(view):
             again = record.apply(again, *settings)
             again = again[number] if isinstance(again, (tuple, list)) else again
-    view._grad_fn = again._grad_fn
-    view._requires_grad = again._requires_grad
-    view._extra.output_number = again.output_nr
-    if view._extra.retains_grad:
-        from .autograd.graph import retain
-
-        retain(view)
+    origin.version = view._counter.version
+    if again._grad_fn is not None:
+        move_history(view, again._grad_fn, again.output_nr)
 
 
 def write_out(record, out, result, inputs):

@@ -39,6 +39,7 @@ from .engine import (
 )
 from .modes import CAREFUL, RECORD, is_quiet, local, silence
 from .tensor import (
+    IN_INFERENCE,
     IN_NO_GRAD,
     ONE_OF_MANY,
     ORDINARY,
@@ -258,7 +259,7 @@ def _node_class(record: Op, name: str, formulas):
         "__slots__": (),
         "op": record,
         "saves_tensors": any(kind != PLAIN for kind in record.saved_kinds),
-        "__module__": "torch.autograd.graph",
+        "__module__": "builtins",  # as PyTorch prints it
     }
     if len(record.outputs) > 1:
         body["n_outputs"] = len(record.outputs)
@@ -530,7 +531,7 @@ def _scalar_node_class(record: Op, name: str, formulas):
         "saves_tensors": False,
         "backward": backward,
         "backward_tensors": backward_tensors,
-        "__module__": "torch.autograd.graph",
+        "__module__": "builtins",  # as PyTorch prints it
     }
     return type(name, (Node,), body)
 
@@ -539,9 +540,9 @@ def _scalar_node_class(record: Op, name: str, formulas):
 
 
 def must_be_tensor(function: str, argument: str, position: int, value) -> TypeError:
-    return TypeError(
-        f"{function}(): argument '{argument}' (position {position}) must be Tensor, not {type(value).__name__}"
-    )
+    kind = type(value)
+    name = f"numpy.{kind.__name__}" if kind.__module__ == "numpy" else kind.__name__
+    return TypeError(f"{function}(): argument '{argument}' (position {position}) must be Tensor, not {name}")
 
 
 def _careful_kinds(record: Op) -> str:
@@ -922,8 +923,9 @@ def general(record: Op, inputs, settings=(), out=None):
             if extra is not None:
                 if extra.special:
                     special = True
-                if extra.view is not None:
+                if extra.view is not None and value.requires_grad and local.grad_enabled:
                     refresh_view(value)
+                    needs_grad = True  # though nothing may lead to its base: see attach_views
             if value._requires_grad:
                 needs_grad = True
         elif value is not None and not (i in record.numbers and isinstance(value, NUMBERS)):
@@ -944,7 +946,7 @@ def general(record: Op, inputs, settings=(), out=None):
         results = run_forward(record, arrays, settings)
     except ValueError:
         if len(record.promote) > 1:
-            broadcast_error(*[a.shape for i, a in enumerate(arrays) if i in record.promote and hasattr(a, "shape")])
+            broadcast_error(*[a.shape for a in arrays if hasattr(a, "shape")])
         raise
     many = record.outputs != ()
     if not (needs_grad and record.differentiable and local.grad_enabled):
@@ -953,9 +955,12 @@ def general(record: Op, inputs, settings=(), out=None):
         )
     else:
         wrapped = record_call(record, inputs, settings, arrays, results, many)
+    of_inference = local.inference
     if record.kind == VIEW:
-        attach_views(record, inputs[0], wrapped, settings, many)
-    if local.inference:
+        of_inference = inputs[0].is_inference()
+        if not of_inference:
+            attach_views(record, inputs[0], wrapped, settings, many)
+    if of_inference:
         for tensor in wrapped if many else (wrapped,):
             own_extra(tensor).inference = True
     if out is not None:
@@ -1142,8 +1147,9 @@ def _saved_values(record: Op, node, inputs, arrays, settings, tensors):
                 index = record.inputs.index(name)
                 value = inputs[index]
                 if isinstance(value, NUMBERS) and index in record.promote:
-                    value = wrap(arrays[index])  # of the dtype the operation was computed in
-                values.append(_save_input(value, hooks))
+                    values.append(wrap(arrays[index]))  # of the dtype the operation was computed in; not for hooks
+                else:
+                    values.append(_save_input(value, hooks))
         elif kind == OUTPUT:
             if record.outputs and name == "out":
                 values.append(tuple(_save_output(t, i, hooks) for i, t in enumerate(tensors)))
@@ -1187,12 +1193,16 @@ def _save_output(tensor, number, hooks):
 
 
 def attach_views(record: Op, source: Tensor, wrapped, settings, many: bool) -> None:
-    """Makes results share their input's version counter and remember the base they look at."""
+    """Makes results share their input's version counter and remember the base they look at.
+
+    A view made in no_grad or inference mode has no node, yet requires grad if its base does, as PyTorch has it."""
     counter = version_counter(source)
     extra = source._extra
     parent = None if extra is None else extra.view
     base = source if parent is None else parent.base
-    if not local.grad_enabled:
+    if local.inference:
+        creation = IN_INFERENCE
+    elif not local.grad_enabled:
         creation = IN_NO_GRAD
     elif many:
         creation = ONE_OF_MANY

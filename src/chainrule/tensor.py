@@ -27,6 +27,25 @@ class VersionCounter:
         self.writes = None  # {version: (code, instruction offset)} of the last few writes
 
 
+class DetachedCounter(VersionCounter):
+    """The counter of a tensor after `detach_`: one ahead, so that what was saved of the tensor before is refused."""
+
+    __slots__ = ("counter", "since")
+
+    def __init__(self, counter: VersionCounter) -> None:
+        self.counter = counter
+        self.since = counter.version + 1
+        self.writes = None
+
+    @property
+    def version(self) -> int:  # type: ignore[override]
+        return self.counter.version + 1
+
+    @version.setter
+    def version(self, version: int) -> None:
+        self.counter.version = version - 1
+
+
 class Extra:
     """What few tensors have: an output number, a view's origin, hooks, a tangent, a batch dimension, flags.
 
@@ -151,9 +170,7 @@ class Tensor:
     @property
     def requires_grad(self) -> bool:
         extra = self._extra
-        if extra is not None and extra.view is not None:
-            refresh_view(self)
-        return self._requires_grad
+        return self._requires_grad or (extra is not None and extra.view is not None and extra.view.base._requires_grad)
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
@@ -254,7 +271,10 @@ class Tensor:
     def _version(self) -> int:
         if self._extra is not None and self._extra.inference:
             raise RuntimeError("Inference tensors do not track version counter.")
-        return 0 if self._counter is None else self._counter.version
+        counter = self._counter
+        while isinstance(counter, DetachedCounter):
+            counter = counter.counter
+        return 0 if counter is None else counter.version
 
     @property
     def _base(self) -> Tensor | None:
@@ -356,7 +376,7 @@ def version_counter(tensor: Tensor) -> VersionCounter:
 
 
 def refresh_view(tensor: Tensor) -> None:
-    """Gives a view a new grad_fn if its memory was written to since it was made (see inplace.py)."""
+    """Gives a view a new grad_fn if its memory was written to since it was made; RuntimeError where it cannot have one."""
     view = tensor._extra.view
     if view.version != tensor._counter.version:
         from .inplace import regenerate_grad_fn

@@ -10,7 +10,13 @@ from ..engine import is_own
 from ..modes import local
 from ..tensor import Tensor
 
-__all__ = ["detect_anomaly", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "set_detect_anomaly"]
+__all__ = [
+    "detect_anomaly", 
+    "is_anomaly_check_nan_enabled",
+    "is_anomaly_enabled",
+    "set_anomaly_enabled",
+    "set_detect_anomaly",
+]
 
 
 class Anomaly:
@@ -21,12 +27,9 @@ class Anomaly:
 
     def remember(self, node) -> None:
         """Notes the stack of the call that made a node, and the node whose backward was making it."""
-        from traceback import format_stack
+        from traceback import extract_stack, format_list
 
-        frame = _getframe(1)
-        while is_own(frame.f_code.co_filename) and frame.f_back is not None:
-            frame = frame.f_back
-        node.metadata["traceback_"] = format_stack(frame)
+        node.metadata["traceback_"] = format_list([f for f in extract_stack() if not is_own(f.filename)])
         if local.task is not None and local.task.current is not None:
             node.metadata["parent_"] = local.task.current
 
@@ -53,7 +56,7 @@ def explain(node) -> None:
     """Warns with the stack of the call that made the node, and of the calls that led to it."""
     notes = node.metadata
     if "traceback_" in notes:
-        stack = "".join(notes["traceback_"])
+        stack = "".join(notes["traceback_"]).rstrip()
         text = f"Error detected in {node.name()}. Traceback of forward call that caused the error:\n{stack}"
     else:
         text = (
@@ -71,9 +74,10 @@ def explain(node) -> None:
             )
             warnings.warn(text, UserWarning, stacklevel=_depth_of_user())
             return
+        stack = "".join(notes["traceback_"]).rstrip()
         text = (
             f"\n\nPrevious calculation was induced by {parent.name()}. Traceback of forward call that induced the previous "
-            f"calculation:\n{''.join(notes['traceback_'])}"
+            f"calculation:\n{stack}"
         )
         warnings.warn(text, UserWarning, stacklevel=_depth_of_user())
         parent = notes.get("parent_")
@@ -97,6 +101,11 @@ def is_anomaly_check_nan_enabled() -> bool:
     return local.anomaly is None or local.anomaly.check_nan
 
 
+def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
+    """Switches anomaly mode on or off in this thread."""
+    _switch(Anomaly(check_nan) if mode else None)
+
+
 def _switch(anomaly: Anomaly | None) -> None:
     local.anomaly = anomaly
     local.refresh()
@@ -107,7 +116,7 @@ class set_detect_anomaly:
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
         self.previous = local.anomaly
-        _switch(Anomaly(check_nan) if mode else None)
+        set_anomaly_enabled(mode, check_nan)
 
     def __enter__(self) -> None:
         pass

@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import graph_errors
 from ..engine import Freed, Node, SavedTensor, fit_tensor, next_sequence, user_position
-from ..inplace import rebase_history
+from ..inplace import move_history, rebase_history
 from ..modes import local, no_grad
 from ..op import REGISTRY, _input_edge, _save_input
 from ..tensor import (
@@ -141,9 +141,10 @@ class FunctionNode(Node):
     def _raw_saved_tensors(self) -> tuple:
         if self.saved.__class__ is Freed:
             raise graph_errors.freed(self)
-        self.saved = tuple(
-            SavedTensor(s) if s is not None and s.__class__ is not SavedTensor else s for s in self.saved
-        )
+        self.saved = tuple([s if s is None or s.__class__ is SavedTensor else SavedTensor(s) for s in self.saved])
+        for entry in self.saved:
+            if entry is not None:
+                entry.owner = weakref.ref(self)
         return self.saved
 
     def _unpack(self, entry: SavedTensor | Tensor) -> Tensor:
@@ -227,6 +228,11 @@ def _fit_to_input(node, index: int, gradient: Tensor) -> Tensor:
                 f"Function {type(node).__name__} returned an invalid gradient at index {index} - got {list(have)} but "
                 f"expected shape compatible with {list(shape)}"
             )
+    if gradient.is_complex() and dtype.kind != "c":
+        raise RuntimeError(
+            f"Function {type(node).__name__} returned a complex gradient at index {index} for a real input; its real part is "
+            "what belongs there"
+        )
     return fit_tensor(gradient, shape, dtype)
 
 
@@ -420,9 +426,9 @@ def _save(node, to_save) -> tuple:
 
 def _marked(tensors, what: str) -> set[int]:
     """The ids of the tensors a mark names."""
-    for tensor in tensors or ():
+    for position, tensor in enumerate(tensors or ()):
         if not isinstance(tensor, Tensor):
-            raise TypeError(f"{what}, but got {type(tensor).__name__}")
+            raise RuntimeError(f"{what}, but argument {position} is of type {type(tensor).__name__}")
     return {id(tensor) for tensor in tensors or ()}
 
 
@@ -486,13 +492,10 @@ def _without_history(output: Tensor, is_input: bool, modified: bool) -> Tensor:
 
 
 def set_history(tensor: Tensor, node, number: int) -> None:
-    """Makes `tensor` output `number` of `node`."""
-    tensor._grad_fn = node
-    tensor._requires_grad = True
-    if number or tensor._extra is not None:
-        own_extra(tensor).output_number = number
-        if tensor._extra.view is not None:
-            tensor._extra.view.version = tensor._counter.version
+    """Makes a tensor that forward returned output `number` of `node`."""
+    move_history(tensor, node, number)
+    if tensor._is_view():
+        tensor._extra.view.version = tensor._counter.version
     if tensor._counter is not None:
         meta = node.own_meta()
         if meta.output_counters is None:
@@ -545,6 +548,7 @@ class DelayedError(Node):
 
 
 DelayedError.__name__ = DelayedError.__qualname__ = "Error"
+DelayedError.__module__ = "builtins"
 
 
 def once_differentiable(fn: Callable) -> Callable:
@@ -554,21 +558,18 @@ def once_differentiable(fn: Callable) -> Callable:
     def wrapper(ctx, *args):
         with no_grad():
             outputs = fn(ctx, *args)
-        needing = [a for a in args if isinstance(a, Tensor) and a.requires_grad]
-        if not local.grad_enabled or not needing:
+        if not local.grad_enabled or not any(isinstance(a, Tensor) and a.requires_grad for a in args):
             return outputs
         several = isinstance(outputs, tuple)
         results = list(outputs) if several else [outputs]
         node = object.__new__(DelayedError)
         node.message = "trying to differentiate twice a function that was marked with @once_differentiable"
-        edges = [_input_edge(a) for a in needing]
-        node.edges = tuple([edge for edge, _ in edges])
+        node.edges = tuple([None if r is None else r.detach().requires_grad_() for r in results])
         node.sequence = next_sequence()
         node.code, node.lasti = user_position(2)
         node.meta = None
         node.saved = ()
         node.n_outputs = len(results)
-        node.own_meta().numbers = tuple([number for _, number in edges])
         for number, result in enumerate(results):
             if result is not None:
                 results[number] = result.detach()

@@ -136,6 +136,8 @@ def _get_data(self):
 def _set_data(self, value) -> None:
     if not isinstance(value, Tensor):
         raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+    if self._requires_grad and value._array.dtype.kind in "iub":
+        raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
     self._array = memory(value)
 
 
