@@ -80,19 +80,25 @@ from .. import dtypes
 from . import integers
 from .gathering import (
     add_at,
+    add_rows,
     along,
     copy_into,
     corner,
+    full_index,
     gather_along,
+    joint_shape,
+    number_like,
+    place_masked,
     put_at,
     put_masked,
-    place_masked,
     scatter_add_along,
     scatter_along,
     scatter_reduce_along,
     select_masked,
+    size_of,
     take_at,
 )
+from .products import scaled, scaled_sum
 from .integers import ceil, floor, trunc
 from .layout import (
     add_windows,
@@ -173,7 +179,7 @@ def sign(x):
 
 
 def exp2(x):
-    return np.exp(x * np.log(2)) if x.dtype.kind == "c" else np.exp2(x)
+    return np.exp(x * math.log(2)) if x.dtype.kind == "c" else np.exp2(x)
 
 
 def isclose(x, y, rtol, atol, equal_nan):

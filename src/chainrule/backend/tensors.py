@@ -11,7 +11,8 @@ from .. import composite
 from ..op import graph_xp
 from ..ops import creation, joining, reduction, shape
 from ..tensor import wrap
-from .numpy import dense_strides, reduced_count
+from .products import scaled, scaled_sum
+from .numpy import dense_strides, joint_shape, reduced_count, size_of
 
 
 def split_like(g, shapes, dim, needs):
@@ -62,6 +63,7 @@ graph_xp.__dict__.update(
     dense_strides=dense_strides,
     expand_reduced=expand_reduced,
     is_complex=lambda x: x._array.dtype.kind == "c",
+    joint_shape=joint_shape,
     keep_reduced=keep_reduced,
     matmul=lambda x, y: x.matmul(y),
     one=lambda like: wrap(np.ones((), like._array.dtype)[()]),
@@ -70,6 +72,9 @@ graph_xp.__dict__.update(
     power_number=lambda x, n: x**n,
     reduced_count=reduced_count,
     reshape=shape.reshape,
+    scaled=scaled,
+    scaled_sum=scaled_sum,
+    size_of=size_of,
     split_like=split_like,
     stack_gradients=stack_gradients,
     sum=lambda x, dim=None, keepdim=False: x.sum(dim, keepdim),

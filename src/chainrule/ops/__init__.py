@@ -8,7 +8,7 @@ from . import (
     creation,
     elementwise,
     indexing,
-    linalg,
+    products,
     random,
     reduction,
     shape,

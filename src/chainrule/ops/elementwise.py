@@ -6,6 +6,7 @@ function has no derivative, the value is the one that PyTorch chose.
 
 from __future__ import annotations
 
+import cmath
 import math
 
 from .. import dtypes
@@ -64,7 +65,7 @@ acos = unary(
 atan = unary("atan", lambda xp, x: xp.atan(x), lambda xp, g, x: g / (x * x + xp.one(x)), "arctan", floating=True)
 sinh = unary("sinh", lambda xp, x: xp.sinh(x), lambda xp, g, x: g * xp.cosh(x), floating=True)
 cosh = unary("cosh", lambda xp, x: xp.cosh(x), lambda xp, g, x: g * xp.sinh(x), floating=True)
-tanh = unary("tanh", lambda xp, x: xp.tanh(x), lambda xp, g, out: g - g * out * out, floating=True)
+tanh = unary("tanh", lambda xp, x: xp.tanh(x), lambda xp, g, out: g * (xp.one(out) - out * out), floating=True)
 asinh = unary(
     "asinh", lambda xp, x: xp.asinh(x), lambda xp, g, x: g * xp.rsqrt(x * x + xp.one(x)), "arcsinh", floating=True
 )
@@ -204,7 +205,7 @@ publish(globals(), _signbit, twin=False)
 sigmoid = unary(
     "sigmoid",
     lambda xp, x: xp.one(x) / (xp.one(x) + xp.exp(-x)),
-    lambda xp, g, out: g * (out - out * out),
+    lambda xp, g, out: g * (xp.one(out) - out) * out,
     floating=True,
 )
 relu = unary(
@@ -309,6 +310,7 @@ _rsub = op(
     kind=ELEMENTWISE,
     forward=lambda xp, x, y: y - x,
     vjp=(lambda xp, g: -g, lambda xp, g: g),
+    numbers=(1,),
     number_nodes={1: "RsubBackward1"},
     check=_check_subtraction,
     refuses=_NO_BOOL,
@@ -483,6 +485,30 @@ _pow_number = op(
     public="pow",
 )
 
+
+def _pow_of_number_vjp(xp, g, y, out, base):
+    slope = g * (out * _log(base))
+    if base:
+        return slope
+    return xp.where((xp.real(y) if xp.is_complex(y) else y) >= 0, xp.zero(out), slope)
+
+
+def _log(number):
+    """The logarithm of a number, in full precision; nan for a negative one."""
+    if isinstance(number, complex):
+        return cmath.log(number)
+    return math.log(number) if number > 0 else math.nan if number else -math.inf
+
+
+_pow_of_number = op(
+    "pow_of_number",
+    kind=ELEMENTWISE,
+    forward=lambda xp, y, /, base: xp.power(number_array(base, y.dtype), y),
+    vjp=_pow_of_number_vjp,
+    node="PowBackward2",
+    public="pow",
+)
+
 _INTEGER_NAMES = {"uint8": "uint8_t", "int8": "int8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t"}
 
 
@@ -494,8 +520,12 @@ def pow(input, exponent, *, out=None):
             return (
                 _pow_number(input, exponent) if out is None else general(_pow_number.record, (input,), (exponent,), out)
             )
-        if isinstance(exponent, int) and kind in "iu":
+        if isinstance(exponent, int) and (kind in "iu" or exponent < 0):
             return _integer_power(input, exponent, out)
+    elif isinstance(input, NUMBERS) and isinstance(exponent, Tensor):
+        kind = exponent._array.dtype.kind
+        if kind in "fc" and (kind == "c" or input.__class__ is not complex):
+            return general(_pow_of_number.record, (exponent,), (input,), out)
     elif isinstance(input, NUMBERS) and isinstance(exponent, NUMBERS):
         raise TypeError(
             "pow() received an invalid combination of arguments - got "
@@ -695,7 +725,7 @@ def _check_heaviside(x, y):
 _no_heaviside = no_derivative("derivative for aten::heaviside is not implemented")
 heaviside = binary(
     "heaviside",
-    lambda xp, x, y: xp.where(x == 0, y, xp.greater(x, 0).astype(x.dtype)),
+    lambda xp, x, values: xp.where(x == 0, values, xp.greater(x, 0).astype(x.dtype)),
     (_no_heaviside, _no_heaviside),
     node="NotImplemented",
     numbers=False,
@@ -852,6 +882,9 @@ Tensor.where = _where_method
 
 
 def _check_lerp(x, end, weight):
+    if x._array.dtype.kind in "iub" and end._array.dtype is x._array.dtype:
+        kernel = "lerp_kernel_tensor" if isinstance(weight, Tensor) else "lerp_kernel_scalar"
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{dtypes.scalar_name(x.dtype)}'")
     for name, value in (("end", end), ("weight", weight)):
         if isinstance(value, Tensor) and value._array.dtype is not x._array.dtype:
             raise RuntimeError(f"expected dtype {_c_word(x)} for `{name}` but got dtype {_c_word(value)}")
@@ -859,9 +892,13 @@ def _check_lerp(x, end, weight):
 
 def _c_word(tensor) -> str:
     name = dtypes.scalar_name(tensor.dtype)
-    return {"Half": "c10::Half", "ComplexFloat": "c10::complex<float>", "ComplexDouble": "c10::complex<double>"}.get(
-        name, name.lower()
-    )
+    return _C_WORDS.get(name, name.lower())
+
+
+_C_WORDS = {
+    "Half": "c10::Half", "BFloat16": "c10::BFloat16", "ComplexFloat": "c10::complex<float>",
+    "ComplexDouble": "c10::complex<double>", "Byte": "unsigned char", "Char": "signed char", "Long": "long int",
+}  # fmt: skip
 
 
 def _lerp_forward(xp, x, end, weight):

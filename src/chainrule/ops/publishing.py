@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..inplace import in_place_method
+from ..op import must_be_tensor
 from ..tensor import Tensor
 
 # PyTorch has the in-place twin of these as a function too, e.g. torch.exp_
@@ -32,8 +33,14 @@ def publish(scope: dict, function, *aliases: str, method: bool = True, twin: boo
 
 def operators(symbol: str, function, in_place: str) -> None:
     """Makes a binary operation the operators ``__symbol__``, ``__rsymbol__`` and ``__isymbol__`` of Tensor."""
+
+    def reflected(self, other):
+        if not isinstance(self, Tensor):
+            raise must_be_tensor(function.__name__, "other", 2, self)
+        return function(other, self)
+
     setattr(Tensor, f"__{symbol}__", function.record.operator)
-    setattr(Tensor, f"__r{symbol}__", lambda self, other: function(other, self))
+    setattr(Tensor, f"__r{symbol}__", reflected)
     setattr(Tensor, f"__i{symbol}__", getattr(Tensor, in_place))
 
 

@@ -1,0 +1,394 @@
+"""Products of matrices and vectors."""
+
+from __future__ import annotations
+
+from ..dtypes import scalar_name
+from ..inplace import fill_out, in_place_method
+from ..op import general, must_be_tensor, op
+from ..tensor import Tensor
+from .shape import expand
+
+__all__ = [
+    "addbmm",
+    "addmm",
+    "addmv",
+    "addr",
+    "baddbmm",
+    "bmm",
+    "dot",
+    "ger",
+    "inner",
+    "matmul",
+    "mm",
+    "mv",
+    "outer",
+    "vdot",
+]
+
+_WORDS = {"Float": "float", "Double": "double", "Half": "c10::Half", "BFloat16": "c10::BFloat16", "Long": "long long",
+          "Int": "int", "Short": "short", "Char": "signed char", "Byte": "unsigned char", "Bool": "bool",
+          "ComplexFloat": "c10::complex<float>", "ComplexDouble": "c10::complex<double>"}  # fmt: skip
+
+
+def word(tensor: Tensor) -> str:
+    """C++'s word for a tensor's element type, as some of PyTorch's messages have it."""
+    name = scalar_name(tensor.dtype)
+    return _WORDS.get(name, name)
+
+
+# ---------------------------------------------------------------- the records
+
+_mm = op(
+    "mm",
+    forward=lambda xp, x, y: xp.matmul(x, y),
+    vjp=(lambda xp, g, y: xp.matmul(g, y.T), lambda xp, g, x: xp.matmul(x.T, g)),
+    holomorphic=True,
+    saved_as={"x": "self", "y": "mat2"},
+)
+_mv = op(
+    "mv",
+    forward=lambda xp, x, y: xp.matmul(x, y),
+    vjp=(lambda xp, g, y: g[:, None] * y, lambda xp, g, x: xp.matmul(x.T, g)),
+    holomorphic=True,
+    saved_as={"x": "self", "y": "vec"},
+)
+_dot = op(
+    "dot",
+    forward=lambda xp, x, y: xp.matmul(x, y),
+    vjp=(lambda xp, g, y: g * y, lambda xp, g, x: g * x),
+    holomorphic=True,
+    saved_as={"x": "self", "y": "tensor"},
+)
+_vdot = op(
+    "vdot",
+    forward=lambda xp, x, y: xp.matmul(xp.conj(x), y),
+    vjp=(lambda xp, g, y: xp.conj(g) * y, lambda xp, g, x: g * x),
+)
+_bmm = op(
+    "bmm",
+    forward=lambda xp, x, y: xp.matmul(x, y),
+    vjp=(lambda xp, g, y: xp.matmul(g, y.swapaxes(1, 2)), lambda xp, g, x: xp.matmul(x.swapaxes(1, 2), g)),
+    holomorphic=True,
+    saved_as={"x": "self", "y": "mat2"},
+)
+# A product of stacks of matrices, broadcast over the leading dimensions.
+_matmul = op(
+    "matmul",
+    forward=lambda xp, x, y: xp.matmul(x, y),
+    vjp=(
+        lambda xp, g, y, x_shape: xp.sum_to(xp.matmul(g, y.swapaxes(-1, -2)), x_shape),
+        lambda xp, g, x, y_shape: xp.sum_to(xp.matmul(x.swapaxes(-1, -2), g), y_shape),
+    ),
+    holomorphic=True,
+    node="UnsafeViewBackward0",
+)
+# A stack of matrices times a vector, or a vector times a stack.
+_matvec = op(
+    "matvec",
+    forward=lambda xp, x, y: xp.matmul(x, y),
+    vjp=(
+        lambda xp, g, y: g[..., None] * y,
+        lambda xp, g, x, y_shape: xp.sum_to(xp.matmul(x.swapaxes(-1, -2), g[..., None])[..., 0], y_shape),
+    ),
+    holomorphic=True,
+    node="UnsafeViewBackward0",
+)
+_vecmat = op(
+    "vecmat",
+    forward=lambda xp, x, y: xp.matmul(x, y),
+    vjp=(
+        lambda xp, g, y, x_shape: xp.sum_to(xp.matmul(y, g[..., None])[..., 0], x_shape),
+        lambda xp, g, x: x[:, None] * g[..., None, :],
+    ),
+    holomorphic=True,
+    node="UnsafeViewBackward0",
+)
+_addmm = op(
+    "addmm",
+    forward=lambda xp, z, x, y, /, beta, alpha: xp.scaled_sum(z, xp.matmul(x, y), beta, alpha),
+    vjp=(
+        lambda xp, g, z_shape, beta: xp.sum_to(xp.scaled(g, beta), z_shape),
+        lambda xp, g, y, alpha: xp.scaled(xp.matmul(g, y.T), alpha),
+        lambda xp, g, x, alpha: xp.scaled(xp.matmul(x.T, g), alpha),
+    ),
+    holomorphic=True,
+    saved_as={"z": "self", "x": "mat1", "y": "mat2"},
+)
+_addmv = op(
+    "addmv",
+    forward=lambda xp, z, x, y, /, beta, alpha: xp.scaled_sum(z, xp.matmul(x, y), beta, alpha),
+    vjp=(
+        lambda xp, g, z_shape, beta: xp.sum_to(xp.scaled(g, beta), z_shape),
+        lambda xp, g, y, alpha: xp.scaled(g[:, None] * y, alpha),
+        lambda xp, g, x, alpha: xp.scaled(xp.matmul(x.T, g), alpha),
+    ),
+    holomorphic=True,
+)
+_baddbmm = op(
+    "baddbmm",
+    forward=lambda xp, z, x, y, /, beta, alpha: xp.scaled_sum(z, xp.matmul(x, y), beta, alpha),
+    vjp=(
+        lambda xp, g, z_shape, beta: xp.sum_to(xp.scaled(g, beta), z_shape),
+        lambda xp, g, y, alpha: xp.scaled(xp.matmul(g, y.swapaxes(1, 2)), alpha),
+        lambda xp, g, x, alpha: xp.scaled(xp.matmul(x.swapaxes(1, 2), g), alpha),
+    ),
+    holomorphic=True,
+)
+
+
+# ---------------------------------------------------------------- the functions
+
+
+def _two(record, x, y, out):
+    return record.apply(x, y) if out is None else general(record, (x, y), (), out)
+
+
+def _array(function: str, argument: str, position: int, value):
+    """The operand's array; TypeError for what is no tensor."""
+    try:
+        return value._array
+    except AttributeError:
+        raise must_be_tensor(function, argument, position, value) from None
+
+
+def _same_dtype(a: Tensor, b: Tensor) -> None:
+    if a._array.dtype is not b._array.dtype:
+        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {word(a)} != {word(b)}")
+
+
+def mm(input, mat2, *, out=None):
+    """The product of two matrices."""
+    a, b = _array("mm", "input", 1, input), _array("mm", "mat2", 2, mat2)
+    if a.ndim != 2 or b.ndim != 2:
+        raise RuntimeError(f"{'self' if a.ndim != 2 else 'mat2'} must be a matrix")
+    if a.shape[1] != b.shape[0]:
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} and {b.shape[0]}x{b.shape[1]})"
+        )
+    _same_dtype(input, mat2)
+    return _two(_mm.record, input, mat2, out)
+
+
+def mv(input, vec, *, out=None):
+    """The product of a matrix and a vector."""
+    a, b = _array("mv", "input", 1, input), _array("mv", "vec", 2, vec)
+    if a.ndim != 2 or b.ndim != 1:
+        raise RuntimeError(f"vector + matrix @ vector expected, got 1, {a.ndim}, {b.ndim}")
+    if a.shape[1] != b.shape[0]:
+        raise RuntimeError(
+            f"size mismatch, got input ({a.shape[0]}), mat ({a.shape[0]}x{a.shape[1]}), vec ({b.shape[0]})"
+        )
+    _same_dtype(input, vec)
+    return _two(_mv.record, input, vec, out)
+
+
+def _check_vectors(input, tensor, name: str) -> None:
+    a, b = _array(name, "input", 1, input), _array(name, "tensor", 2, tensor)
+    if a.ndim != 1 or b.ndim != 1:
+        raise RuntimeError(f"1D tensors expected, but got {a.ndim}D and {b.ndim}D tensors")
+    if a.dtype is not b.dtype:
+        raise RuntimeError(
+            f"dot : expected both vectors to have same dtype, but found {scalar_name(input.dtype)} and "
+            f"{scalar_name(tensor.dtype)}"
+        )
+    if a.shape != b.shape:
+        raise RuntimeError(
+            f"inconsistent tensor size, expected tensor [{a.size}] and src [{b.size}] to have the same number of elements, "
+            f"but got {a.size} and {b.size} elements respectively"
+        )
+
+
+def dot(input, tensor, *, out=None):
+    """The product of two vectors: a 0-d tensor."""
+    _check_vectors(input, tensor, "dot")
+    return _two(_dot.record, input, tensor, out)
+
+
+def vdot(input, other, *, out=None):
+    """The product of the conjugate of a vector with another vector."""
+    _check_vectors(input, other, "vdot")
+    return _two(_vdot.record if input._array.dtype.kind == "c" else _dot.record, input, other, out)
+
+
+def _check_batches(a, b) -> None:
+    for name, array in (("batch1", a), ("batch2", b)):
+        if array.ndim != 3:
+            raise RuntimeError(f"{name} must be a 3D tensor")
+    if a.shape[0] != b.shape[0] or a.shape[2] != b.shape[1]:
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{a.shape[0]}, {a.shape[2]}] but got: "
+            f"[{b.shape[0]}, {b.shape[1]}]."
+        )
+
+
+def bmm(input, mat2, *, out=None):
+    """The products of two stacks of matrices, pair by pair."""
+    _check_batches(_array("bmm", "input", 1, input), _array("bmm", "mat2", 2, mat2))
+    _same_dtype(input, mat2)
+    return _two(_bmm.record, input, mat2, out)
+
+
+def matmul(input, other, *, out=None):
+    """The product of matrices, vectors, or stacks of matrices broadcast against each other."""
+    a, b = _array("matmul", "input", 1, input), _array("matmul", "other", 2, other)
+    x, y = a.ndim, b.ndim
+    if x == 2 and y == 2:
+        return mm(input, other, out=out)
+    if not x or not y:
+        raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {x}D and {y}D")
+    if x == 1 and y == 1:
+        return dot(input, other, out=out)
+    if x == 2 and y == 1:
+        return mv(input, other, out=out)
+    if x == 1 and y == 2:
+        product = mm(input.unsqueeze(0), other).squeeze(0)
+        return product if out is None else fill_out(out, product)
+    _same_dtype(input, other)
+    inner_a, inner_b = a.shape[-1], b.shape[-2] if y > 1 else b.shape[0]
+    if inner_a != inner_b:
+        _mismatch(a, b)
+    if x > 1 and y > 1:
+        _check_leading(a.shape[:-2], b.shape[:-2])
+    record = _vecmat.record if x == 1 else _matvec.record if y == 1 else _matmul.record
+    return _two(record, input, other, out)
+
+
+def _mismatch(a, b) -> None:
+    if b.ndim == 1:
+        rows = a.size // max(1, a.shape[-1])
+        raise RuntimeError(f"size mismatch, got input ({rows}), mat ({rows}x{a.shape[-1]}), vec ({b.shape[0]})")
+    if a.ndim > 2 and b.ndim > 2:
+        batch = a.size // max(1, a.shape[-1] * a.shape[-2])
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{batch}, {a.shape[-1]}] but got: "
+            f"[{batch}, {b.shape[-2]}]."
+        )
+    rows = 1 if a.ndim == 1 else a.size // max(1, a.shape[-1])
+    raise RuntimeError(
+        f"mat1 and mat2 shapes cannot be multiplied ({rows}x{a.shape[-1]} and {b.shape[-2]}x{b.shape[-1]})"
+    )
+
+
+def _check_leading(a, b) -> None:
+    from ..op import broadcast_error
+
+    broadcast_error(a, b) if a and b else None
+
+
+def _scaled_record(record, input, x, y, beta, alpha, shape, out):
+    expand_check(input, shape)
+    arguments = (input, x, y), (beta, alpha)
+    return record.apply(input, x, y, beta, alpha) if out is None else general(record, *arguments, out)
+
+
+def expand_check(input, shape) -> None:
+    """Raises PyTorch's error if `input` cannot be broadcast to `shape`."""
+    have = input._array.shape
+    if have != shape and (len(have) > len(shape) or any(n not in (1, m) for n, m in zip(have[::-1], shape[::-1]))):  # noqa: B905
+        expand(input, shape)
+
+
+def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
+    """``beta * input + alpha * (mat1 @ mat2)``; `input` broadcasts."""
+    a, b = _array("addmm", "mat1", 2, mat1), _array("addmm", "mat2", 3, mat2)
+    if a.ndim != 2 or b.ndim != 2:
+        which, n = ("mat1", a.ndim) if a.ndim != 2 else ("mat2", b.ndim)
+        raise RuntimeError(f"{which} must be a matrix, got {n}-D tensor")
+    if a.shape[1] != b.shape[0]:
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} and {b.shape[0]}x{b.shape[1]})"
+        )
+    _same_dtype(mat1, mat2)
+    if input._array.dtype is not a.dtype:
+        raise RuntimeError(
+            f"self and mat2 must have the same dtype, but got {scalar_name(input.dtype)} and {scalar_name(mat2.dtype)}"
+        )
+    return _scaled_record(_addmm.record, input, mat1, mat2, beta, alpha, (a.shape[0], b.shape[1]), out)
+
+
+def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
+    """``beta * input + alpha * (mat @ vec)``; `input` broadcasts."""
+    a, b = _array("addmv", "mat", 2, mat), _array("addmv", "vec", 3, vec)
+    if a.ndim != 2 or b.ndim != 1:
+        raise RuntimeError(f"vector + matrix @ vector expected, got {input.ndim}, {a.ndim}, {b.ndim}")
+    if a.shape[1] != b.shape[0]:
+        raise RuntimeError(
+            f"size mismatch, got input ({input._array.size}), mat ({a.shape[0]}x{a.shape[1]}), vec ({b.shape[0]})"
+        )
+    return _scaled_record(_addmv.record, input, mat, vec, beta, alpha, (a.shape[0],), out)
+
+
+def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
+    """``beta * input + alpha * bmm(batch1, batch2)``; `input` broadcasts."""
+    a, b = _array("baddbmm", "batch1", 2, batch1), _array("baddbmm", "batch2", 3, batch2)
+    _check_batches(a, b)
+    return _scaled_record(_baddbmm.record, input, batch1, batch2, beta, alpha, (*a.shape[:2], b.shape[2]), out)
+
+
+def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
+    """``beta * input + alpha * bmm(batch1, batch2).sum(0)``; `input` broadcasts."""
+    a, b = _array("addbmm", "batch1", 2, batch1), _array("addbmm", "batch2", 3, batch2)
+    _check_batches(a, b)
+    expand_check(input, (a.shape[1], b.shape[2]))
+    total = bmm(batch1, batch2).sum(0)
+    result = (total if alpha == 1 else total * alpha) if beta == 0 else (
+        (input if beta == 1 else input * beta) + (total if alpha == 1 else total * alpha)
+    )  # fmt: skip
+    return result if out is None else fill_out(out, result)
+
+
+def outer(input, vec2, *, out=None):
+    """The matrix of all products of two vectors' elements."""
+    for name, value in (("self", input), ("vec2", vec2)):
+        if value._array.ndim != 1:
+            raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {value._array.ndim}-D")
+    product = input.unsqueeze(1) * vec2
+    return product if out is None else fill_out(out, product)
+
+
+def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
+    """``beta * input + alpha * outer(vec1, vec2)``; `input` broadcasts."""
+    for name, value in (("vec1", vec1), ("vec2", vec2)):
+        if value._array.ndim != 1:
+            raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {value._array.ndim}-D")
+    expand_check(input, (vec1._array.size, vec2._array.size))
+    product = vec1.unsqueeze(1) * vec2
+    if alpha != 1:
+        product = product * alpha
+    result = product if beta == 0 else (input if beta == 1 else input * beta) + product
+    return result if out is None else fill_out(out, result)
+
+
+def inner(input, other, *, out=None):
+    """Products of vectors along the last dimensions of two tensors."""
+    if not input._array.ndim or not other._array.ndim:
+        product = input * other
+    elif input.shape[-1] != other.shape[-1]:
+        raise RuntimeError(
+            "inner() the last dimension must match on both input tensors but got shapes "
+            f"{list(input.shape)} and {list(other.shape)}"
+        )
+    else:
+        left, right = input.reshape(-1, input.shape[-1]), other.reshape(-1, other.shape[-1])
+        product = mm(left, right.t()).reshape(input.shape[:-1] + other.shape[:-1])
+    return product if out is None else fill_out(out, product)
+
+
+ger = outer
+for _function in (addbmm, addmm, addmv, addr, baddbmm, bmm, dot, inner, matmul, mm, mv, outer, vdot):
+    setattr(Tensor, _function.__name__, _function)
+Tensor.ger = outer
+for _function in (addbmm, addmm, addmv, addr, baddbmm):
+    in_place_method(_function.__name__ + "_", _function)
+
+
+def _matmul_operator(self, other):
+    return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+
+
+def _reflected_matmul(self, other):
+    return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
+
+
+Tensor.__matmul__ = _matmul_operator
+Tensor.__rmatmul__ = _reflected_matmul
