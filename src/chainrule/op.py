@@ -930,7 +930,7 @@ def general(record: Op, inputs, settings=(), out=None):
                 needs_grad = True
         elif value is not None and not (i in record.numbers and isinstance(value, NUMBERS)):
             if i in record.numbers and isinstance(value, backend.np.generic):
-                return general(record, [_python_number(v) for v in inputs], settings, out)
+                return general(record, [python_number(v) for v in inputs], settings, out)
             name = record.inputs[i] if i < len(record.inputs) else record.variadic
             raise must_be_tensor(record.name, {"x": "input", "y": "other"}.get(name, name), i + 1, value)
     if special or (mode == CAREFUL and local.function_modes):
@@ -974,7 +974,7 @@ def _is_number(value) -> bool:
     return isinstance(value, (*NUMBERS, backend.np.generic))
 
 
-def _python_number(value):
+def python_number(value):
     """A NumPy scalar as a Python number: its dtype has no say in promotion. (A NumPy bool counts as a float.)"""
     if isinstance(value, backend.np.bool_):
         return float(value)

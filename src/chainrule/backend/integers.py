@@ -3,31 +3,31 @@
 import numpy as np
 
 
-def check_divisor(y) -> None:
-    """RuntimeError where an integer divisor is zero."""
-    if y.dtype.kind in "iu" and not np.all(y):
+def check_divisor(x, y) -> None:
+    """RuntimeError where an integer is divided by zero."""
+    if x.dtype.kind in "iu" and not np.all(y):
         raise RuntimeError("ZeroDivisionError")
 
 
 def remainder(x, y):
-    check_divisor(y)
+    check_divisor(x, y)
     return np.remainder(x, y)
 
 
 def fmod(x, y):
-    check_divisor(y)
+    check_divisor(x, y)
     return np.fmod(x, y)
 
 
 def floor_divide(x, y):
     """The quotient rounded towards minus infinity."""
-    check_divisor(y)
+    check_divisor(x, y)
     return np.floor_divide(x, y)
 
 
 def truncated_divide(x, y):
     """The quotient rounded towards zero."""
-    check_divisor(y)
+    check_divisor(x, y)
     if x.dtype.kind in "iu":
         return np.floor_divide(x - np.fmod(x, y), y)
     return np.trunc(x / y)

@@ -132,15 +132,33 @@ from .layout import (
     windows,
     with_part,
 )
+from .reductions import (
+    accumulation_dtype,
+    all,
+    amax,
+    amin,
+    any,
+    argmax,
+    argmin,
+    count_nonzero,
+    has_zero,
+    log_softmax,
+    logsumexp,
+    nansum,
+    pick_along,
+    picked,
+    prod,
+    product_of_others,
+    put_along,
+    softmax,
+    sum,
+    variance,
+    vector_norm,
+)
 
 
 ndarray = np.ndarray
 add_reduce = np.add.reduce
-
-
-def accumulation_dtype(dtype):
-    """The dtype a reduction or product over `dtype` is computed in: half types accumulate in float32, as PyTorch does."""
-    return np.float32 if dtype.itemsize == 2 and dtype.kind in "fV" else None
 
 
 def is_view(array) -> bool:
@@ -246,34 +264,6 @@ def cast(x, dtype):
     if x.dtype.kind == "c" and target.kind not in "cb":
         x = x.real
     return x.astype(target)
-
-
-def sum(x, dim=None, keepdim=False):
-    dtype = x.dtype
-    wide = accumulation_dtype(dtype)
-    if wide is not None:
-        return np.asarray(np.add.reduce(x, axis=dim, keepdims=keepdim, dtype=wide)).astype(x.dtype)
-    return add_reduce(x, dim, dtype, None, keepdim)
-
-
-def prod(x, dim=None, keepdim=False):
-    return np.multiply.reduce(x, axis=dim, keepdims=keepdim, dtype=x.dtype)
-
-
-def amax(x, dim=None, keepdim=False):
-    return np.maximum.reduce(x, axis=dim, keepdims=keepdim)
-
-
-def amin(x, dim=None, keepdim=False):
-    return np.minimum.reduce(x, axis=dim, keepdims=keepdim)
-
-
-def any(x, dim=None, keepdim=False):
-    return np.logical_or.reduce(x, axis=dim, keepdims=keepdim)
-
-
-def all(x, dim=None, keepdim=False):
-    return np.logical_and.reduce(x, axis=dim, keepdims=keepdim)
 
 
 def expand(x, shape):
@@ -397,6 +387,9 @@ def scalar_array(dtype, value):
 
 
 def mean(x, dim=None, keepdim=False):
+    wide = accumulation_dtype(x.dtype)
+    if wide is not None:
+        return mean(x.astype(wide), dim, keepdim).astype(x.dtype)
     total = sum(x, dim, keepdim)
     count = reduced_count(x.shape, dim)
     return total / (scalar_array(total.dtype, count) if type(total) is ndarray else count)

@@ -7,9 +7,9 @@ def call(name: str, *arrays):
     """``scipy.special.<name>`` on arrays of one floating dtype, as an array of that dtype."""
     import scipy.special
 
-    dtype = arrays[-1].dtype
+    dtype = arrays[0].dtype
     if dtype.itemsize == 2:  # half types: SciPy computes in float32
-        arrays = [a.astype(np.float32) for a in arrays]
+        arrays = [np.asarray(a, np.float32) for a in arrays]
     out = getattr(scipy.special, name)(*arrays)
     return out if out.dtype == dtype else out.astype(dtype)
 

@@ -12,7 +12,7 @@ import math
 from .. import dtypes
 from ..backend import integers
 from ..inplace import in_place_method
-from ..op import ELEMENTWISE, NUMBERS, common_dtype, general, number_array, op
+from ..op import ELEMENTWISE, NUMBERS, common_dtype, general, number_array, op, python_number
 from ..tensor import Tensor
 from .publishing import no_derivative, no_kernel, operators, publish
 
@@ -515,8 +515,10 @@ _INTEGER_NAMES = {"uint8": "uint8_t", "int8": "int8_t", "int16": "int16_t", "int
 def pow(input, exponent, *, out=None):
     """Elementwise power; either operand may be a number."""
     if isinstance(exponent, NUMBERS) and isinstance(input, Tensor):
+        if exponent.__class__ not in NUMBERS:
+            exponent = python_number(exponent)
         kind = input._array.dtype.kind
-        if kind in "fc" and (kind == "c" or exponent.__class__ is not complex):
+        if kind in "fcV" and (kind == "c" or exponent.__class__ is not complex):
             return (
                 _pow_number(input, exponent) if out is None else general(_pow_number.record, (input,), (exponent,), out)
             )
@@ -524,8 +526,8 @@ def pow(input, exponent, *, out=None):
             return _integer_power(input, exponent, out)
     elif isinstance(input, NUMBERS) and isinstance(exponent, Tensor):
         kind = exponent._array.dtype.kind
-        if kind in "fc" and (kind == "c" or input.__class__ is not complex):
-            return general(_pow_of_number.record, (exponent,), (input,), out)
+        if kind in "fcV" and (kind == "c" or input.__class__ is not complex):
+            return general(_pow_of_number.record, (exponent,), (python_number(input),), out)
     elif isinstance(input, NUMBERS) and isinstance(exponent, NUMBERS):
         raise TypeError(
             "pow() received an invalid combination of arguments - got "
@@ -790,12 +792,13 @@ _clamp_tensors = op(
     ),
     node="ClampBackward0",
     public="clamp",
-    refuses={"c": (NotImplementedError, "clamp is not supported for complex types")},
+    refuses=no_kernel("maximum_cpu", "c"),
 )
 
 
 def clamp(input, min=None, max=None, *, out=None):
     """`input` kept within bounds, which are both numbers or both tensors; one of them may be None."""
+    min, max = python_number(min), python_number(max)
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     bounds = [bound for bound in (min, max) if bound is not None]
@@ -897,7 +900,8 @@ def _c_word(tensor) -> str:
 
 _C_WORDS = {
     "Half": "c10::Half", "BFloat16": "c10::BFloat16", "ComplexFloat": "c10::complex<float>",
-    "ComplexDouble": "c10::complex<double>", "Byte": "unsigned char", "Char": "signed char", "Long": "long int",
+    "ComplexDouble": "c10::complex<double>", "Byte": "unsigned char", "Char": "signed char", "Short": "short int",
+    "Long": "long int",
 }  # fmt: skip
 
 
