@@ -2,8 +2,15 @@
 
 
 def scaled(x, factor):
-    """`x` times a Python number, untouched for 1."""
-    return x if factor == 1 else x * factor
+    """`x` times a Python number, untouched for 1; an integer or bool `x` takes the number in its own dtype."""
+    if factor == 1:
+        return x
+    return x * in_kind(x.dtype.kind, factor)
+
+
+def in_kind(kind: str, factor):
+    """A Python number as integers or bools of a NumPy kind take it."""
+    return bool(factor) if kind == "b" else int(factor) if kind in "iu" else factor
 
 
 def scaled_sum(z, product, beta, alpha):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..backend.products import in_kind
 from ..dtypes import scalar_name
 from ..inplace import fill_out, in_place_method
 from ..op import general, must_be_tensor, op
@@ -325,15 +326,17 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
     return _scaled_record(_baddbmm.record, input, batch1, batch2, beta, alpha, (*a.shape[:2], b.shape[2]), out)
 
 
+def _times(tensor, factor):
+    return tensor if factor == 1 else tensor * in_kind(tensor._array.dtype.kind, factor)
+
+
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
     """``beta * input + alpha * bmm(batch1, batch2).sum(0)``; `input` broadcasts."""
     a, b = _array("addbmm", "batch1", 2, batch1), _array("addbmm", "batch2", 3, batch2)
     _check_batches(a, b)
     expand_check(input, (a.shape[1], b.shape[2]))
     total = bmm(batch1, batch2).sum(0)
-    result = (total if alpha == 1 else total * alpha) if beta == 0 else (
-        (input if beta == 1 else input * beta) + (total if alpha == 1 else total * alpha)
-    )  # fmt: skip
+    result = _times(total, alpha) if beta == 0 else _times(input, beta) + _times(total, alpha)
     return result if out is None else fill_out(out, result)
 
 
@@ -352,10 +355,8 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
         if value._array.ndim != 1:
             raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {value._array.ndim}-D")
     expand_check(input, (vec1._array.size, vec2._array.size))
-    product = vec1.unsqueeze(1) * vec2
-    if alpha != 1:
-        product = product * alpha
-    result = product if beta == 0 else (input if beta == 1 else input * beta) + product
+    product = _times(vec1.unsqueeze(1) * vec2, alpha)
+    result = product if beta == 0 else _times(input, beta) + product
     return result if out is None else fill_out(out, result)
 
 
