@@ -18,7 +18,9 @@ PACKAGE = {
     "lazy.py": """
         def __getattr__(name):
             if name == "late": return 1
+            if name == "broken": return load()
             raise AttributeError(f"lazy says no to {name}")
+        def load(): return (1).no_such_attribute
         """,
     "nn/__init__.py": "from fakerule.nn import functional\nclass Linear: pass",
     "nn/functional.py": "def relu(x): return x",
@@ -112,7 +114,8 @@ MISSING = {
     "from torch.nope import x": "ModuleNotFoundError: chainrule has no torch.nope yet",
     "import torch; torch.nope": "AttributeError: chainrule has no torch.nope yet",
     "import torch; torch.nn.functional.nope": "AttributeError: chainrule has no torch.nn.functional.nope yet",
-    "import torch; torch.lazy.nope": "AttributeError: lazy says no to nope",
+    "import torch; torch.lazy.nope": "AttributeError: chainrule has no torch.lazy.nope yet",
+    "import torch; torch.lazy.broken": "AttributeError: 'int' object has no attribute 'no_such_attribute'",
 }
 
 
@@ -132,6 +135,7 @@ def test_a_name_that_is_not_there_is_an_error_that_says_so(run):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("import torch; torch.lazy.nope", "AttributeError: chainrule has no torch.lazy.nope yet"),
         ("import torch.nope", "ModuleNotFoundError: chainrule has no torch.nope yet"),
         ("from torch.nn.functional import nope", "ModuleNotFoundError: chainrule has no torch.nn.functional.nope yet"),
         (

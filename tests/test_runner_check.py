@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from chainrule.runner.cells import Output
 from chainrule.runner.check import comparable, comparable_cell
 
-from .running import chainrule, code, error, stream, value, write_notebook, write_script
+from .running import ENVIRONMENT, chainrule, code, error, stream, value, write_notebook, write_script
 
 
 @pytest.fixture
@@ -238,6 +241,25 @@ def test_notebooks_of_format_3_are_compared(tmp_path):
         cells[0]["outputs"][0]["text"] = [text]
         (tmp_path / "old.ipynb").write_text(json.dumps({"worksheets": [{"cells": cells}]}))
         assert chainrule("run", "--check", "old.ipynb", cwd=tmp_path).returncode == status
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes as on Unix")
+def test_a_reader_of_the_difference_may_leave(tmp_path):
+    recorded = stream("".join(f"{number}\n" for number in range(100_000)))
+    write_notebook(tmp_path / "book.ipynb", code("x = 1", recorded))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "chainrule", "run", "--check", "book.ipynb"],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout.readline() == "--- book.ipynb[cell 1] recorded\n"
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(timeout=30)) == ("", 1)
+    process.stderr.close()
 
 
 def test_outputs_without_text_are_not_compared(check):

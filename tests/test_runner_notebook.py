@@ -196,13 +196,13 @@ def test_an_error_ends_the_run_with_a_traceback_of_the_cells(run):
         "print('not reached')",
     )
     assert done.stdout == "before\n"
-    assert done.stderr.splitlines() == [
+    without_carets = [line for line in done.stderr.splitlines() if line.strip(" ~^")]
+    assert without_carets == [
         "Traceback (most recent call last):",
         '  File "book.ipynb[cell 2]", line 3, in <module>',
         "    inverse(x)",
         '  File "book.ipynb[cell 1]", line 2, in inverse',
         "    return 1 / x",
-        "           ~~^~~",
         "ZeroDivisionError: division by zero",
     ]
     assert done.returncode == 1

@@ -7,6 +7,7 @@ A command is a function that takes argparse's subparsers, adds its own with `set
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -22,7 +23,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for add_command in COMMANDS:
         add_command(commands)
     arguments = parser.parse_args(argv)
-    return arguments.call(arguments)
+    try:
+        return arguments.call(arguments)
+    except BrokenPipeError:
+        # Whoever read the output has gone. What is still buffered for them must not fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def add_run(commands: argparse._SubParsersAction) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import NoReturn
 
 ALIAS = "torch"
 
@@ -96,23 +96,27 @@ def missing_module(name: str) -> ModuleNotFoundError:
 
 
 def explain_missing_names(package: str) -> None:
-    """Lets every loaded module of `package` say which name it lacks, for `module.name` and `from module import name`.
-
-    A module with a `__getattr__` of its own keeps it.
-    """
+    """Lets every loaded module of `package` say which name it lacks, when asked by attribute or by `from`."""
     for name, module in list(sys.modules.items()):
         if name == package or (name.startswith(f"{package}.") and not name.startswith(__package__)):
-            if "__getattr__" not in vars(module):
-                vars(module)["__getattr__"] = missing_attribute(module, ALIAS + name.removeprefix(package))
+            own = vars(module).get("__getattr__")
+            if own is None or own.__module__ != __name__:
+                vars(module)["__getattr__"] = lookup(module, ALIAS + name.removeprefix(package), own)
             # Python looks for a submodule, and so asks MissingFinder, only where there is a path to look in.
-            if "__path__" not in vars(module):
-                vars(module)["__path__"] = []
+            vars(module).setdefault("__path__", [])
 
 
-def missing_attribute(module: ModuleType, alias: str):
-    """A `__getattr__` for `module`, which the program knows as `alias`."""
+def lookup(module: ModuleType, alias: str, own: Callable[[str], object] | None) -> Callable[[str], object]:
+    """A `__getattr__` for `module`, which the program knows as `alias`; it asks the module's own first."""
 
-    def __getattr__(name: str) -> NoReturn:
+    def __getattr__(name: str) -> object:
+        if own is not None:
+            try:
+                return own(name)
+            except AttributeError as error:
+                assert error.__traceback__ is not None and error.__traceback__.tb_next is not None
+                if error.__traceback__.tb_next.tb_next is not None:
+                    raise  # it does not come from `own` itself: what it imported or called has failed
         raise AttributeError(f"chainrule has no {alias}.{name} yet", name=name, obj=module)
 
     return __getattr__
