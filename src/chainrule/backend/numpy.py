@@ -158,7 +158,6 @@ from .reductions import (
 
 
 ndarray = np.ndarray
-add_reduce = np.add.reduce
 
 
 def is_view(array) -> bool:
