@@ -54,10 +54,17 @@ from .modes import (
     no_grad,
     set_grad_enabled,
 )
+from .legacy import *
 from .ops.bitwise import *
 from .ops.comparison import *
 from .ops.complexes import *
 from .ops.creation import *
+from .ops.scatter import *
+from .ops.rearranging import *
+from .ops.joining import *
+from .ops.indexing import *
+from .ops.filling import *
+from .ops.conversion import *
 from .ops.elementwise import *
 from .ops.products import *
 from .ops.random import *

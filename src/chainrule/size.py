@@ -156,10 +156,14 @@ def check_device(where) -> None:
     """Refuses every device but the CPU, with PyTorch's words where it has some."""
     if where is None:
         return
+    if isinstance(where, int):
+        raise RuntimeError("Cannot access accelerator device when none is available.")
     if not isinstance(where, device):
         where = device(where)
     if where.type == "cpu":
         return
     if where.type == "cuda":
         raise AssertionError("Torch not compiled with CUDA enabled")
+    if where.type in ("mps", "xpu", "hpu", "mtia", "ipu"):
+        raise RuntimeError(f"PyTorch is not linked with support for {where.type} devices")
     raise RuntimeError(f"chainrule has no device {where}: its tensors live on the CPU")

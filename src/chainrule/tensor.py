@@ -96,7 +96,7 @@ class Tensor:
     )
 
     def __new__(cls, *args, **kwargs):
-        from .ops.creation import legacy_tensor
+        from .legacy import legacy_tensor
 
         return legacy_tensor(cls, *args, **kwargs)
 

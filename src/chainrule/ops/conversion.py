@@ -7,14 +7,14 @@ import numpy as np
 from .. import dtypes
 from ..op import LINEAR, general, method, op
 from ..size import check_device, device
-from ..tensor import Tensor, memory
+from ..tensor import Tensor, memory, wrap
 
 __all__: list[str] = []
 
 _cast = op(
     "cast",
     kind=LINEAR,
-    forward=lambda xp, x, /, dtype: xp.cast(x, dtype),
+    forward=lambda xp, x, /, dtype: xp.copy(x) if x.dtype is dtype.numpy_dtype else xp.cast(x, dtype),
     vjp=lambda xp, g, x_dtype: xp.cast(g, x_dtype),
     node="ToCopyBackward0",
 )
@@ -22,30 +22,75 @@ _cast = op(
 
 def cast(input, dtype):
     """`input` with another dtype; the tensor itself where it has that dtype already."""
-    return input if input._array.dtype is dtype.numpy_dtype else general(_cast.record, (input,), (dtype,))
+    array = input._array
+    if array.dtype is dtype.numpy_dtype:
+        return input
+    if array.dtype.kind == "c" and dtype.category < dtypes.COMPLEX and dtype is not dtypes.bool_:
+        warn_of_lost_part(3)
+    return _cast(input, dtype)
+
+
+def warn_of_lost_part(stacklevel: int) -> None:
+    """Warns, in PyTorch's words, that complex numbers are about to become real."""
+    warnings.warn("Casting complex values to real discards the imaginary part", UserWarning, stacklevel=stacklevel + 1)
+
+
+def _to_arguments(args, dtype, device, non_blocking, copy):
+    """dtype, device and copy from the forms of `to`: (dtype, ...), (device, dtype, ...), (tensor, ...)."""
+    flags = []
+    for i, value in enumerate(args):
+        if isinstance(value, dtypes.dtype) or value in PYTHON_TYPES:
+            if i > 1 or (i and dtype is not None):
+                raise _bad_to(args)
+            dtype = dtype_argument("to", value)
+        elif isinstance(value, Tensor) and not i:
+            dtype = value.dtype
+        elif isinstance(value, bool):
+            flags.append(value)
+        elif (isinstance(value, (str, int)) or value.__class__ is torch_device) and not i:
+            device = value
+        elif value is not None:
+            raise _bad_to(args)
+    if len(flags) > 2:
+        raise _bad_to(args)
+    return dtype, device, flags[1] if len(flags) == 2 else copy
+
+
+def _bad_to(args) -> TypeError:
+    given = ", ".join(f"torch.{type(a).__name__}" if isinstance(a, dtypes.dtype) else type(a).__name__ for a in args)
+    return TypeError(
+        f"to() received an invalid combination of arguments - got ({given}), but expected one of:\n"
+        " * (torch.device device = None, torch.dtype dtype = None, bool non_blocking = False, bool copy = False, *, "
+        "torch.memory_format memory_format = None)\n"
+        " * (torch.dtype dtype, bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = None)\n"
+        " * (Tensor tensor, bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = None)\n"
+    )
 
 
 @method()
-def to(self, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None):
+def to(self, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None, other=None):
     """`self` with another dtype or device: given as dtype, device, both, or another tensor to be like."""
-    for value in args:
-        if isinstance(value, dtypes.dtype):
-            dtype = value
-        elif isinstance(value, Tensor):
-            dtype = value.dtype
-        elif not isinstance(value, bool):
-            device = value
-    check_device(device)
+    if len(args) == 1 and args[0].__class__ is dtypes.dtype and device is None:
+        dtype = args[0]
+    else:
+        if other is not None:
+            args = (other, *args)
+        dtype, device, copy = _to_arguments(args, dtype, device, non_blocking, copy)
+        dtype = dtype_argument("to", dtype)
+        check_device(device)
+    result = self
     if dtype is not None and self._array.dtype is not dtype.numpy_dtype:
-        return cast(self, dtype)
-    return self.clone() if copy else self
+        result = cast(self, dtype)
+    elif copy:
+        result = _cast(self, self.dtype)
+    return result if memory_format is None else result.contiguous(memory_format=memory_format)
 
 
 def _caster(name: str, dtype):
     def convert(self, memory_format=None):
-        return cast(self, dtype)
+        return self if self._array.dtype is dtype.numpy_dtype else cast(self, dtype)
 
-    convert.__name__ = name
+    convert.__name__ = convert.__qualname__ = name
     convert.__doc__ = f"``self.to({dtype!r})``."
     setattr(Tensor, name, convert)
 
@@ -53,7 +98,7 @@ def _caster(name: str, dtype):
 for _name, _dtype in {
     "float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16,
     "int": dtypes.int32, "long": dtypes.int64, "short": dtypes.int16, "char": dtypes.int8, "byte": dtypes.uint8,
-    "bool": dtypes.bool_, "cfloat": dtypes.complex64, "cdouble": dtypes.complex128,
+    "bool": dtypes.bool_, "cfloat": dtypes.complex64, "cdouble": dtypes.complex128, "chalf": dtypes.complex32,
 }.items():  # fmt: skip
     _caster(_name, _dtype)
 
@@ -61,7 +106,39 @@ for _name, _dtype in {
 @method()
 def type_as(self, other):
     """`self` with the dtype of `other`."""
+    if not isinstance(other, Tensor):
+        raise must_be_tensor("type_as", "other", 1, other)
     return cast(self, other.dtype)
+
+
+@method("type")
+def type_(self, dtype=None, non_blocking: bool = False):
+    """The name of the tensor's legacy type, or the tensor with another type: a dtype, legacy type or its name."""
+    from ..legacy import dtype_of_type
+
+    return type_name(self) if dtype is None else cast(self, dtype_of_type(dtype))
+
+
+@method()
+def cpu(self, memory_format=None):
+    """The tensor itself: it is on the CPU."""
+    return self
+
+
+def _elsewhere(kind: str):
+    def move(self, device=None, non_blocking: bool = False, memory_format=None):
+        check_device(torch_device(kind))
+
+    move.__name__ = move.__qualname__ = kind
+    move.__doc__ = "RuntimeError or AssertionError: there is no such device."
+    setattr(Tensor, kind, move)
+
+
+for _name in ("cuda", "mps", "xpu", "hpu", "mtia", "ipu"):
+    _elsewhere(_name)
+
+
+# ---------------------------------------------------------------- to Python's numbers and lists
 
 
 @method()
@@ -81,26 +158,48 @@ def tolist(self):
     return array.astype(np.float32).tolist() if array.dtype.kind == "V" else array.tolist()
 
 
-@method()
-def numpy(self, *, force: bool = False):
-    """A NumPy array that shares the tensor's memory."""
-    if force:
-        return memory(self.detach())
+def warn_of_gradient(stacklevel: int) -> None:
+    """Warns, in PyTorch's words, that a number loses what a tensor knows of its history."""
+    warnings.warn(
+        "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+        "Consider using tensor.detach() first.",
+        UserWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
+def _one_number(self):
+    """The one element for `float`, `int` and `complex`."""
+    if self._array.size != 1:
+        raise ValueError("only one element tensors can be converted to Python scalars")
     if self.requires_grad:
-        raise RuntimeError(
-            "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
-        )
-    if self.dtype is dtypes.bfloat16:
-        raise TypeError("Got unsupported ScalarType BFloat16")
-    return memory(self)
+        warn_of_gradient(3)
+    return item(self)
 
 
-@method("__array__")
-def as_array(self, dtype=None, copy=None):
-    array = numpy(self)
-    if dtype is not None and array.dtype != dtype:
-        return array.astype(dtype)
-    return array.copy() if copy else array
+@method("__float__")
+def as_float(self) -> float:
+    value = _one_number(self)
+    if isinstance(value, complex):
+        if value.imag:
+            raise RuntimeError("value cannot be converted to type double without overflow")
+        value = value.real
+    return float(value)
+
+
+@method("__int__")
+def as_int(self) -> int:
+    value = _one_number(self)
+    if isinstance(value, complex):
+        if value.imag:
+            raise RuntimeError("value cannot be converted to type int64_t without overflow")
+        value = value.real
+    return int(value)
+
+
+@method("__complex__")
+def as_complex(self) -> complex:
+    return complex(_one_number(self))
 
 
 @method("__bool__")
@@ -113,10 +212,10 @@ def as_bool(self) -> bool:
     return bool(array)
 
 
-Tensor.__float__ = lambda self: float(item(self))
-Tensor.__int__ = lambda self: int(item(self))
-Tensor.__complex__ = lambda self: complex(item(self))
-Tensor.cpu = lambda self, memory_format=None: self
+@method()
+def is_nonzero(input) -> bool:
+    """Whether the one element is not zero."""
+    return as_bool(input)
 
 
 @method("__index__")
@@ -126,11 +225,54 @@ def as_index(self) -> int:
     return int(self._array.item())
 
 
+# ---------------------------------------------------------------- to NumPy and others
+
+
+@method()
+def numpy(self, *, force: bool = False):
+    """A NumPy array that shares the tensor's memory; `force`: a detached one, whatever the tensor."""
+    if not force and self.requires_grad:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+    if self.dtype is dtypes.bfloat16:
+        raise TypeError("Got unsupported ScalarType BFloat16")
+    return memory(self).view()
+
+
+@method("__array__")
+def as_array(self, dtype=None, copy=None):
+    array = numpy(self)
+    if dtype is not None and array.dtype != dtype:
+        return array.astype(dtype)
+    return array.copy() if copy else array
+
+
+@method("__array_wrap__")
+def _from_array(self, array, context=None, return_scalar: bool = False):
+    """What a NumPy function made of this tensor's array, as a tensor again."""
+    if array.dtype.kind == "b":
+        array = array.astype(np.uint8)
+    return wrap(np.asarray(array))
+
+
+@method("__dlpack__")
+def _dlpack(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+    if self.requires_grad:
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    array = memory(self)
+    return array.copy().__dlpack__() if copy else array.__dlpack__()
+
+
+@method("__dlpack_device__")
+def _dlpack_device(self):
+    return memory(self).__dlpack_device__()
+
+
+# ---------------------------------------------------------------- the memory, past autograd
+
+
 def _get_data(self):
     """The same memory without history, and with a version counter of its own."""
-    from ..tensor import wrap_as
-
-    return wrap_as(type(self), memory(self))
+    return wrap(memory(self))
 
 
 def _set_data(self, value) -> None:
@@ -141,18 +283,27 @@ def _set_data(self, value) -> None:
     self._array = memory(value)
 
 
-Tensor.data = property(
-    _get_data, _set_data, doc="The memory, outside autograd: writes to it are not noticed."
-)
+Tensor.data = property(_get_data, _set_data, doc="The memory, outside autograd: writes to it are not noticed.")
 
 
 @method()
-def is_complex(self) -> bool:
+def is_complex(input) -> bool:
     """Whether the dtype is complex."""
-    return self._array.dtype.kind == "c"
+    return input._array.dtype.kind == "c"
 
 
 @method()
-def is_floating_point(self) -> bool:
+def is_floating_point(input) -> bool:
     """Whether the dtype is a floating-point one."""
-    return self._array.dtype.kind in "fV"
+    return input._array.dtype.kind in "fV"
+
+
+@method()
+def is_signed(input) -> bool:
+    """Whether the dtype has negative numbers."""
+    return input.dtype.is_signed
+
+
+def numel(input) -> int:
+    """The number of elements."""
+    return input._array.size

@@ -17,17 +17,17 @@ from ..tensor import Tensor, memory, own_extra, wrap
 from .shape import shape_argument
 
 __all__ = [
-    "arange", "as_tensor", "asarray", "complex", "empty", "empty_like", "empty_permuted", "empty_strided", "eye",
+    "arange", "as_tensor", "asarray", "empty", "empty_like", "empty_permuted", "empty_strided", "eye",
     "from_dlpack", "from_numpy", "frombuffer", "full", "full_like", "linspace", "logspace", "ones", "ones_like",
     "range", "scalar_tensor", "tensor", "tril_indices", "triu_indices", "zeros", "zeros_like",
 ]  # fmt: skip
 
-builtin_range, builtin_complex = range, complex
+builtin_range = range
 
 
 # ---------------------------------------------------------------- arguments
 
-_PYTHON_TYPES = {float: dtypes.float64, int: dtypes.int64, bool: dtypes.bool_, complex: dtypes.complex128}
+PYTHON_TYPES = {float: dtypes.float64, int: dtypes.int64, bool: dtypes.bool_, complex: dtypes.complex128}
 
 
 def dtype_argument(function: str, dtype, default=None):
@@ -36,7 +36,7 @@ def dtype_argument(function: str, dtype, default=None):
         return default
     if dtype.__class__ is Dtype:
         return dtype
-    found = _PYTHON_TYPES.get(dtype) if isinstance(dtype, type) else None
+    found = PYTHON_TYPES.get(dtype) if isinstance(dtype, type) else None
     if found is None:
         raise TypeError(f"{function}(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}")
     return found
@@ -69,9 +69,7 @@ def sizes_argument(function: str, size, named) -> tuple[int, ...]:
     if len(size) == 1 and not isinstance(size[0], (tuple, list)):
         n = size[0]
         if n.__class__ is not int and (isinstance(n, (bool, np.bool_)) or not hasattr(n, "__index__")):
-            raise TypeError(
-                f"{function}(): argument 'size' (position 1) must be tuple of ints, not {type(n).__name__}"
-            )
+            raise TypeError(f"{function}(): argument 'size' (position 1) must be tuple of ints, not {type(n).__name__}")
     elif not isinstance(size[0], (tuple, list)):
         for i, n in enumerate(size):
             if n.__class__ is not int and not hasattr(n, "__index__"):
@@ -121,7 +119,7 @@ def array_of(data, dtype=None):
         return _converted(data, dtype)
     if isinstance(data, np.generic) and not isinstance(data, (str, bytes, np.void)):
         return _converted(np.asarray(data), dtype)
-    if isinstance(data, (int, float, builtin_complex)):
+    if isinstance(data, (int, float, complex)):
         return _from_leaves([data], (), dtype)
     if isinstance(data, (str, bytes)):
         raise TypeError(f"new(): invalid data type '{kind.__name__}'")
@@ -159,7 +157,7 @@ def check_array(array) -> None:
 
 
 _SEQUENCES = (list, tuple, builtin_range)
-_PLAIN = frozenset((float, int, bool, builtin_complex))
+_PLAIN = frozenset((float, int, bool, complex))
 
 
 def _from_sequence(data, dtype):
@@ -211,7 +209,7 @@ def _from_mixed(data, leaves, shape, dtype):
             raise TypeError("new(): invalid data type 'bytes'")
         elif isinstance(x, np.generic):
             found = dtypes.from_numpy_dtype(x.dtype)
-        elif isinstance(x, (int, float, builtin_complex)):
+        elif isinstance(x, (int, float, complex)):
             found = dtypes.of_number(x)
         elif isinstance(x, _SEQUENCES):
             raise TypeError(f"'{type(x).__name__}' object cannot be interpreted as an integer")
@@ -323,7 +321,9 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad: bool = Fa
     if isinstance(obj, Tensor):
         shares = dtype is None or dtype is obj.dtype
         if copy is False and not shares:
-            raise ValueError(f"can't alias tensor with dtype '{dtypes.scalar_name(obj.dtype)}' into dtype '{dtypes.scalar_name(dtype)}'.")
+            raise ValueError(
+                f"can't alias tensor with dtype '{dtypes.scalar_name(obj.dtype)}' into dtype '{dtypes.scalar_name(dtype)}'."
+            )
         made = obj.clone() if copy and shares else obj if shares else obj.to(dtype)
         if requires_grad and not made.requires_grad:
             return made.detach().requires_grad_() if made is obj else made.requires_grad_()
@@ -400,9 +400,7 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
 
 
 def _filled(function: str, make, doc: str):
-    def create(
-        *size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, **more
-    ):
+    def create(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, **more):
         memory_format = more.pop("memory_format", None)
         named = more.pop("size", None)
         if more:
@@ -436,9 +434,7 @@ ones = _filled("ones", np.ones, "Ones of the given sizes.")
 empty = _filled("empty", np.zeros, "A tensor of the given sizes, whose elements mean nothing (they are zeros).")
 
 
-def full(
-    size, fill_value, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
-):
+def full(size, fill_value, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """A tensor of the given sizes with one value everywhere; its dtype is that of the value unless given."""
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}")
@@ -456,10 +452,8 @@ def number_argument(function: str, value):
         if value._array.ndim:
             raise TypeError(f"{function}(): argument 'fill_value' (position 2) must be Number, not Tensor")
         return value.item()
-    if not isinstance(value, (int, float, builtin_complex, np.number, np.bool_)):
-        raise TypeError(
-            f"{function}(): argument 'fill_value' (position 2) must be Number, not {type(value).__name__}"
-        )
+    if not isinstance(value, (int, float, complex, np.number, np.bool_)):
+        raise TypeError(f"{function}(): argument 'fill_value' (position 2) must be Number, not {type(value).__name__}")
     return value
 
 
@@ -474,9 +468,7 @@ def scalar_tensor(s, *, dtype=None, layout=None, device=None, requires_grad=Fals
     return full((), s, dtype=dtype or dtypes.get_default_dtype(), device=device, requires_grad=requires_grad)
 
 
-def empty_strided(
-    size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
-):
+def empty_strided(size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """A tensor with the given sizes and strides, in elements."""
     from ..backend.layout import restride
 
@@ -486,9 +478,7 @@ def empty_strided(
             f"dimensionality of sizes ({len(size)}) must match dimensionality of strides ({len(stride)})"
         )
     if any(s < 0 for s in stride):
-        raise RuntimeError(
-            f"Storage size calculation overflowed with sizes={list(size)} and strides={list(stride)}"
-        )
+        raise RuntimeError(f"Storage size calculation overflowed with sizes={list(size)} and strides={list(stride)}")
     target = dtype_argument("empty_strided", dtype, dtypes.get_default_dtype()).numpy_dtype
     count = 0 if 0 in size else 1 + sum((n - 1) * s for n, s in zip(size, stride))
     flat = np.zeros(count, target)
@@ -507,7 +497,9 @@ def empty_permuted(
         )
     for d in order:
         if not 0 <= d < len(size):
-            raise RuntimeError(f"Dimension out of range (expected to be between 0 and {len(size) - 1}, but got {d} at index {order.index(d)}).  NB: negative dims not currently supported; file an issue if you want it.")
+            raise RuntimeError(
+                f"Dimension out of range (expected to be between 0 and {len(size) - 1}, but got {d} at index {order.index(d)}).  NB: negative dims not currently supported; file an issue if you want it."
+            )
     if len(set(order)) != len(order):
         raise RuntimeError("Duplicate dim not allowed")
     target = dtype_argument("empty_permuted", dtype, dtypes.get_default_dtype()).numpy_dtype
@@ -515,85 +507,64 @@ def empty_permuted(
     return finish(made, requires_grad, device)
 
 
-def _new_like(function: str, input, dtype, device, requires_grad, memory_format, make):
+_constant_like = op("constant_like", forward=lambda xp, x, /, value, dtype: np.full(x.shape, value, dtype.numpy_dtype))
+
+
+def _new_like(function: str, input, value, dtype, device, requires_grad, memory_format):
     """A tensor with the sizes and, for a dense one, the strides of `input`."""
     if not isinstance(input, Tensor):
         raise must_be_tensor(function, "input", 1, input)
     if device is not None:
         check_device(device)
-    array = input._array
     dtype = input.dtype if dtype is None else dtype_argument(function, dtype)
-    if memory_format is not None and memory_format is not contiguous_format and memory_format.name != "preserve_format":
-        made = _laid_out(make, array.shape, dtype, memory_format)
+    if input._extra is not None and input._extra.special:  # in a transform: a batch of tensors needs a batch
+        result = _constant_like(input, value, dtype)
+        return result.requires_grad_() if requires_grad else result
+    array = input._array
+    target = dtype.numpy_dtype
+    if memory_format in (channels_last, channels_last_3d):
+        made = _laid_out(np.empty, array.shape, dtype, memory_format)
     elif type(array) is not np.ndarray or array.flags.c_contiguous or memory_format is contiguous_format:
-        made = make(array.shape, dtype.numpy_dtype)
+        if not value:
+            return finish(np.zeros(array.shape, target), requires_grad)
+        made = np.empty(array.shape, target)
     else:
-        made = np.empty_like(array, dtype=dtype.numpy_dtype)
-        made[...] = make((), dtype.numpy_dtype)
-    if input._extra is not None and input._extra.special:
-        return _special_like(input, made, requires_grad)
+        made = np.empty_like(array, dtype=target)
+    made[...] = value
     return finish(made, requires_grad)
-
-
-def _special_like(input, made, requires_grad):
-    """The same inside transforms: a batch of tensors needs a batch of new ones."""
-    result = _constant_like(input, made)
-    return result.requires_grad_() if requires_grad else result
-
-
-_constant_like_op = op("constant_like", forward=lambda xp, x, /, values: values.copy())
-
-
-def _constant_like(input, values):
-    return _constant_like_op(input, values)
 
 
 def zeros_like(
     input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False
 ):
     """Zeros with the shape and dtype of `input`."""
-    return _new_like("zeros_like", input, dtype, device, requires_grad, memory_format, np.zeros)
+    return _new_like("zeros_like", input, 0, dtype, device, requires_grad, memory_format)
 
 
 def ones_like(
     input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False
 ):
     """Ones with the shape and dtype of `input`."""
-    return _new_like("ones_like", input, dtype, device, requires_grad, memory_format, np.ones)
+    return _new_like("ones_like", input, 1, dtype, device, requires_grad, memory_format)
 
 
 def empty_like(
     input, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None, pin_memory=False
 ):
     """A tensor with the shape and dtype of `input`, whose elements mean nothing (they are zeros)."""
-    return _new_like("empty_like", input, dtype, device, requires_grad, memory_format, np.zeros)
+    return _new_like("empty_like", input, 0, dtype, device, requires_grad, memory_format)
 
 
 def full_like(
-    input,
-    fill_value,
-    *,
-    dtype=None,
-    layout=None,
-    device=None,
-    requires_grad=False,
-    memory_format=None,
+    input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, memory_format=None,
     pin_memory=False,
-):
+):  # fmt: skip
     """A tensor with the shape and dtype of `input` and one value everywhere."""
     from .indexing import checked_number
 
     value = number_argument("full_like", fill_value)
     number = checked_number(value, input.dtype if dtype is None else dtype_argument("full_like", dtype))
-    return _new_like(
-        "full_like",
-        input,
-        dtype,
-        device,
-        requires_grad,
-        memory_format,
-        lambda shape, target: np.full(shape, number, target),
-    )
+    return _new_like("full_like", input, number, dtype, device, requires_grad, memory_format)
 
 
 def empty_strided_like(array) -> Tensor:
@@ -618,7 +589,7 @@ def _whole(value, argument: str, function: str = "arange"):
     """A bound of a range as a Python number."""
     if isinstance(value, Tensor):
         value = value.item()
-    if isinstance(value, builtin_complex):
+    if isinstance(value, complex):
         raise RuntimeError("value cannot be converted to type double without overflow")
     if not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{function}(): argument '{argument}' must be Number, not {type(value).__name__}")
@@ -725,7 +696,7 @@ def _bound(value, name: str, function: str):
 
 def _range_dtype(function, start, end, dtype, out):
     wanted = dtypes.get_default_dtype()
-    if isinstance(start, builtin_complex) or isinstance(end, builtin_complex):
+    if isinstance(start, complex) or isinstance(end, complex):
         wanted = wanted.to_complex()
     if out is not None:
         wanted = out.dtype
@@ -754,7 +725,9 @@ def _linear(start, end, steps: int, dtype):
     else:
         work = np.dtype(np.float32) if target.itemsize == 2 else target
     first, last = (np.asarray(v).astype(target).astype(work)[()] for v in (start, end))
-    step = ((last - first) / work.type(steps - 1)).astype(target if dtype.category > dtypes.INTEGER else work).astype(work)
+    step = (
+        ((last - first) / work.type(steps - 1)).astype(target if dtype.category > dtypes.INTEGER else work).astype(work)
+    )
     positions = np.arange(steps)
     filled, width = _blocks(steps, target.itemsize)
     offset = positions % width
@@ -814,34 +787,6 @@ def triu_indices(row: int, col: int, offset: int = 0, *, dtype=None, device=None
     return _triangle_indices(row, col, ~np.tri(max(row, 0), max(col, 0), offset - 1, bool), dtype, device)
 
 
-# ---------------------------------------------------------------- complex numbers from parts
-
-_complex = op(
-    "complex",
-    kind="linear",
-    forward=lambda xp, x, y: xp.complex_of(x, y),
-    vjp=(lambda xp, g: xp.real(g), lambda xp, g: xp.imag(g)),
-)
-
-
-def complex(real, imag, *, out=None):
-    """Complex numbers from real and imaginary parts."""
-    for value in (real, imag):
-        if value.dtype not in (dtypes.float16, dtypes.float32, dtypes.float64):
-            raise RuntimeError(
-                "Expected both inputs to be Half, Float or Double tensors but got "
-                f"{dtypes.scalar_name(real.dtype)} and {dtypes.scalar_name(imag.dtype)}"
-            )
-    if real.dtype is not imag.dtype:
-        raise RuntimeError(
-            f"Expected object of scalar type {dtypes.scalar_name(real.dtype)} but got scalar type "
-            f"{dtypes.scalar_name(imag.dtype)} for second argument"
-        )
-    from ..op import general
-
-    return general(_complex.record, (real, imag), (), out)
-
-
 # ---------------------------------------------------------------- new tensors like this one
 
 
@@ -875,7 +820,5 @@ for _create in (zeros, ones, empty, empty_strided):
 def new_full(self, size, fill_value, *, dtype=None, **more):
     """``torch.full`` with this tensor's dtype unless another is given."""
     if not isinstance(size, (tuple, list)):
-        raise TypeError(
-            f"new_full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}"
-        )
+        raise TypeError(f"new_full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}")
     return full(size, fill_value, dtype=self.dtype if dtype is None else dtype, **more)

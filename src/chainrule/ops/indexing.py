@@ -44,11 +44,7 @@ _index_put = op(
     kind=LINEAR,
     forward=lambda xp, x, y, *indices, dims, accumulate: xp.put_at(x, y, indices, dims, accumulate),
     vjp=lambda xp, g, y_shape, indices, dims, accumulate, needs: [
-        None
-        if needs[0] is None
-        else g
-        if accumulate
-        else xp.index_put(g, xp.zero(g), *indices, dims, False),
+        None if needs[0] is None else g if accumulate else xp.index_put(g, xp.zero(g), *indices, dims, False),
         None if needs[1] is None else xp.sum_to(xp.index(g, *indices, dims), y_shape),
         *[None] * (len(needs) - 2),
     ],
@@ -64,9 +60,7 @@ _take = op(
     kind=LINEAR,
     forward=lambda xp, x, index: xp.take_at(x.reshape(-1), (index,), (0,)),
     vjp=(
-        lambda xp, g, x_shape, index: xp.reshape(
-            xp.index_backward(g, index, (xp.size_of(x_shape),), (0,)), x_shape
-        ),
+        lambda xp, g, x_shape, index: xp.reshape(xp.index_backward(g, index, (xp.size_of(x_shape),), (0,)), x_shape),
         None,
     ),
 )
@@ -77,9 +71,7 @@ _put = op(
         x.reshape(-1), y.reshape(-1), (index.reshape(-1),), (0,), accumulate
     ).reshape(x.shape),
     vjp=(
-        lambda xp, g, index, accumulate: (
-            g if accumulate else xp.put(g, index, xp.zeros_like(xp.take(g, index)), False)
-        ),
+        lambda xp, g, index, accumulate: g if accumulate else xp.put(g, index, xp.zeros_like(xp.take(g, index)), False),
         None,
         lambda xp, g, index, y_shape: xp.reshape(xp.take(g, index), y_shape),
     ),
@@ -172,7 +164,9 @@ def _as_index_tensor(item):
         return item
     if isinstance(item, str):
         raise TypeError("new(): invalid data type 'str'")
-    if isinstance(item, np.ndarray) or (hasattr(item, "__len__") and hasattr(item, "__getitem__") and not hasattr(item, "keys")):
+    if isinstance(item, np.ndarray) or (
+        hasattr(item, "__len__") and hasattr(item, "__getitem__") and not hasattr(item, "keys")
+    ):
         from .creation import array_of
 
         array = array_of(item)
@@ -472,9 +466,7 @@ def iterate(self):
 def contains(self, element) -> bool:
     """Whether an element equals `element`."""
     if not isinstance(element, (Tensor, int, float, complex)):
-        raise RuntimeError(
-            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
-        )
+        raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
     return bool(np.any((self.detach() == element)._array))
 
 
@@ -536,9 +528,7 @@ def index_select(input, dim: int, index, *, out=None):
     if not isinstance(index, Tensor):
         raise must_be_tensor("index_select", "index", 2, index)
     if not shape and index._array.size != 1 and index._array.ndim < 2:
-        raise RuntimeError(
-            f"index_select(): Index to scalar can have only 1 value, got {index._array.size} value(s)"
-        )
+        raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index._array.size} value(s)")
     check_index_vector("index_select", index, shape[dim] if shape else 1)
     if not shape:
         return general(views._clone.record, (input,), (), out)
@@ -549,12 +539,12 @@ def index_select(input, dim: int, index, *, out=None):
 
 def _check_flat_index(function: str, input, index) -> None:
     if index.dtype is not dtypes.int64:
-        raise RuntimeError(
-            f"{function}(): Expected a long tensor for index, but got {dtypes.scalar_name(index.dtype)}"
-        )
+        raise RuntimeError(f"{function}(): Expected a long tensor for index, but got {dtypes.scalar_name(index.dtype)}")
     n, array = input._array.size, index._array
     if array.size and not n:
-        raise IndexError(f"{function}(): tried to {'take' if function == 'take' else 'put elements'} from an empty tensor")
+        raise IndexError(
+            f"{function}(): tried to {'take' if function == 'take' else 'put elements'} from an empty tensor"
+        )
     if array.size and (array.min() < -n or array.max() >= n):
         bad = array[(array < -n) | (array >= n)].flat[0]
         raise IndexError(f"out of range: tried to access index {bad} on a tensor of {n} elements.")
@@ -601,7 +591,9 @@ def take_along_dim(input, indices, dim: int | None = None, *, out=None):
             f"for input, and {indices._array.ndim} dimensions for indices"
         )
     if indices.dtype is not dtypes.int64:
-        raise RuntimeError("torch.take_along_dim(): dtype of indices should be Long but got " + dtypes.scalar_name(indices.dtype))
+        raise RuntimeError(
+            "torch.take_along_dim(): dtype of indices should be Long but got " + dtypes.scalar_name(indices.dtype)
+        )
     dim = wrap_dim(dim, ndim)
     mine, theirs = list(input._array.shape), list(indices._array.shape)
     if ndim:
@@ -681,7 +673,11 @@ def nonzero(input, *, out=None, as_tuple: bool = False):
     array = memory(input)
     if as_tuple:
         return tuple([wrap(part) for part in np.nonzero(array if array.ndim else array.reshape(1))])
-    found = wrap(np.array(np.nonzero(array), dtype=np.int64).reshape(array.ndim, -1).T if array.ndim else np.empty((int(bool(array)), 0), np.int64))
+    found = wrap(
+        np.array(np.nonzero(array), dtype=np.int64).reshape(array.ndim, -1).T
+        if array.ndim
+        else np.empty((int(bool(array)), 0), np.int64)
+    )
     if out is None:
         return found
     from ..inplace import fill_out

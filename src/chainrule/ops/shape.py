@@ -33,9 +33,7 @@ def wrap_dim(dim: int, ndim: int) -> int:
     if dim.__class__ is not int:
         dim = as_index(dim)
     if not -count <= dim < count:
-        raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-count}, {count - 1}], but got {dim})"
-        )
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-count}, {count - 1}], but got {dim})")
     return dim + count if dim < 0 else dim
 
 
@@ -321,9 +319,7 @@ def view_dtype(input, dtype):
         if old.itemsize < new.itemsize:
             ratio = new.itemsize // old.itemsize
             if array.shape[-1] % ratio:
-                raise RuntimeError(
-                    f"self.size(-1) must be divisible by {ratio} {names}, but got {array.shape[-1]}"
-                )
+                raise RuntimeError(f"self.size(-1) must be divisible by {ratio} {names}, but got {array.shape[-1]}")
             for dim, stride in enumerate(array.strides[:-1]):
                 if stride % new.itemsize:
                     raise RuntimeError(
@@ -702,9 +698,7 @@ def select(input, dim: int, index: int):
     size = shape[dim]
     index = as_index(index)
     if not -size <= index < size:
-        raise IndexError(
-            f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {dim}"
-        )
+        raise IndexError(f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {dim}")
     return _select(input, dim, index + size if index < 0 else index)
 
 
@@ -749,9 +743,7 @@ def _split_sizes(shape, split_size, dim: int):
         raise RuntimeError(f"split expects split_size be non-negative, but got split_size={split_size}")
     if not split_size:
         if n:
-            raise RuntimeError(
-                f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
-            )
+            raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
         return (0,)
     count = max(-(-n // split_size), 1)
     return (split_size,) * (count - 1) + (n - split_size * (count - 1),)
@@ -845,9 +837,7 @@ def tensor_split(input, indices_or_sections=None, dim: int = 0, *, indices=None,
     where = next(v for v in (indices_or_sections, indices, sections) if v is not None)
     shape = input._array.shape
     if not shape:
-        raise RuntimeError(
-            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
-        )
+        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     dim = wrap_dim(dim, len(shape))
     if isinstance(where, Tensor):
         if where.dtype is not dtypes.int64:
@@ -950,9 +940,7 @@ def as_strided(input, size, stride, storage_offset=None):
     if len(size) != len(stride):
         raise RuntimeError("mismatch in length of strides and shape")
     if any(s < 0 for s in stride):
-        raise RuntimeError(
-            f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
-        )
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
     array = memory(input)
     offset = 0
     if storage_offset is not None:
