@@ -132,6 +132,11 @@ def in_place_method(name: str, function):
 
 def overwrite(tensor: Tensor, result: Tensor) -> Tensor:
     """Copies a computed result into the tensor's memory and gives the tensor the result's history."""
+    if (result._extra is not None and result._extra.special) or (tensor._extra is not None and tensor._extra.special):
+        from .transforms import overwrite_special, top_level
+
+        if top_level(result) or top_level(tensor):
+            return overwrite_special(tensor, result)
     source, target = result._array, tensor._array
     if source.dtype is not target.dtype and not dtypes.can_cast(result.dtype, tensor.dtype):
         raise RuntimeError(
@@ -149,10 +154,6 @@ def overwrite(tensor: Tensor, result: Tensor) -> Tensor:
     if node is not None:
         _keep_outputs_checked(node, tensor)
         rebase_history(tensor, node)
-    if (result._extra is not None and result._extra.special) or (tensor._extra is not None and tensor._extra.special):
-        from .transforms import move_special
-
-        move_special(result, tensor)
     return tensor
 
 
@@ -397,6 +398,8 @@ def regenerate_grad_fn(view: Tensor) -> None:
 
 def write_out(record, out, result, inputs):
     """`out=`: the result copied into tensors the caller gave, which are resized if they do not fit."""
+    if not isinstance(out, (Tensor, tuple, list)):
+        raise TypeError(f"{record.name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if isinstance(result, tuple):
         return type(out)(write_out(record, o, r, inputs) for o, r in zip(out, result, strict=True))
     if local.grad_enabled and (

@@ -670,7 +670,7 @@ def _binary(record: Op, shown: str, operator: bool = False):
             except AttributeError:
                 if operator and not isinstance(input, Tensor):
                     raise must_be_tensor(shown, "input", 1, input) from None
-                if operator and not _is_number(other):
+                if operator and not is_number(other):
                     return NotImplemented
                 return general(record, (input, other), (), out)
             mode = local.mode
@@ -970,7 +970,7 @@ def general(record: Op, inputs, settings=(), out=None):
     return wrapped
 
 
-def _is_number(value) -> bool:
+def is_number(value) -> bool:
     return isinstance(value, (*NUMBERS, backend.np.generic))
 
 

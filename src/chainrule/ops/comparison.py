@@ -6,7 +6,7 @@ import math
 
 from .. import dtypes
 from ..op import ELEMENTWISE, general, must_be_tensor, op
-from ..tensor import Tensor
+from ..tensor import Tensor, ndarray, wrap
 from .publishing import no_kernel, publish
 
 __all__: list[str] = []
@@ -30,6 +30,17 @@ _ordered("lt", lambda xp, x, y: xp.less(x, y), "less")
 _ordered("le", lambda xp, x, y: xp.less_equal(x, y), "less_equal")
 _ordered("gt", lambda xp, x, y: xp.greater(x, y), "greater")
 _ordered("ge", lambda xp, x, y: xp.greater_equal(x, y), "greater_equal")
+_equals = Tensor.__eq__
+
+
+def _equals_array(self, other):
+    """``==``, which alone among the operators takes NumPy arrays too."""
+    if isinstance(other, ndarray) and other.dtype.kind in "biufc":
+        other = wrap(other)
+    return _equals(self, other)
+
+
+Tensor.__eq__ = _equals_array
 Tensor.__hash__ = object.__hash__
 
 

@@ -401,15 +401,23 @@ def mul(input, other, *, out=None):
     return _mul(input, other, out=out)
 
 
-def add(input, other, *, alpha=1, out=None):
+def add(input, other, *deprecated, alpha=1, out=None):
     """``input + alpha * other``, elementwise."""
+    if deprecated:
+        alpha, other = _number_first(
+            "add", "Number alpha, Tensor other", "Tensor other, *, Number alpha = 1", other, *deprecated
+        )
     if alpha.__class__ is int and alpha == 1:
         return _add(input, other, out=out)
     return _scaled(_add_scaled, input, other, alpha, out)
 
 
-def sub(input, other, *, alpha=1, out=None):
+def sub(input, other, *deprecated, alpha=1, out=None):
     """``input - alpha * other``, elementwise."""
+    if deprecated:
+        alpha, other = _number_first(
+            "sub", "Number alpha, Tensor other", "Tensor other, *, Number alpha = 1", other, *deprecated
+        )
     if alpha.__class__ is int and alpha == 1:
         return _sub(input, other, out=out)
     return _scaled(_sub_scaled, input, other, alpha, out)
@@ -420,6 +428,25 @@ def rsub(input, other, *, alpha=1):
     if alpha.__class__ is int and alpha == 1:
         return _rsub(input, other)
     return _scaled(_rsub_scaled, input, other, alpha, None)
+
+
+_OLD_TERNARY = "Number value, Tensor tensor1, Tensor tensor2"
+_NEW_TERNARY = "Tensor tensor1, Tensor tensor2, *, Number value = 1"
+
+
+def _number_first(name: str, old: str, new: str, *arguments):
+    """The arguments of an old signature, whose factor stands first; warns of it as PyTorch does."""
+    if not isinstance(arguments[0], NUMBERS) or len(arguments) > old.count(",") + 1:
+        raise TypeError(f"{name}() received an invalid combination of arguments")
+    import warnings
+
+    warnings.warn(
+        f"This overload of {name} is deprecated:\n\t{name}({old})\nConsider using one of the following signatures "
+        f"instead:\n\t{name}({new})",
+        UserWarning,
+        stacklevel=3,
+    )
+    return arguments
 
 
 def _scaled(function, input, other, alpha, out):
@@ -980,13 +1007,17 @@ _addcdiv = op(
 )
 
 
-def addcmul(input, tensor1, tensor2, *, value=1, out=None):
+def addcmul(input, tensor1, tensor2, *deprecated, value=1, out=None):
     """``input + value * tensor1 * tensor2``."""
+    if deprecated:
+        value, tensor1, tensor2 = _number_first("addcmul", _OLD_TERNARY, _NEW_TERNARY, tensor1, tensor2, *deprecated)
     return general(_addcmul.record, (input, tensor1, tensor2), (value,), out)
 
 
-def addcdiv(input, tensor1, tensor2, *, value=1, out=None):
+def addcdiv(input, tensor1, tensor2, *deprecated, value=1, out=None):
     """``input + value * tensor1 / tensor2``."""
+    if deprecated:
+        value, tensor1, tensor2 = _number_first("addcdiv", _OLD_TERNARY, _NEW_TERNARY, tensor1, tensor2, *deprecated)
     return general(_addcdiv.record, (input, tensor1, tensor2), (value,), out)
 
 

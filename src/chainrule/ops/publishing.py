@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..inplace import in_place_method
-from ..op import must_be_tensor
+from ..op import is_number, must_be_tensor
 from ..tensor import Tensor
 
 # PyTorch has the in-place twin of these as a function too, e.g. torch.exp_
@@ -37,11 +37,16 @@ def operators(symbol: str, function, in_place: str) -> None:
     def reflected(self, other):
         if not isinstance(self, Tensor):
             raise must_be_tensor(function.__name__, "other", 2, self)
-        return function(other, self)
+        return function(other, self) if is_operand(other) else NotImplemented
 
     setattr(Tensor, f"__{symbol}__", function.record.operator)
     setattr(Tensor, f"__r{symbol}__", reflected)
     setattr(Tensor, f"__i{symbol}__", getattr(Tensor, in_place))
+
+
+def is_operand(value) -> bool:
+    """Whether an operator takes it: a tensor or a number."""
+    return isinstance(value, Tensor) or is_number(value)
 
 
 def no_kernel(kernel: str, kinds: str) -> dict:
