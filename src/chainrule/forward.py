@@ -294,31 +294,74 @@ def transposed(record: Op, inputs, tangents, settings, outputs) -> list[Tensor |
 # ---------------------------------------------------------------- in-place writes
 
 
-def move_tangent(result: Tensor, tensor: Tensor) -> None:
-    """After ``tensor`` was overwritten with ``result``: its tangent is written too, where its views see it."""
-    new = None if result._extra is None else result._extra.tangent
-    have = None if tensor._extra is None else tensor._extra.tangent
+def overwrite_dual(tensor: Tensor, result: Tensor, number: int) -> Tensor:
+    """Overwrites a tensor with a result, with tangents at level `number`: the tangent is written too, where its views
+    see it."""
+    from .inplace import overwrite
+
+    new = tangent_at(result, number)
+    with primal_parts([tensor, result], number):
+        overwrite(tensor, result)
+    have = tangent_at(tensor, number)
     if new is None:
         if have is not None:
-            have.value.zero_()
-        return
-    if have is not None and have.level == new.level:
-        if have.value is not new.value:
-            have.value.copy_(new.value)
-        return
-    base = tensor._base
-    if base is None:
-        attach(tensor, new.value, new.level)
-        return
+            have.zero_()
+    elif have is not None:
+        have.copy_(new)
+    elif tensor._base is None or not local.grad_enabled:
+        attach(tensor, fitted(new, tensor), number)
+    else:
+        attach(tensor, _part_of_base(tensor, new, number), number)
+    return tensor
+
+
+def _part_of_base(view: Tensor, tangent: Tensor, number: int) -> Tensor:
+    """Writes a view's first tangent into a tangent of its base, made if it has none, and returns that part."""
     from .inplace import view_steps
 
-    whole = tangent_at(base, new.level)
-    if whole is None:
-        whole = zeros(base)
-        attach(base, whole, new.level)
-    part = whole
-    for record, settings, number in view_steps(tensor):
+    base = view._base
+    part = tangent_at(base, number)
+    if part is None:
+        part = zeros(base)
+        attach(base, part, number)
+    for record, settings, output in view_steps(view):
         part = record.apply(part, *settings)
-        part = part[number] if isinstance(part, (tuple, list)) else part
-    part.copy_(fitted(new.value, tensor))
-    attach(tensor, part, new.level)
+        part = part[output] if isinstance(part, (tuple, list)) else part
+    return part.copy_(fitted(tangent, view))
+
+
+# ---------------------------------------------------------------- custom Functions
+
+
+def function_on_duals(cls, args, kwargs, number: int):
+    """Runs a custom Function on dual numbers: its forward on the primal parts, its jvp on the tangents."""
+    from .autograd.function import FunctionCtx, run_function
+
+    tangents = [tangent_at(x, number) for x in args]
+    ctx: FunctionCtx = cls._backward_cls()
+    with primal_parts(args, number):
+        result = run_function(cls, args, kwargs, ctx)
+        outputs = list(result) if isinstance(result, tuple) else [result]
+        filled = [
+            zeros(x)
+            if t is None and ctx.materialize_grads and isinstance(x, Tensor) and x._array.dtype.kind in DIFFERENTIABLE
+            else t
+            for x, t in zip(args, tangents, strict=True)
+        ]
+        moved = cls.jvp(ctx, *filled) if local.forward_grad_enabled else (None,) * len(outputs)
+        ctx.saved_for_forward = None
+    moved = list(moved) if isinstance(moved, (tuple, list)) else [moved]
+    if len(moved) != len(outputs):
+        raise RuntimeError(
+            f"{cls.__name__}.jvp returned {len(moved)} tangents, but the function has {len(outputs)} outputs"
+        )
+    for output, tangent in zip(outputs, moved, strict=True):
+        if tangent is None or not isinstance(output, Tensor) or output._array.dtype.kind not in DIFFERENTIABLE:
+            continue
+        if tangent._array.shape != output._array.shape:
+            raise RuntimeError(
+                f"{cls.__name__}.jvp returned a tangent of shape {list(tangent.shape)} for an output of shape "
+                f"{list(output.shape)}"
+            )
+        attach(output, tangent, number)
+    return result

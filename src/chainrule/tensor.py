@@ -398,6 +398,8 @@ def accumulate_grad(leaf: Tensor):
 
 def gradient_edge(tensor: Tensor):
     """(node, output number) that a gradient for `tensor` goes to; a leaf is its own end, (tensor, 0)."""
+    if tensor._extra is not None and tensor._extra.batch is not None:
+        return gradient_edge(tensor._extra.batch.value)
     node = tensor.grad_fn
     if node is not None:
         return node, tensor.output_nr

@@ -11,7 +11,7 @@ import weakref
 
 from .modes import local
 from .op import Op, general
-from .tensor import Tensor, own_extra
+from .tensor import Tensor
 
 DUAL, BATCH = "dual", "batch"
 
@@ -94,12 +94,36 @@ def apply_special(record: Op, inputs, settings, out=None):
     return write_out(record, out, result, inputs)
 
 
-def move_special(result: Tensor, tensor: Tensor) -> None:
-    """After ``tensor`` was overwritten with ``result``: it carries what the result carries."""
-    from .forward import move_tangent
+def vmap_with_none(function, values) -> tuple:
+    """See batching.py."""
+    from .batching import vmap_with_none
 
-    if result._extra is not None and result._extra.batch is not None:
-        own_extra(tensor).batch = result._extra.batch
-    move_tangent(result, tensor)
-    if tensor._extra is not None:
-        refresh_special(tensor)
+    return vmap_with_none(function, values)
+
+
+def overwrite_special(tensor: Tensor, result: Tensor) -> Tensor:
+    """`inplace.overwrite` where one of the two carries something for a level: the innermost such level is dealt with."""
+    number = max(top_level(tensor), top_level(result))
+    if local.level_stack[number - 1].kind == DUAL:
+        from .forward import overwrite_dual
+
+        return overwrite_dual(tensor, result, number)
+    from .batching import overwrite_batched
+
+    return overwrite_batched(tensor, result)
+
+
+def apply_function(cls, args, kwargs):
+    """Runs a custom Function on arguments some of which carry something for a level."""
+    number = max(map(top_level, args), default=0)
+    if number == 0:
+        from .autograd.function import run_function
+
+        return run_function(cls, args, kwargs)
+    if local.level_stack[number - 1].kind == DUAL:
+        from .forward import function_on_duals
+
+        return function_on_duals(cls, args, kwargs, number)
+    from .batching import function_on_batches
+
+    return function_on_batches(cls, args, kwargs, number)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..engine import SavedTensor, run_backward
-from ..modes import _force_original_view_tracking, is_multithreading_enabled, is_view_replay_enabled
+from ..modes import _force_original_view_tracking, is_multithreading_enabled, is_view_replay_enabled, local
 from ..tensor import Tensor
 from . import anomaly_mode, forward_ad, function, functional, grad_mode, graph
 from .anomaly_mode import detect_anomaly, set_detect_anomaly
@@ -224,7 +224,11 @@ def grad(
     retain_graph = create_graph if retain_graph is None else retain_graph
     unused_allowed = bool(allow_unused or materialize_grads)
 
-    def run(*weights: Tensor) -> tuple[Tensor | None, ...]:
+    def run(*weights: Tensor | None) -> tuple[Tensor | None, ...]:
+        if local.levels:
+            from ..batching import lowered
+
+            weights = tuple(lowered(w, y) for w, y in zip(weights, outputs))
         found = run_backward(
             roots, weights, retain_graph=retain_graph, create_graph=create_graph, inputs=edges, accumulate=False
         )
@@ -233,6 +237,10 @@ def grad(
                 f"The differentiated Tensor at index {found.index(None)} appears to not have been used in the graph. Set "
                 "allow_unused=True if this is the desired behavior."
             )
+        if local.levels:
+            from ..batching import raised
+
+            found = [raised(g, x) for g, x in zip(found, inputs)]
         return tuple(found)
 
     if is_grads_batched:

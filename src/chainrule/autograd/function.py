@@ -85,6 +85,8 @@ class FunctionCtx:
 
     @property
     def saved_tensors(self) -> tuple:
+        if self.saved_for_forward is not None:
+            return self.saved_for_forward
         node = self._node and self._node()
         return () if node is None else node.saved_tensors
 
@@ -349,13 +351,14 @@ def _with_defaults(forward: Callable, args: tuple, kwargs: dict) -> tuple:
     return bound.args
 
 
-def run_function(cls: type[Function], args: tuple, kwargs: dict) -> Any:
+def run_function(cls: type[Function], args: tuple, kwargs: dict, ctx: FunctionCtx | None = None) -> Any:
     """Runs a Function on ordinary tensors: its node, its forward, and what its outputs become."""
     tensors = [value for value in args if isinstance(value, Tensor)]
     for tensor in tensors:
         if tensor._extra is not None and tensor._extra.view is not None:
             refresh_view(tensor)
-    ctx = cls._backward_cls()
+    if ctx is None:
+        ctx = cls._backward_cls()
     ctx.needs_input_grad = tuple([isinstance(v, Tensor) and v._requires_grad for v in args])
     recorded = local.grad_enabled and True in ctx.needs_input_grad
     node = _make_node(cls, ctx, args, tensors) if recorded else None

@@ -323,7 +323,7 @@ def _rows_at_once(output: Tensor, inputs: Tensors, create_graph: bool) -> Tensor
 
 def _rows(number: int, output: Tensor, inputs: Tensors, create_graph: bool, strict: bool) -> Tensors:
     """The Jacobian of one output by each input, one backward for each element."""
-    from ..ops.shape import stack
+    from ..ops.joining import stack
 
     columns: list[list[Tensor]] = [[] for _ in inputs]
     flat = output.reshape(-1)

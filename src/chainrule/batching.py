@@ -1,0 +1,453 @@
+"""Operations on batches: what vmap makes of a function written for one sample.
+
+A batched tensor looks like one sample; behind it stands a tensor with the batch in its first dimension. Operations run
+on those: elementwise ones with their dimensions aligned behind the batch's, those that name dimensions with the names
+moved up by one, some by a rule below, and the rest sample by sample.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+
+from .modes import local
+from .op import ELEMENTWISE, REGISTRY, Op, common_dtype, general
+from .tensor import Tensor, own_extra, wrap
+from .transforms import BATCH, Level, close_level, open_level, top_level
+
+
+class Batch:
+    """What a batched tensor stands for at a level: `value`, a tensor with the batch in its first dimension."""
+
+    __slots__ = ("level", "value")
+
+    def __init__(self, level: int, value: Tensor) -> None:
+        self.level = level
+        self.value = value
+
+
+def wrap_batch(value: Tensor, number: int) -> Tensor:
+    """The tensor that looks like one sample of `value` at level `number`."""
+    tensor = wrap(_sample(value._array))
+    extra = own_extra(tensor)
+    extra.batch = Batch(number, value)
+    extra.special = True
+    _mirror(tensor)
+    return tensor
+
+
+def _sample(array):
+    """Something of the shape, dtype and strides of one sample."""
+    return array[0] if len(array) else np.zeros(array.shape[1:], array.dtype)
+
+
+def _mirror(tensor: Tensor) -> None:
+    """Gives a batched tensor the autograd state of what it stands for."""
+    value = tensor._extra.batch.value
+    tensor._requires_grad, tensor._grad_fn = value.requires_grad, value._grad_fn
+    tensor._array = _sample(value._array)
+
+
+def unwrap_batch(tensor, number: int) -> Tensor | None:
+    """What a tensor that is batched at level `number` (its innermost) stands for; None if it is not."""
+    if top_level(tensor) != number or tensor._extra.tangent is not None:
+        return None
+    return tensor._extra.batch.value
+
+
+def batch_in_front(tensor: Tensor, number: int, size: int) -> Tensor:
+    """The tensor with the batch of level `number` in front; repeated where it is not batched."""
+    value = unwrap_batch(tensor, number)
+    return tensor.expand((size, *tensor._array.shape)) if value is None else value
+
+
+# ---------------------------------------------------------------- operations
+
+
+def apply_batched(record: Op, inputs, settings, number: int):
+    """Runs an operation on inputs of which some are batched at level `number`, the innermost among them."""
+    size = local.level_stack[number - 1].size
+    values = [unwrap_batch(x, number) for x in inputs]
+    batched = [v is not None for v in values]
+    values = [x if v is None else v for x, v in zip(inputs, values, strict=True)]
+    result = None
+    if record.batch is not None:
+        result = record.batch(record, values, batched, settings, size)
+    elif record.kind == ELEMENTWISE:
+        result = _aligned(record, inputs, values, batched, settings)
+    elif record.name in RULES:
+        result = RULES[record.name](record, values, batched, settings, size)
+    elif _names_dimensions(record, inputs):
+        result = general(record, values, _shifted(record, values, settings, size))
+    if result is None:
+        result = _one_by_one(record, values, batched, settings, size)
+    if isinstance(result, tuple):
+        return tuple(wrap_batch(r, number) for r in result)
+    return wrap_batch(result, number)
+
+
+def _aligned(record: Op, inputs, values, batched, settings):
+    """An elementwise operation: the samples' dimensions are aligned from the right, the batches from the left."""
+    ndim = max(x._array.ndim for x in inputs if isinstance(x, Tensor))
+    tensors = [x for x in inputs if isinstance(x, Tensor)]
+    common = common_dtype(inputs) if len(tensors) > 1 else None
+    aligned = []
+    for x, value, is_batched in zip(inputs, values, batched, strict=True):
+        if is_batched:
+            missing = ndim - x._array.ndim
+            if missing and common is not None and not x._array.ndim and value.dtype is not common:
+                value = value.to(common)  # a 0-d sample does not take part in promotion as its batch would
+            if missing:
+                shape = value._array.shape
+                value = value.reshape((shape[0],) + (1,) * missing + shape[1:])
+        aligned.append(value)
+    return general(record, aligned, settings)
+
+
+DIMENSIONS = {"dim", "dims", "dim0", "dim1", "dim2"}  # settings that name dimensions, counted from the front
+SHAPES = {"shape"}  # settings that are the shape of the input or the result
+PLAIN = {
+    "cast",
+    "clone",
+    "contiguous_copy",
+    "alias",
+    "real",
+    "imag",
+    "view_as_real",
+    "view_as_complex",
+    "conj",
+    "detach",
+}
+
+
+def _names_dimensions(record: Op, inputs) -> bool:
+    """Whether moving the names of dimensions, or the shapes, up by one is all that a batch asks for."""
+    if record.name in PLAIN:
+        return True
+    if len(inputs) != 1 or record.name in NOT_SHIFTED or not inputs[0]._array.ndim:
+        return False
+    return any(s in DIMENSIONS or s in SHAPES for s in record.settings)
+
+
+def _shifted(record: Op, values, settings, size: int):
+    moved = []
+    for name, value in zip(record.settings, settings, strict=True):
+        if name in DIMENSIONS:
+            if value is None:
+                value = tuple(range(1, values[0]._array.ndim))
+            elif isinstance(value, (tuple, list)):
+                value = tuple(d + 1 for d in value)
+            else:
+                value += 1
+        elif name in SHAPES:
+            value = (size, *value)
+        moved.append(value)
+    return tuple(moved)
+
+
+def _one_by_one(record: Op, values, batched, settings, size: int):
+    """Sample by sample: right for every operation, and slow."""
+    results = [
+        general(record, [v.select(0, k) if b else v for v, b in zip(values, batched, strict=True)], settings)
+        for k in range(size)
+    ]
+    if isinstance(results[0], tuple):
+        return tuple(_stack(list(parts)) for parts in zip(*results, strict=True))
+    return _stack(results)
+
+
+def _stack(parts: list[Tensor]) -> Tensor:
+    if len({p._array.shape for p in parts}) > 1:
+        raise RuntimeError(
+            "vmap: It looks like you're calling an operation whose result has a shape that depends on the data: "
+            f"{sorted({tuple(p.shape) for p in parts})}. That is not supported."
+        )
+    return REGISTRY["stack"].apply(*parts, 0)
+
+
+# ---------------------------------------------------------------- rules
+
+
+RULES: dict[str, Callable] = {}
+NOT_SHIFTED = {"as_strided", "as_strided_backward", "as_strided_gather", "unfold_backward"}
+
+
+def rule(*names: str):
+    """Registers a function of (record, values, which of them are batched, settings, batch size)."""
+
+    def register(function):
+        for name in names:
+            RULES[name] = function
+        return function
+
+    return register
+
+
+def _in_front(values, batched, size: int):
+    """All values with the batch in front."""
+    return [
+        v if b or not isinstance(v, Tensor) else v.expand((size, *v._array.shape))
+        for v, b in zip(values, batched, strict=True)
+    ]
+
+
+@rule("t")
+def _transpose(record, values, batched, settings, size):
+    (x,) = values
+    return x.transpose(1, 2) if x._array.ndim == 3 else x.view_as(x)
+
+
+@rule("permute")
+def _permute(record, values, batched, settings, size):
+    return general(record, values, ((0, *(d + 1 for d in settings[0])),))
+
+
+@rule("unsqueeze")
+def _unsqueeze(record, values, batched, settings, size):
+    return general(record, values, (settings[0] + 1,))
+
+
+@rule("view", "unsafe_view")
+def _view(record, values, batched, settings, size):
+    return general(record, values, ((size, *settings[0]),))
+
+
+@rule("expand")
+def _expand(record, values, batched, settings, size):
+    (x,) = values
+    shape = x._array.shape
+    missing = len(settings[0]) - (len(shape) - 1)
+    if missing:
+        x = x.reshape((size,) + (1,) * missing + shape[1:])
+    return general(record, (x,), ((size, *settings[0]),))
+
+
+@rule("select", "slice", "select_backward", "slice_backward", "sum", "mean", "sum_dim", "mean_dim")
+def _with_shapes(record, values, batched, settings, size):
+    if not values[0]._array.ndim - 1 and record.name in ("sum", "mean", "sum_dim", "mean_dim"):
+        return values[0].clone()
+    return general(record, values, _shifted(record, values, settings, size))
+
+
+@rule("cat", "stack")
+def _join(record, values, batched, settings, size):
+    return general(record, _in_front(values, batched, size), (settings[0] + 1,))
+
+
+@rule("copy")
+def _copy(record, values, batched, settings, size):
+    x, y = _in_front(values, batched, size)
+    missing = x._array.ndim - y._array.ndim
+    if missing > 0:
+        y = y.reshape((size,) + (1,) * missing + y._array.shape[1:])
+    return general(record, (x, y), settings)
+
+
+@rule("gather", "scatter", "scatter_add", "take_along_dim")
+def _along(record, values, batched, settings, size):
+    tensors = [v for v in values if isinstance(v, Tensor)]
+    if len({t._array.ndim - b for t, b in zip(tensors, batched)}) > 1 or tensors[0]._array.ndim == batched[0]:
+        return None
+    return general(record, _in_front(values, batched, size), _shifted(record, tensors, settings, size))
+
+
+@rule("mm", "bmm", "matmul")
+def _matrices(record, values, batched, settings, size):
+    x, y = values
+    if record.name == "matmul" and (x._array.ndim - batched[0] < 2 or y._array.ndim - batched[1] < 2):
+        return None
+    missing = (y._array.ndim - batched[1]) - (x._array.ndim - batched[0])
+    if batched[0] and missing > 0:
+        x = x.reshape((size,) + (1,) * missing + x._array.shape[1:])
+    if batched[1] and missing < 0:
+        y = y.reshape((size,) + (1,) * -missing + y._array.shape[1:])
+    return x.matmul(y)
+
+
+@rule("mv")
+def _matrix_vector(record, values, batched, settings, size):
+    x, y = values
+    return x.matmul(y.unsqueeze(-1)).squeeze(-1)
+
+
+@rule("dot", "vdot")
+def _dot(record, values, batched, settings, size):
+    x, y = values
+    if record.name == "vdot":
+        x = x.conj()
+    return (x * y).sum(-1)
+
+
+@rule("index")
+def _index(record, values, batched, settings, size):
+    (x, *indices), (dims,) = values, settings
+    together = all(b == a + 1 for a, b in pairwise(dims))
+    if not any(batched[1:]):
+        result = general(record, values, (tuple(d + 1 for d in dims),))
+        if not together:
+            front = max(i._array.ndim for i in indices)
+            result = result.movedim(front, 0)
+        return result
+    if not batched[0]:
+        x = x.expand((size, *x._array.shape))
+    ndim = max(i._array.ndim - b for i, b in zip(indices, batched[1:], strict=True))
+    spread = []
+    for index, is_batched in zip(indices, batched[1:], strict=True):
+        shape = index._array.shape
+        if is_batched:
+            index = index.reshape((shape[0],) + (1,) * (ndim - len(shape) + 1) + shape[1:])
+        spread.append(index)
+    counter = wrap(np.arange(size).reshape((size,) + (1,) * ndim))
+    result = general(record, (x, counter, *spread), ((0, *(d + 1 for d in dims)),))
+    if together and dims[0]:  # the indexed dimensions come first: put them in their place
+        place = tuple(range(1, ndim + 1))
+        result = result.movedim(place, tuple(d + dims[0] for d in place))
+    return result
+
+
+# ---------------------------------------------------------------- in-place writes
+
+
+def overwrite_batched(tensor: Tensor, result: Tensor) -> Tensor:
+    """Overwrites a batched tensor with a result, both at the innermost of their levels."""
+    from .inplace import overwrite
+
+    number = max(top_level(tensor), top_level(result))
+    value = unwrap_batch(tensor, number)
+    if value is None:
+        raise RuntimeError(
+            "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor `other` in "
+            "extra_args that has more elements than `self`. This happened due to `other` being vmapped over but "
+            "`self` not being vmapped over in a vmap. Please try to use out-of-place operators instead of inplace "
+            "arithmetic. If said operator is being called inside the PyTorch framework, please file a bug report "
+            "instead."
+        )
+    overwrite(value, batch_in_front(result, number, local.level_stack[number - 1].size))
+    _mirror(tensor)
+    return tensor
+
+
+def is_batched(tensor: Tensor) -> bool:
+    """Whether a batch is what the tensor carries at its innermost level."""
+    extra = tensor._extra
+    return extra is not None and extra.batch is not None and extra.tangent is None
+
+
+# ---------------------------------------------------------------- custom Functions
+
+
+def function_on_batches(cls, args, kwargs, number: int):
+    """Runs a custom Function on batches: by its own rule, or sample by sample."""
+    from .autograd.function import Function
+
+    size = local.level_stack[number - 1].size
+    values = [unwrap_batch(x, number) for x in args]
+    batched = [v is not None for v in values]
+    values = [x if v is None else v for x, v in zip(args, values, strict=True)]
+    if cls.generate_vmap_rule or cls.vmap is Function.vmap:
+        if cls.generate_vmap_rule and cls.vmap is not Function.vmap:
+            raise RuntimeError(
+                f"You tried to vmap over {cls.__name__}, but it has both generate_vmap_rule=True and an overridden "
+                "vmap staticmethod. Please set generate_vmap_rule=False or delete the overridden vmap staticmethod to "
+                "avoid ambiguity."
+            )
+        if not cls.generate_vmap_rule:
+            raise RuntimeError(
+                f"You tried to vmap over {cls.__name__}, but it does not have vmap support. Please override and "
+                "implement the vmap staticmethod or set generate_vmap_rule=True."
+            )
+        results = [
+            cls.apply(*[v.select(0, k) if b else v for v, b in zip(values, batched, strict=True)], **kwargs)
+            for k in range(size)
+        ]
+        if isinstance(results[0], tuple):
+            return tuple(wrap_batch(_stack(list(parts)), number) for parts in zip(*results, strict=True))
+        return wrap_batch(_stack(results), number)
+    info = VmapInfo(size, local.level_stack[number - 1].randomness)
+    outputs, dims = cls.vmap(info, tuple(0 if b else None for b in batched), *values)
+    if not isinstance(outputs, tuple):
+        return _out(outputs, dims, number)
+    if not isinstance(dims, tuple):
+        dims = (dims,) * len(outputs)
+    return tuple(_out(y, d, number) for y, d in zip(outputs, dims, strict=True))
+
+
+VmapInfo = namedtuple("VmapInfo", ["batch_size", "randomness"])
+
+
+def _out(output, dim: int | None, number: int):
+    if dim is None or not isinstance(output, Tensor):
+        return output
+    return wrap_batch(output.movedim(dim, 0), number)
+
+
+# ---------------------------------------------------------------- backward
+
+
+def lowered(gradient: Tensor | None, output: Tensor) -> Tensor | None:
+    """A gradient for what a batched output stands for, from one for the output."""
+    if gradient is None or not is_batched(output):
+        return gradient
+    batch = output._extra.batch
+    size = batch.value._array.shape[0]
+    if top_level(gradient) > batch.level:  # batched further in: its batch stays outside
+        inner = gradient._extra.batch
+        value = unwrap_batch(inner.value, batch.level)
+        whole = inner.value.expand((size, *inner.value._array.shape)) if value is None else value
+        return wrap_batch(_lowered_behind(whole.transpose(0, 1), batch.value), inner.level)
+    return lowered(batch_in_front(gradient, batch.level, size), batch.value)
+
+
+def _lowered_behind(gradient: Tensor, output: Tensor) -> Tensor:
+    """`lowered` for a gradient with a dimension more in front."""
+    if not is_batched(output):
+        return gradient
+    batch = output._extra.batch
+    value = unwrap_batch(gradient, batch.level)
+    size = batch.value._array.shape[0]
+    whole = gradient.expand((size, *gradient._array.shape)) if value is None else value
+    return _lowered_behind(whole.transpose(0, 1), batch.value)
+
+
+def raised(gradient: Tensor | None, like: Tensor) -> Tensor | None:
+    """A gradient of a batched input, from that of what it stands for."""
+    if gradient is None or not is_batched(like):
+        return gradient
+    batch = like._extra.batch
+    if top_level(gradient) > batch.level:
+        inner = gradient._extra.batch
+        return wrap_batch(_raised_behind(inner.value, like), inner.level)
+    return wrap_batch(raised(gradient, batch.value), batch.level)
+
+
+def _raised_behind(gradient: Tensor, like: Tensor) -> Tensor:
+    """`raised` for a gradient with a dimension more in front."""
+    if not is_batched(like):
+        return gradient
+    batch = like._extra.batch
+    gradient = _raised_behind(gradient, batch.value)
+    return wrap_batch(gradient.transpose(0, 1), batch.level)
+
+
+# ---------------------------------------------------------------- levels
+
+
+def open_batch(size: int, randomness: str = "error") -> Level:
+    """Opens a level for batches of one size."""
+    level = open_level(BATCH)
+    level.size, level.randomness = size, randomness
+    return level
+
+
+def vmap_with_none(function: Callable, values) -> tuple:
+    """``function(*values)`` for each entry along the first dimension, stacked; None goes in and comes out as it is."""
+    size = next(v._array.shape[0] for v in values if v is not None)
+    level = open_batch(size)
+    try:
+        results = function(*[None if v is None else wrap_batch(v, level.number) for v in values])
+        return tuple(None if r is None else batch_in_front(r, level.number, size) for r in results)
+    finally:
+        close_level(level)
