@@ -94,6 +94,7 @@ from .size import (
     strided,
 )
 from .tensor import Tensor, is_tensor
+from .warning import is_warn_always_enabled, set_warn_always
 
 from .backend import tensors as _tensors  # the formulas' names on Tensors, now that all operations are there
 

@@ -15,9 +15,11 @@ from sys import _getframe
 
 from . import graph_errors
 from .backend import numpy as backend
+from .dtypes import dtype
 from .modes import _set_grad_enabled, is_quiet, local, silence
 from .tensor import TENSOR_TYPES, Tensor, gradient_edge, own_extra, version_counter, wrap
 
+new = object.__new__
 next_sequence = count().__next__
 by_sequence = attrgetter("sequence")
 accumulate_lock = threading.RLock()
@@ -73,6 +75,7 @@ class NodeMeta:
         "dict",
         "hooks",
         "numbers",
+        "output_info",
         "output_counters",
         "prehooks",
         "retained",
@@ -81,6 +84,7 @@ class NodeMeta:
     )
 
     def __init__(self) -> None:
+        self.output_info = None  # {output number: (shape, NumPy dtype)} of outputs that are gradient edges
         self.numbers = None  # tuple: the output number that each edge leads to; None: all 0
         self.targets = None  # tuple of (shape, NumPy dtype) to reduce and cast gradients to; None: they fit
         self.output_counters = None  # {output number: version counter of an output that was viewed or written}
@@ -133,26 +137,16 @@ class Node:
 class SavedTensor:
     """A saved value that needs more than a bare reference: a version to compare, or what a pack hook returned."""
 
-    __slots__ = (
-        "__weakref__",
-        "counter",
-        "edge",
-        "is_output",
-        "number",
-        "owner",
-        "packed",
-        "requires_grad",
-        "tensor",
-        "unpack_hook",
-        "version",
-    )
+    is_output = False
+    number = 0
+    counter = None
+    unpack_hook = packed = edge = owner = None
 
     def __init__(self, tensor, is_output: bool = False, number: int = 0, hooks=None) -> None:
         self.is_output = is_output
         self.number = number
         self.counter = tensor._counter
         self.version = 0 if self.counter is None else self.counter.version
-        self.unpack_hook = self.packed = self.edge = self.owner = None
         self.requires_grad = tensor._requires_grad
         # an output's node is not kept alive by the node itself
         self.tensor = wrap(tensor._array) if is_output else tensor
@@ -215,6 +209,7 @@ class SavedTensor:
             if not self.is_output:
                 return tensor
             output = relink(tensor._array, place)
+            output._counter = counter
             if tensor._extra is not None:  # the tangent and the batch that the output had
                 extra = own_extra(output)
                 extra.tangent, extra.batch = tensor._extra.tangent, tensor._extra.batch
@@ -227,7 +222,7 @@ class SavedTensor:
                 "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
                 f"{type(unpacked).__name__}"
             )
-        if self.requires_grad and self.edge is not None:
+        if self.edge is not None:
             place = self.edge
         return relink(unpacked._array, place if self.requires_grad else (None, 0))
 
@@ -250,8 +245,6 @@ def relink(array, edge) -> Tensor:
     if source is None:
         return wrap(array)
     if isinstance(source, Tensor):
-        if source._array is array:
-            return source
         leaf, source, number = source, object.__new__(Passed), 0
         source.edges, source.saved, source.meta = (leaf,), (), None
         source.sequence = next_sequence()
@@ -267,11 +260,26 @@ def relink(array, edge) -> Tensor:
 def saved_input_array(entry, node):
     """The array of a saved input: a Tensor that was at version 0, or a SavedTensor."""
     if entry.__class__ is SavedTensor:
+        tensor = entry.tensor
+        if entry.unpack_hook is None and not entry.is_output and tensor._counter.version == entry.version:
+            return tensor._array
         return entry.value(node)._array
     counter = entry._counter
     if counter is not None and counter.version:
         raise graph_errors.modified_in_place(node, entry, counter, 0, False)
     return entry._array
+
+
+def saved_input(tensor):
+    """What a node saves of an input: the tensor itself at version 0, else the tensor and its version."""
+    counter = tensor._counter
+    if counter is None or not counter.version:
+        return tensor
+    entry = new(SavedTensor)
+    entry.tensor = tensor
+    entry.version = counter.version
+    entry.requires_grad = tensor._requires_grad
+    return entry
 
 
 def saved_output_array(entry, node, number: int = 0):
@@ -456,17 +464,11 @@ class _Task:
         buffers, pending = self.buffers, self.pending
         for leaf in [leaf for leaf, edges in pending.items() if not edges]:  # a root that is itself a leaf
             self._deliver(leaf)
-        careful, on_tensors, freed, needed = local.anomaly is not None, self.on_tensors, self.freed, self.needed
-        captured = self.captured_nodes
+        on_tensors, freed, needed = self.on_tensors, self.freed, self.needed
+        careful = local.anomaly is not None or bool(self.captured_nodes)
         for node in self.order:
             gradient = buffers.pop(node, None)
-            if (
-                node.meta is not None
-                or gradient is None
-                or careful
-                or not node.is_plain
-                or (captured and node in captured)
-            ):
+            if node.meta is not None or gradient is None or not node.is_plain or (careful and self._needs_care(node)):
                 self._run_careful(node, gradient)
                 continue
             edges = node.edges
@@ -501,6 +503,9 @@ class _Task:
         for callback in self.callbacks:
             callback()
 
+    def _needs_care(self, node) -> bool:
+        return local.anomaly is not None or node in self.captured_nodes
+
     # ---- everything off the straight path: hooks, captures, several outputs, user code, backward on Tensors
 
     def _run_careful(self, node, gradient) -> None:
@@ -530,7 +535,7 @@ class _Task:
             results = anomaly.watch(node, self._results, gradient, needs)
         else:
             results = self._results(node, gradient, needs)
-        others_hold = node.on_tensors_only
+        others_hold = node.on_tensors_only  # user code may have kept what it was given or has returned
         if meta is not None and meta.hooks:
             results = self._run_posthooks(node, results, gradient)
             others_hold = True
@@ -628,6 +633,9 @@ class _Task:
         if node_meta is not None and node_meta.prehooks:
             gradient = self._deliver_through(_single_prehooks, node_meta.prehooks, gradient)
         if gradient is not None:
+            if extra is not None and isinstance(extra.grad_dtype, dtype):
+                fit = fit_tensor if self.on_tensors else fit_array
+                gradient = fit(gradient, gradient.shape, extra.grad_dtype.numpy_dtype)
             with accumulate_lock:
                 if self.on_tensors:
                     accumulate_tensor(leaf, gradient, self.create_graph)
@@ -635,7 +643,7 @@ class _Task:
                     accumulate_array(leaf, gradient)
             if extra is not None and extra.post_accumulate_hooks:
                 for hook in list(extra.post_accumulate_hooks.values()):
-                    hook(leaf)
+                    graph_errors.check_post_accumulate(leaf, hook(leaf))
         if node_meta is not None and node_meta.hooks:
             call_node_hooks(node_meta.hooks, (), (self._tensor(gradient),))
 
@@ -692,13 +700,20 @@ def accumulate_tensor(leaf, gradient, create_graph: bool) -> None:
     have = leaf._grad
     if have is None:
         if create_graph:
-            leaf._grad = gradient.clone() if gradient._grad_fn is None else gradient
+            leaf._grad = gradient.clone() if gradient._grad_fn is None else _copied(gradient)
         else:
             leaf._grad = gradient.detach().clone()
     elif create_graph:
         leaf._grad = have + gradient
     else:
         have.add_(gradient)
+
+
+def _copied(gradient):
+    """A copy that is recorded as PyTorch records it: as written into fresh memory."""
+    from .ops.creation import empty_like
+
+    return empty_like(gradient).copy_(gradient)
 
 
 def keep_gradient(tensor, gradient, create_graph: bool) -> None:

@@ -111,3 +111,12 @@ def check_hook_results(hook, gradients, results) -> None:
     for gradient, result in zip(gradients, results, strict=True):
         if result is not None:
             check_hook_result(hook, gradient, result)
+
+
+def check_post_accumulate(leaf, result) -> None:
+    """A hook that runs after a gradient was accumulated has nothing to return."""
+    if result is None or result is leaf:
+        return
+    if not isinstance(result, Tensor):
+        raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
+    raise RuntimeError("Tensor post accumulate grad hooks should return None.")

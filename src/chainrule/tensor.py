@@ -56,6 +56,7 @@ class Extra:
     hooks = None  # {id: hook} of a leaf; a non-leaf's hooks belong to its node
     post_accumulate_hooks = None
     retains_grad = False
+    grad_dtype: object = ...  # the dtype of gradients of a leaf: None for any, ... for its own
     accumulator = None  # weak reference to the AccumulateGrad object that was asked for
     inference = False
     tangent = None  # forward-mode tangent
@@ -244,10 +245,11 @@ class Tensor:
                 )
             if value is self:
                 raise RuntimeError("can't assign Variable as its own grad")
-            if value._array.dtype is not self._array.dtype:
+            wanted = gradient_dtype(self)
+            if wanted is not None and value._array.dtype is not wanted:
                 raise RuntimeError(
                     f"attempting to assign a gradient with dtype '{_type_word(value)}' to a tensor with grad_dtype "
-                    f"'{dtypes.scalar_name(self.dtype)}'. The gradient must match the tensor's grad_dtype (defaults to the "
+                    f"'{dtypes.scalar_name(dtypes.from_numpy_dtype(wanted))}'. The gradient must match the tensor's grad_dtype (defaults to the "
                     "tensor's dtype). You can set the tensor's grad_dtype attribute with a specific dtype, or None to allow "
                     "any dtype. Set grad_dtype with caution. Diverging the dtypes of a tensor and its gradient may break "
                     "downstream systems that assume they match."
@@ -262,6 +264,35 @@ class Tensor:
     @grad.deleter
     def grad(self) -> None:
         self._grad = None
+
+    @property
+    def grad_dtype(self):
+        """The dtype that this leaf's gradients have: its own unless set to another, or to None for any."""
+        if not self.is_leaf:
+            raise RuntimeError("grad_dtype can only be accessed on leaf tensors.")
+        dtype = gradient_dtype(self)
+        return None if dtype is None else dtypes.from_numpy_dtype(dtype)
+
+    @grad_dtype.setter
+    def grad_dtype(self, value) -> None:
+        if not self.is_leaf:
+            raise RuntimeError("grad_dtype can only be set on leaf tensors.")
+        if value is not None and not isinstance(value, dtypes.dtype):
+            raise RuntimeError(f"grad_dtype must be a torch.dtype or None, but got {type(value).__name__}")
+        if value is not None and self._grad is not None and self._grad.dtype is not value:
+            raise RuntimeError(
+                f"Cannot set grad_dtype to '{dtypes.scalar_name(value)}' because there is already a gradient with dtype "
+                f"'{_type_word(self._grad)}'. Please clear the gradient (.grad = None) before changing grad_dtype, or ensure "
+                "the new grad_dtype matches the existing gradient's dtype."
+            )
+        own_extra(self).grad_dtype = value
+
+    @property
+    def volatile(self) -> bool:
+        from .warning import warn
+
+        warn("volatile was removed (Variable.volatile is always False)")
+        return False
 
     @property
     def retains_grad(self) -> bool:
@@ -343,6 +374,14 @@ def wrap_as(cls: type, array) -> Tensor:
     if cls._special:
         own_extra(tensor).special = True
     return tensor
+
+
+def gradient_dtype(tensor: Tensor):
+    """The NumPy dtype that gradients of this tensor have; None for any."""
+    extra = tensor._extra
+    if extra is None or extra.grad_dtype is ...:
+        return tensor._array.dtype
+    return None if extra.grad_dtype is None else extra.grad_dtype.numpy_dtype
 
 
 def own_extra(tensor: Tensor) -> Extra:

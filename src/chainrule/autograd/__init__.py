@@ -8,6 +8,7 @@ from typing import Any
 from ..engine import SavedTensor, run_backward
 from ..modes import _force_original_view_tracking, is_multithreading_enabled, is_view_replay_enabled, local
 from ..tensor import Tensor
+from ..warning import warn, warn_once
 from . import anomaly_mode, forward_ad, function, functional, grad_mode, graph
 from .anomaly_mode import detect_anomaly, set_detect_anomaly
 from .function import Function, NestedIOFunction
@@ -64,23 +65,22 @@ def _root_gradients(outputs, gradients, is_grads_batched: bool = False) -> list:
             made.append(gradient)
         elif gradient is not None:
             raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
-        elif not isinstance(output, Tensor):
-            raise RuntimeError("Gradient edges as outputs need a gradient for each in `grad_outputs`.")
-        elif not output.requires_grad:
+        elif isinstance(output, Tensor) and not output.requires_grad:
             made.append(None)
         else:
             made.append(_one_for(output))
     return made
 
 
-def _one_for(output: Tensor) -> Tensor:
-    from ..ops.creation import ones_like
+def _one_for(output: Tensor | GradientEdge) -> Tensor:
+    from ..ops.creation import ones
 
-    if output.numel() != 1:
+    info = output if isinstance(output, Tensor) else output.node._input_metadata[output.output_nr]
+    if info is None or info.shape.numel() != 1:
         raise RuntimeError("grad can be implicitly created only for scalar outputs")
-    if not output.is_floating_point():
-        raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {output.dtype}")
-    return ones_like(output)
+    if not info.dtype.is_floating_point:
+        raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {info.dtype}")
+    return ones(info.shape, dtype=info.dtype)
 
 
 def _checked_gradient(i: int, output: Tensor, gradient: Tensor, is_grads_batched: bool) -> Tensor:
@@ -136,9 +136,7 @@ def backward(
     with `inputs`, only these tensors' `.grad` is computed.
     """
     if grad_variables is not None:
-        import warnings
-
-        warnings.warn("`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning, stacklevel=2)
+        warn("`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning)
         if grad_tensors is not None:
             raise RuntimeError(
                 "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. Please only use "
@@ -160,7 +158,7 @@ def _backward(tensors, grad_tensors, retain_graph, create_graph, inputs) -> None
     gradients = (None,) * len(outputs) if grad_tensors is None else _as_tuple(grad_tensors)
     gradients = _root_gradients(outputs, gradients)
     if create_graph:
-        _warn_of_cycle()
+        warn_once(_CYCLE)
     run_backward(
         _roots(outputs),
         gradients,
@@ -171,17 +169,11 @@ def _backward(tensors, grad_tensors, retain_graph, create_graph, inputs) -> None
     )
 
 
-def _warn_of_cycle() -> None:
-    import warnings
-
-    warnings.warn(
-        "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient which "
-        "can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If you have to use "
-        "this function, make sure to reset the .grad fields of your parameters to None after use to break the cycle and avoid "
-        "the leak.",
-        UserWarning,
-        stacklevel=4,
-    )
+_CYCLE = (
+    "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient which can "
+    "cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If you have to use this "
+    "function, make sure to reset the .grad fields of your parameters to None after use to break the cycle and avoid the leak."
+)
 
 
 def grad(
@@ -205,13 +197,10 @@ def grad(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
         )
     if not only_inputs:
-        import warnings
-
-        warnings.warn(
+        warn(
             "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for other "
             "parts of the graph, please use torch.autograd.backward.",
             FutureWarning,
-            stacklevel=2,
         )
     outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
     gradients = (None,) * len(outputs) if grad_outputs is None else _as_tuple(grad_outputs)

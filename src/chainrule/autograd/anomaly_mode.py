@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-from sys import _getframe
 from typing import Any
 
 from ..engine import is_own
 from ..modes import local
 from ..tensor import Tensor
+from ..warning import warn
 
 __all__ = [
     "detect_anomaly", 
@@ -63,7 +62,7 @@ def explain(node) -> None:
             f"Error detected in {node.name()}. No forward pass information available. Enable detect anomaly during forward "
             "pass for more information."
         )
-    warnings.warn(text, UserWarning, stacklevel=_depth_of_user())
+    warn(text)
     parent = notes.get("parent_")
     while parent is not None:
         notes = parent.metadata
@@ -72,23 +71,15 @@ def explain(node) -> None:
                 f"\n\nPrevious calculation was induced by {parent.name()}. No forward pass information available. Enable "
                 "detect anomaly during forward pass for more information."
             )
-            warnings.warn(text, UserWarning, stacklevel=_depth_of_user())
+            warn(text)
             return
         stack = "".join(notes["traceback_"]).rstrip()
         text = (
             f"\n\nPrevious calculation was induced by {parent.name()}. Traceback of forward call that induced the previous "
             f"calculation:\n{stack}"
         )
-        warnings.warn(text, UserWarning, stacklevel=_depth_of_user())
+        warn(text)
         parent = notes.get("parent_")
-
-
-def _depth_of_user() -> int:
-    """The `stacklevel` of a warning, given in the caller, that points at the user's line."""
-    depth, frame = 1, _getframe(1)
-    while is_own(frame.f_code.co_filename) and frame.f_back is not None:
-        depth, frame = depth + 1, frame.f_back
-    return depth
 
 
 def is_anomaly_enabled() -> bool:
@@ -130,11 +121,9 @@ class detect_anomaly:
 
     def __init__(self, check_nan: bool = True) -> None:
         self.check_nan = check_nan
-        warnings.warn(
+        warn(
             "Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for "
-            "debugging.",
-            UserWarning,
-            stacklevel=2,
+            "debugging."
         )
 
     def __enter__(self) -> None:

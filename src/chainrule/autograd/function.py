@@ -17,6 +17,7 @@ from ..inplace import move_history, rebase_history
 from ..modes import local, no_grad
 from ..op import REGISTRY, _input_edge, _save_input
 from ..tensor import (
+    gradient_dtype,
     IN_CUSTOM_FUNCTION,
     ONE_OF_MANY,
     Tensor,
@@ -24,6 +25,7 @@ from ..tensor import (
     refresh_view,
     wrap,
 )
+from ..warning import warn
 
 __all__ = [
     "BackwardCFunction",
@@ -46,6 +48,7 @@ class FunctionCtx:
     non_differentiable: tuple | None = None
     materialize_grads = True
     _node: Any = None  # weak reference to the node
+    _accessed = False
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keeps tensors (or None) for backward, guarded against overwriting; call it once, in forward."""
@@ -70,13 +73,10 @@ class FunctionCtx:
 
     def mark_shared_storage(self, *pairs: Any) -> None:
         """Without effect: tensors that share memory are noticed by themselves."""
-        import warnings
-
-        warnings.warn(
+        warn(
             "mark_shared_storage is deprecated. Tensors with shared storages are automatically tracked. Note that calls to "
             "`set_()` are not tracked",
             FutureWarning,
-            stacklevel=2,
         )
 
     def set_materialize_grads(self, value: bool) -> None:
@@ -88,13 +88,23 @@ class FunctionCtx:
         if self.saved_for_forward is not None:
             return self.saved_for_forward
         node = self._node and self._node()
-        return () if node is None else node.saved_tensors
+        if node is None:
+            return ()
+        if not node.function.clear_saved_tensors_on_access:
+            return node.saved_tensors
+        if self._accessed:
+            raise RuntimeError(
+                "saved_tensors can only be accessed once when clear_saved_tensors_on_access=True is set on the "
+                "autograd.Function. Either access saved_tensors only once, or set clear_saved_tensors_on_access=False."
+            )
+        found = node.saved_tensors
+        node.saved = tuple([None] * len(found))
+        self._accessed = True
+        return found
 
     @property
     def saved_variables(self) -> tuple:
-        import warnings
-
-        warnings.warn(
+        warn(
             "'saved_variables' is deprecated; use 'saved_tensors'", DeprecationWarning, stacklevel=2
         )
         return self.saved_tensors
@@ -135,6 +145,8 @@ class FunctionNode(Node):
     @property
     def saved_tensors(self) -> tuple:
         """The tensors that forward saved, unpacked and checked."""
+        if self.function.clear_saved_tensors_on_access and self.ctx._accessed:
+            return self.ctx.saved_tensors  # raises
         if self.saved.__class__ is Freed:
             raise graph_errors.freed(self)
         return tuple(None if s is None else self._unpack(s) for s in self.saved)
@@ -149,9 +161,12 @@ class FunctionNode(Node):
                 entry.owner = weakref.ref(self)
         return self.saved
 
+    def known_outputs(self) -> list:
+        return list(self.output_info)
+
     def _unpack(self, entry: SavedTensor | Tensor) -> Tensor:
         if entry.__class__ is SavedTensor:
-            return entry.value(self, entry.edge)
+            return entry.value(self, entry.edge or (None, 0))
         if entry._counter is not None and entry._counter.version:
             raise graph_errors.modified_in_place(self, entry, entry._counter, 0, False)
         return entry
@@ -230,12 +245,12 @@ def _fit_to_input(node, index: int, gradient: Tensor) -> Tensor:
                 f"Function {type(node).__name__} returned an invalid gradient at index {index} - got {list(have)} but "
                 f"expected shape compatible with {list(shape)}"
             )
-    if gradient.is_complex() and dtype.kind != "c":
+    if dtype is not None and gradient.is_complex() and dtype.kind != "c":
         raise RuntimeError(
             f"Function {type(node).__name__} returned a complex gradient at index {index} for a real input; its real part is "
             "what belongs there"
         )
-    return fit_tensor(gradient, shape, dtype)
+    return fit_tensor(gradient, shape, gradient._array.dtype if dtype is None else dtype)
 
 
 def _dtype(numpy_dtype):
@@ -258,12 +273,12 @@ class FunctionMeta(type):
     """Gives every Function class the classes of its `ctx` and of its node."""
 
     _backward_cls: type
-    _node_cls: type
+    _context_cls: type
 
     def __init__(cls, name: str, bases: tuple, attrs: dict) -> None:
         shown = {"__module__": "torch.autograd.function", "_forward_cls": cls}
-        cls._backward_cls = type(name + "Backward", (BackwardCFunction,), shown)
-        cls._node_cls = type(name + "Backward", (FunctionNode,), {**shown, "__slots__": ()})
+        cls._context_cls = type(name + "Backward", (BackwardCFunction,), shown)
+        cls._backward_cls = type(name + "Backward", (FunctionNode,), {**shown, "__slots__": ()})
         super().__init__(name, bases, attrs)
 
 
@@ -275,6 +290,7 @@ class Function(metaclass=FunctionMeta):
     """
 
     generate_vmap_rule = False
+    clear_saved_tensors_on_access = False  # True: `ctx.saved_tensors` may be read once, and then holds them no longer
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         import warnings
@@ -284,7 +300,6 @@ class Function(metaclass=FunctionMeta):
             "them on the class itself. Instantiating an autograd function will raise an error in a future version of "
             "PyTorch.",
             DeprecationWarning,
-            stacklevel=2,
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -358,7 +373,7 @@ def run_function(cls: type[Function], args: tuple, kwargs: dict, ctx: FunctionCt
         if tensor._extra is not None and tensor._extra.view is not None:
             refresh_view(tensor)
     if ctx is None:
-        ctx = cls._backward_cls()
+        ctx = cls._context_cls()
     ctx.needs_input_grad = tuple([isinstance(v, Tensor) and v._requires_grad for v in args])
     recorded = local.grad_enabled and True in ctx.needs_input_grad
     node = _make_node(cls, ctx, args, tensors) if recorded else None
@@ -379,7 +394,7 @@ def run_function(cls: type[Function], args: tuple, kwargs: dict, ctx: FunctionCt
     if to_save is not None:
         _check_saved(to_save)
         if node is not None:
-            node.saved = _save(node, to_save)
+            node.saved = _save(node, to_save, {id(output): i for i, output in enumerate(outputs)})
     for name in ("dirty_tensors", "non_differentiable"):
         ctx.__dict__.pop(name, None)  # they would keep outputs alive, and with them the node
     if node is not None and local.anomaly is not None:
@@ -388,7 +403,7 @@ def run_function(cls: type[Function], args: tuple, kwargs: dict, ctx: FunctionCt
 
 
 def _make_node(cls, ctx, args, tensors) -> FunctionNode:
-    node = object.__new__(cls._node_cls)
+    node = object.__new__(cls._backward_cls)
     node.ctx = ctx
     ctx._node = weakref.ref(node)
     node.function = cls
@@ -402,7 +417,7 @@ def _make_node(cls, ctx, args, tensors) -> FunctionNode:
         node.own_meta().numbers = numbers
     node.saved = ()
     node.tensor_inputs = tuple([isinstance(v, Tensor) for v in args])
-    node.input_info = tuple([(t._array.shape, t._array.dtype) for t in tensors])
+    node.input_info = tuple([(t._array.shape, gradient_dtype(t)) for t in tensors])
     return node
 
 
@@ -414,14 +429,15 @@ def _check_saved(to_save) -> None:
             )
 
 
-def _save(node, to_save) -> tuple:
+def _save(node, to_save, outputs: dict[int, int]) -> tuple:
+    """What the node keeps of each tensor; of an output only the array, since the tensor holds the node."""
     hooks = local.saved_hooks[-1] if local.saved_hooks else None
     saved = []
     for tensor in to_save:
         if tensor is None:
             saved.append(None)
-        elif tensor._grad_fn is node:
-            saved.append(SavedTensor(tensor, is_output=True, number=tensor.output_nr, hooks=hooks))
+        elif id(tensor) in outputs and tensor._requires_grad:
+            saved.append(SavedTensor(tensor, is_output=True, number=outputs[id(tensor)], hooks=hooks))
         else:
             saved.append(_save_input(tensor, hooks))
     return tuple(saved)
@@ -510,14 +526,13 @@ def _rebase_dirty(tensor: Tensor, node, number: int, is_input: bool, count: int)
     if tensor._requires_grad and tensor._grad_fn is None:
         raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
     if not is_input:
-        import warnings
-
-        warnings.warn(
-            "Only input Tensors should be given to ctx.mark_dirty(). If a Tensor is not an input, there is no need to pass it "
-            "to mark_dirty().",
-            UserWarning,
-            stacklevel=4,
+        text = (
+            "ctx.mark_dirty() received a tensor that was not an input. Only input Tensors that have been mutated should be "
+            "passed to ctx.mark_dirty()."
         )
+        if tensor._is_view():
+            raise RuntimeError(text)
+        warn(text)
     if tensor._is_view() and count > 1:
         raise RuntimeError(
             "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return more "

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 from .. import graph_errors
 from ..engine import Freed, Node, SavedTensor, accumulate_array, accumulate_tensor, user_position
+from ..dtypes import from_numpy_dtype
 from ..modes import ContextDecorator, local
 from ..op import INPUT, OUTPUT, PLAIN, _output_number, _tensor_of
+from ..size import CPU, Size
 from ..tensor import Tensor, accumulate_grad, gradient_edge, own_extra, version_counter, wrap
 from ..utils.hooks import RemovableHandle, register
 
@@ -50,6 +52,9 @@ class AccumulateGrad(Node):
 
     def name(self) -> str:
         return "torch::autograd::AccumulateGrad"
+
+    def known_outputs(self) -> list:
+        return [(self.variable._array.shape, self.variable._array.dtype)]
 
     def backward(self, gradient, needs):
         accumulate_array(self.variable, gradient)
@@ -106,6 +111,8 @@ def register_node_prehook(self, fn: Callable) -> RemovableHandle:
 
 def call_node(self, *gradients: Tensor | None) -> Any:
     """Runs the node by itself: gradients of its inputs (one, or a tuple) from those of its outputs, without hooks."""
+    if len(gradients) != self.n_outputs:
+        raise TypeError(f"expected {self.n_outputs} arguments, got {len(gradients)} instead")
     gradient = gradients[0] if self.n_outputs == 1 else list(gradients)
     needs = tuple(None if edge is None else True for edge in self.edges)
     results = self.backward_tensors(gradient, needs)
@@ -205,6 +212,30 @@ def list_attributes(self) -> list[str]:
     return sorted(names)
 
 
+class InputMetadata(NamedTuple):
+    """What is known of an output of a node, which its backward takes a gradient of."""
+
+    dtype: Any
+    device: Any
+    shape: Any
+
+
+def input_metadata(self) -> tuple[InputMetadata | None, ...]:
+    """What is known of each output: None unless the node came from `get_gradient_edge` or is a leaf's or a Function's."""
+    info = self.known_outputs()
+    return tuple(
+        None if known is None else InputMetadata(from_numpy_dtype(known[1]), CPU, Size(known[0])) for known in info
+    )
+
+
+def known_outputs(self) -> list:
+    """(shape, NumPy dtype) of each output, where known."""
+    known = None if self.meta is None else self.meta.output_info
+    return [None if known is None else known.get(number) for number in range(self.n_outputs)]
+
+
+Node.known_outputs = known_outputs
+Node._input_metadata = property(input_metadata)
 Node.next_functions = property(next_functions)
 Node.metadata = property(metadata)
 Node.requires_grad = property(lambda self: True)
@@ -233,12 +264,12 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
         raise RuntimeError(
             "It is not possible to get the gradient edge for a Tensor that does not require gradients"
         )
-    return GradientEdge(_node_of(tensor), tensor.output_nr)
-
-
-def _node_of(tensor: Tensor) -> Node:
-    """The node that a tensor's gradient goes to: its grad_fn, or a leaf's AccumulateGrad."""
-    return tensor.grad_fn or accumulate_grad(tensor)
+    node, number = tensor.grad_fn or accumulate_grad(tensor), tensor.output_nr
+    meta = node.own_meta()
+    if meta.output_info is None:
+        meta.output_info = {}
+    meta.output_info[number] = tensor._array.shape, tensor._array.dtype
+    return GradientEdge(node, number)
 
 
 def as_edge(value: Tensor | GradientEdge):
@@ -372,8 +403,6 @@ def _hook_on_edge(value: Tensor | GradientEdge, hook: Callable) -> RemovableHand
 def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
     """Counts an in-place write that was made behind autograd's back, on one tensor or several."""
     for one in (tensor,) if isinstance(tensor, Tensor) else tensor:
-        if one.is_inference():
-            raise RuntimeError("Inplace update to inference tensor outside InferenceMode is not allowed.")
         version_counter(one).version += 1
 
 
