@@ -147,6 +147,8 @@ SAME = [
     ),
     ("w (Triggered internally at ../aten/src/x.cpp:12.)", "w"),
     ("invalid syntax (1234.py, line 1)", "invalid syntax (a book.ipynb[cell 2], line 1)"),
+    ("SyntaxError: unexpected EOF while parsing (<ipython-input-1-2>, line 1)", "SyntaxError: '(' was never closed"),
+    ('<>:1: SyntaxWarning: "is" with a literal\n/tmp/ipykernel_1/2.py:1: SyntaxWarning: "is"\n  x is 1\nx', "x"),
     ("File <ipython-input-3-0f2c>", "File dir/a book.ipynb[cell 3]"),
     ("x\n<Figure size 640x480 with 1 Axes>\ny", "x\ny"),
 ]
@@ -260,6 +262,20 @@ def test_a_reader_of_the_difference_may_leave(tmp_path):
     process.stdout.close()
     assert (process.stderr.read(), process.wait(timeout=30)) == ("", 1)
     process.stderr.close()
+
+
+def test_what_a_skipped_line_showed_is_not_missed(check):
+    done = check(
+        code("!echo shell\nprint('a')\nprint('b')", stream("shell\na\nb\n")),
+        code("%%bash\necho shell", stream("shell\n")),
+        code("%pip install x\nprint('a')", stream("b\n")),
+        code("%matplotlib inline\nprint('a')", stream("a\nb\n")),
+    )
+    assert [line for line in done.stdout.splitlines() if line.startswith("---")] == [
+        "--- book.ipynb[cell 3] recorded",
+        "--- book.ipynb[cell 4] recorded",
+    ]
+    assert done.stdout.endswith("book.ipynb: 4 cells to compare, 2 with a difference\n")
 
 
 def test_outputs_without_text_are_not_compared(check):

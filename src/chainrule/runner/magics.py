@@ -7,6 +7,7 @@ line keeps its number.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 CELL_MAGIC = re.compile(r"%%\s*(?P<name>\w+)")
@@ -21,12 +22,17 @@ LINE_MAGIC = re.compile(
 )
 
 
+# Magics that show nothing, or nothing but timings.
+SILENT = ("autoreload", "capture", "config", "load_ext", "matplotlib", "reload_ext", "time", "timeit")
+
+
 class Python(NamedTuple):
     """The Python of a cell."""
 
     source: str
-    notes: list[tuple[int, str]]  # what was left out: the line's number, from 1, and what is said of it
+    notes: Sequence[tuple[int, str]] = ()  # what was left out: the line's number, from 1, and what is said of it
     shows_output: bool = True
+    shows_all: bool = True  # False: what was left out would have shown something, too
 
 
 def python_of(source: str) -> Python:
@@ -38,12 +44,13 @@ def python_of(source: str) -> Python:
         return without_line_magics(dedented(lines))
     magic = lines[first].strip()
     if found["name"] not in ("time", "prun", "capture"):
-        return Python("", [(first + 1, f"skipped the cell under {magic}")])
+        note = f"skipped the cell under {magic}"
+        return Python("", [(first + 1, note)], shows_all=found["name"] in SILENT)
     shows_output = found["name"] != "capture"
     note = f"skipped {magic}, not the cell under it" + ("" if shows_output else ", whose output is not shown")
     lines[first] = ""
     rest = without_line_magics(lines)
-    return Python(rest.source, [(first + 1, note), *rest.notes], shows_output)
+    return rest._replace(notes=[(first + 1, note), *rest.notes], shows_output=shows_output)
 
 
 def dedented(lines: list[str]) -> list[str]:
@@ -56,6 +63,7 @@ def dedented(lines: list[str]) -> list[str]:
 def without_line_magics(lines: list[str]) -> Python:
     notes: list[tuple[int, str]] = []
     kept: list[str] = []
+    shows_all = True
     place = Place()
     skips_next = False
     for number, line in enumerate(lines, start=1):
@@ -72,9 +80,10 @@ def without_line_magics(lines: list[str]) -> Python:
         else:
             notes.append((number, f"skipped {line.strip()}"))
             kept.append(found["indent"] + "pass")
+            shows_all = shows_all and found["name"] in SILENT
             skips_next = line.endswith("\\")
         place.move_over(kept[-1])
-    return Python("\n".join(kept), notes)
+    return Python("\n".join(kept), notes, shows_all=shows_all)
 
 
 TOKEN = re.compile(r"(?P<quote>'''|\"\"\"|'|\")|(?P<open>[\[({])|(?P<close>[\])}])|(?P<comment>\#.*)|\\?.")

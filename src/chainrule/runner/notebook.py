@@ -91,7 +91,7 @@ class CompiledCell:
         self.futures = futures
         self.parts: list[CodeType] = []
         self.error: BaseException | None = None
-        self.compile_parts(Python(cell.source, []))
+        self.compile_parts(Python(cell.source))
         if isinstance(self.error, SyntaxError):
             self.compile_parts(python_of(cell.source))
 
