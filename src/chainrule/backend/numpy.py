@@ -143,6 +143,7 @@ from .reductions import (
     count_nonzero,
     has_zero,
     log_softmax,
+    log_softmax_backward,
     logsumexp,
     nansum,
     pick_along,
@@ -151,6 +152,7 @@ from .reductions import (
     product_of_others,
     put_along,
     softmax,
+    softmax_backward,
     sum,
     variance,
     vector_norm,
@@ -180,7 +182,7 @@ def power_number(x, exponent):
         return np.sqrt(x)
     if exponent == -1:
         return one(x) / x
-    return x**exponent
+    return np.power(x, number(x, exponent)) if x.dtype.kind == "V" else x**exponent
 
 
 def is_complex(x) -> bool:
@@ -341,33 +343,41 @@ def result_array(x):
 _SCALARS: dict = {}
 
 
-class _Constants(dict):
-    """{dtype: a 0-d array of one value}."""
-
-    def __init__(self, value: int) -> None:
-        super().__init__()
-        self.value = value
-
-    def __missing__(self, dtype):
-        made = self[dtype] = np.array(self.value, dtype)
-        return made
-
-
-_ZEROS, _ONES = _Constants(0), _Constants(1)
+_ZEROS: dict = {}
+_ONES: dict = {}
 
 
 def zero(like):
     """A zero of the same dtype: 0-d beside an array, where a Python number is slow; a number beside a NumPy scalar."""
-    if type(like) is not ndarray and like.dtype.kind in "fc":
-        return 0
-    return _ZEROS[like.dtype]
+    return _constant(_ZEROS, 0, like)
 
 
 def one(like):
     """A one of the same dtype, in the form that is fast beside `like`."""
-    if type(like) is not ndarray and like.dtype.kind in "fc":
-        return 1
-    return _ONES[like.dtype]
+    if type(like) is ndarray:
+        found = _ONES.get(like.dtype)
+        if found is not None:
+            return found
+    return _constant(_ONES, 1, like)
+
+
+def one_minus_square(x):
+    """``1 - x * x``."""
+    if type(x) is ndarray:
+        found = _ONES.get(x.dtype)
+        if found is not None:
+            return found - x * x
+    return one(x) - x * x
+
+
+def _constant(made: dict, value: int, like):
+    dtype = like.dtype
+    if type(like) is not ndarray and dtype.kind in "fc":
+        return value
+    found = made.get(dtype)
+    if found is None:
+        found = made[dtype] = np.array(value, dtype)
+    return found
 
 
 def scalar_array(dtype, value):
@@ -383,6 +393,11 @@ def scalar_array(dtype, value):
                 cached.clear()
             cached[value] = found
     return found
+
+
+def number(like, value):
+    """A Python number as a 0-d array of the same dtype, for formulas: a bfloat16 array beside a float would be float32."""
+    return scalar_array(like.dtype, value)
 
 
 def mean(x, dim=None, keepdim=False):

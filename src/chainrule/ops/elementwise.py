@@ -39,16 +39,21 @@ def _flat(xp, g):
 # ---------------------------------------------------------------- powers, exponentials, logarithms
 
 exp = unary("exp", lambda xp, x: xp.exp(x), lambda xp, g, out: g * out, floating=True)
-exp2 = unary("exp2", lambda xp, x: xp.exp2(x), lambda xp, g, out: g * out * LN2, floating=True)
+exp2 = unary("exp2", lambda xp, x: xp.exp2(x), lambda xp, g, out: g * out * xp.number(g, LN2), floating=True)
 expm1 = unary("expm1", lambda xp, x: xp.expm1(x), lambda xp, g, out: g * out + g, floating=True)
 log = unary("log", lambda xp, x: xp.log(x), lambda xp, g, x: g / x, floating=True)
-log2 = unary("log2", lambda xp, x: xp.log2(x), lambda xp, g, x: g / (x * LN2), floating=True)
-log10 = unary("log10", lambda xp, x: xp.log10(x), lambda xp, g, x: g / (x * LN10), floating=True)
+log2 = unary("log2", lambda xp, x: xp.log2(x), lambda xp, g, x: g / (x * xp.number(x, LN2)), floating=True)
+log10 = unary("log10", lambda xp, x: xp.log10(x), lambda xp, g, x: g / (x * xp.number(x, LN10)), floating=True)
 log1p = unary(
     "log1p", lambda xp, x: xp.log1p(x), lambda xp, g, x: g / (x + xp.one(x)), floating=True, node="Log1PBackward0"
 )
 sqrt = unary("sqrt", lambda xp, x: xp.sqrt(x), lambda xp, g, out: g / (out + out), floating=True)
-rsqrt = unary("rsqrt", lambda xp, x: xp.one(x) / xp.sqrt(x), lambda xp, g, out: -0.5 * g * out**3, floating=True)
+rsqrt = unary(
+    "rsqrt",
+    lambda xp, x: xp.one(x) / xp.sqrt(x),
+    lambda xp, g, out: xp.number(g, -0.5) * g * out * out * out,
+    floating=True,
+)
 reciprocal = unary("reciprocal", lambda xp, x: xp.one(x) / x, lambda xp, g, out: -g * out * out, floating=True)
 
 # ---------------------------------------------------------------- trigonometric and hyperbolic functions
@@ -65,7 +70,7 @@ acos = unary(
 atan = unary("atan", lambda xp, x: xp.atan(x), lambda xp, g, x: g / (x * x + xp.one(x)), "arctan", floating=True)
 sinh = unary("sinh", lambda xp, x: xp.sinh(x), lambda xp, g, x: g * xp.cosh(x), floating=True)
 cosh = unary("cosh", lambda xp, x: xp.cosh(x), lambda xp, g, x: g * xp.sinh(x), floating=True)
-tanh = unary("tanh", lambda xp, x: xp.tanh(x), lambda xp, g, out: g * (xp.one(out) - out * out), floating=True)
+tanh = unary("tanh", lambda xp, x: xp.tanh(x), lambda xp, g, out: g * xp.one_minus_square(out), floating=True)
 asinh = unary(
     "asinh", lambda xp, x: xp.asinh(x), lambda xp, g, x: g * xp.rsqrt(x * x + xp.one(x)), "arcsinh", floating=True
 )
@@ -81,16 +86,16 @@ acosh = unary("acosh", lambda xp, x: xp.acosh(x), _acosh_vjp, "arccosh", floatin
 atanh = unary("atanh", lambda xp, x: xp.atanh(x), lambda xp, g, x: g / (xp.one(x) - x * x), "arctanh", floating=True)
 deg2rad = unary(
     "deg2rad",
-    lambda xp, x: x * (math.pi / 180),
-    lambda xp, g: g * (math.pi / 180),
+    lambda xp, x: x * xp.number(x, math.pi / 180),
+    lambda xp, g: g * xp.number(g, math.pi / 180),
     floating=True,
     node="Deg2RadBackward0",
     refuses={"c": (RuntimeError, "deg2rad is not supported for complex tensors.")},
 )
 rad2deg = unary(
     "rad2deg",
-    lambda xp, x: x * (180 / math.pi),
-    lambda xp, g: g * (180 / math.pi),
+    lambda xp, x: x * xp.number(x, 180 / math.pi),
+    lambda xp, g: g * xp.number(g, 180 / math.pi),
     floating=True,
     node="Rad2DegBackward0",
     refuses={"c": (RuntimeError, "rad2deg is not supported for complex tensors.")},
@@ -98,13 +103,13 @@ rad2deg = unary(
 
 
 def _sinc(xp, x):
-    angle = xp.where(x == 0, xp.one(x), x * math.pi)
+    angle = xp.where(x == 0, xp.one(x), x * xp.number(x, math.pi))
     return xp.where(x == 0, xp.one(x), xp.sin(angle) / angle)
 
 
 def _sinc_vjp(xp, g, x):
-    angle = xp.where(x == 0, xp.one(x), x * math.pi)
-    slope = (angle * xp.cos(angle) - xp.sin(angle)) * math.pi / (angle * angle)
+    angle = xp.where(x == 0, xp.one(x), x * xp.number(x, math.pi))
+    slope = (angle * xp.cos(angle) - xp.sin(angle)) * xp.number(x, math.pi) / (angle * angle)
     return g * xp.where(x == 0, xp.zero(x), slope)
 
 
@@ -240,7 +245,7 @@ _logit = op(
     kind=ELEMENTWISE,
     forward=lambda xp, x, /, eps: xp.logit(x, eps),
     vjp=lambda xp, g, x, eps: (
-        xp.where((x < 0) | (x > 1), xp.zero(x) * math.nan, g / (x * (xp.one(x) - x)))
+        xp.where((x < 0) | (x > 1), xp.number(x, math.nan), g / (x * (xp.one(x) - x)))
         if eps is None
         else xp.where((x < eps) | (x > 1 - eps), xp.zero(x), g / (x * (xp.one(x) - x)))
     ),
@@ -319,7 +324,7 @@ _add_scaled = op(
     "add_scaled",
     kind=ELEMENTWISE,
     forward=lambda xp, x, y, /, alpha: x + y * number_array(alpha, y.dtype),
-    vjp=(lambda xp, g: g, lambda xp, g, alpha: g * alpha),
+    vjp=(lambda xp, g: g, lambda xp, g, alpha: g * xp.number(g, alpha)),
     node="AddBackward0",
     public="add",
 )
@@ -327,7 +332,7 @@ _sub_scaled = op(
     "sub_scaled",
     kind=ELEMENTWISE,
     forward=lambda xp, x, y, /, alpha: x - y * number_array(alpha, y.dtype),
-    vjp=(lambda xp, g: g, lambda xp, g, alpha: -(g * alpha)),
+    vjp=(lambda xp, g: g, lambda xp, g, alpha: -(g * xp.number(g, alpha))),
     node="SubBackward0",
     public="sub",
     check=_check_subtraction,
@@ -336,7 +341,7 @@ _rsub_scaled = op(
     "rsub_scaled",
     kind=ELEMENTWISE,
     forward=lambda xp, x, y, /, alpha: y - x * number_array(alpha, x.dtype),
-    vjp=(lambda xp, g, alpha: -(g * alpha), lambda xp, g: g),
+    vjp=(lambda xp, g, alpha: -(g * xp.number(g, alpha)), lambda xp, g: g),
     node="RsubBackward0",
     number_nodes={1: "RsubBackward1"},
     public="rsub",
@@ -506,7 +511,7 @@ _pow_number = op(
     kind=ELEMENTWISE,
     forward=lambda xp, x, /, exponent: xp.power_number(x, exponent),
     vjp=lambda xp, g, x, exponent: (
-        xp.zeros_like(g) if exponent == 0 else g * (exponent * xp.power_number(x, exponent - 1))
+        xp.zeros_like(g) if exponent == 0 else g * (xp.number(g, exponent) * xp.power_number(x, exponent - 1))
     ),
     node="PowBackward0",
     public="pow",
@@ -514,7 +519,7 @@ _pow_number = op(
 
 
 def _pow_of_number_vjp(xp, g, y, out, base):
-    slope = g * (out * _log(base))
+    slope = g * (out * xp.number(out, _log(base)))
     if base:
         return slope
     return xp.where((xp.real(y) if xp.is_complex(y) else y) >= 0, xp.zero(out), slope)
@@ -713,7 +718,7 @@ nextafter = binary(
 ldexp = binary(
     "ldexp",
     lambda xp, x, y: x * xp.exp2(y),
-    (lambda xp, g, y: g * xp.exp2(y), lambda xp, g, out: g * out * LN2),
+    (lambda xp, g, y: g * xp.exp2(y), lambda xp, g, out: g * out * xp.number(g, LN2)),
     floating=True,
     numbers=False,
 )
@@ -974,8 +979,8 @@ _addcmul = op(
     forward=lambda xp, x, tensor1, tensor2, /, value: x + _value(value, x) * tensor1 * tensor2,
     vjp=(
         lambda xp, g: g,
-        lambda xp, g, tensor2, value: g * (tensor2 * value),
-        lambda xp, g, tensor1, value: g * (tensor1 * value),
+        lambda xp, g, tensor2, value: g * (tensor2 * xp.number(g, value)),
+        lambda xp, g, tensor1, value: g * (tensor1 * xp.number(g, value)),
     ),
     numbers=False,
     refuses=no_kernel("addcmul_cpu_out", "b"),
@@ -999,8 +1004,8 @@ _addcdiv = op(
     forward=lambda xp, x, tensor1, tensor2, /, value: x + _value(value, x) * tensor1 / tensor2,
     vjp=(
         lambda xp, g: g,
-        lambda xp, g, tensor2, value: g * (value / tensor2),
-        lambda xp, g, tensor1, tensor2, value: -g * (value * tensor1 / (tensor2 * tensor2)),
+        lambda xp, g, tensor2, value: g * (xp.number(g, value) / tensor2),
+        lambda xp, g, tensor1, tensor2, value: -g * (xp.number(g, value) * tensor1 / (tensor2 * tensor2)),
     ),
     numbers=False,
     check=_check_addcdiv,

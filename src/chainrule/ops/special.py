@@ -48,40 +48,40 @@ def _scipy(name: str):
 erf = _function(
     "erf",
     _scipy("erf"),
-    lambda xp, g, x: g * (2 / ROOT_PI) * xp.exp(-(x * x)),
+    lambda xp, g, x: g * xp.number(g, 2 / ROOT_PI) * xp.exp(-(x * x)),
     public=True,
     kernel="erf_vml_cpu",
 )
 erfc = _function(
     "erfc",
     _scipy("erfc"),
-    lambda xp, g, x: g * (-2 / ROOT_PI) * xp.exp(-(x * x)),
+    lambda xp, g, x: g * xp.number(g, -2 / ROOT_PI) * xp.exp(-(x * x)),
     public=True,
     kernel="erfc_vml_cpu",
 )
 erfinv = _function(
     "erfinv",
     _scipy("erfinv"),
-    lambda xp, g, out: g * (ROOT_PI / 2) * xp.exp(out * out),
+    lambda xp, g, out: g * xp.number(g, ROOT_PI / 2) * xp.exp(out * out),
     public=True,
     kernel="erfinv_vml_cpu",
 )
 _function(
     "erfcx",
     _scipy("erfcx"),
-    lambda xp, g, x, out: g * (2 * x * out - 2 / ROOT_PI),
+    lambda xp, g, x, out: g * (2 * x * out - xp.number(g, 2 / ROOT_PI)),
     node="SpecialErfcxBackward0",
 )
 _function(
     "ndtri",
     _scipy("ndtri"),
-    lambda xp, g, out: g * (ROOT_2 * ROOT_PI) * xp.exp(out * out / 2),
+    lambda xp, g, out: g * xp.number(g, ROOT_2 * ROOT_PI) * xp.exp(out * out / 2),
     node="SpecialNdtriBackward0",
 )
 _function(
     "log_ndtr",
     _scipy("log_ndtr"),
-    lambda xp, g, x: g / xp.special_erfcx(x / -ROOT_2) * (ROOT_2 / ROOT_PI),
+    lambda xp, g, x: g / xp.special_erfcx(x / xp.number(x, -ROOT_2)) * xp.number(g, ROOT_2 / ROOT_PI),
     node="SpecialLogNdtrBackward0",
 )
 _function(
@@ -143,16 +143,16 @@ Tensor.polygamma_ = in_place_method("polygamma_", lambda self, n: polygamma(n, s
 
 
 def _multigammaln(xp, x, p):
-    total = p * (p - 1) / 4 * math.log(math.pi)
+    total = xp.number(x, p * (p - 1) / 4 * math.log(math.pi))
     for j in range(p):
-        total = total + special.call("gammaln", x - x.dtype.type(j / 2))
+        total = total + special.call("gammaln", x - xp.number(x, j / 2))
     return total
 
 
 def _multigammaln_vjp(xp, g, x, p):
     total = xp.digamma(x)
     for j in range(1, p):
-        total = total + xp.digamma(x - j / 2)
+        total = total + xp.digamma(x - xp.number(x, j / 2))
     return g * total
 
 
@@ -225,13 +225,13 @@ _function(
 
 def _i1_vjp(xp, g, x, out):
     origin = x == 0
-    return g * xp.where(origin, 0.5 * xp.one(x), xp.i0(x) - out / xp.where(origin, xp.one(x), x))
+    return g * xp.where(origin, xp.number(x, 0.5), xp.i0(x) - out / xp.where(origin, xp.one(x), x))
 
 
 def _i1e_vjp(xp, g, x, out):
     origin = x == 0
     slope = xp.special_i0e(x) - out * (xp.sgn(x) + xp.one(x) / xp.where(origin, xp.one(x), x))
-    return g * xp.where(origin, 0.5 * xp.one(x), slope)
+    return g * xp.where(origin, xp.number(x, 0.5), slope)
 
 
 i0 = _function(
