@@ -81,6 +81,7 @@ from .random import (
     seed,
     set_rng_state,
 )
+from .storage import *
 from .size import (
     Size,
     channels_last,
@@ -110,6 +111,10 @@ _LAZY = {
 
 def __getattr__(name: str):
     """Imports a module on its first use; for a name that chainrule lacks, says that it is chainrule's lack."""
+    if name == "vmap":
+        from .func import vmap
+
+        return vmap
     if name in _LAZY:
         import importlib
 

@@ -16,7 +16,7 @@ import numpy as np
 from .modes import local
 from .op import ELEMENTWISE, REGISTRY, Op, common_dtype, general
 from .tensor import Tensor, own_extra, wrap
-from .transforms import BATCH, Level, close_level, open_level, top_level
+from .transforms import BATCH, Level, batch_level, close_level, open_level
 
 
 class Batch:
@@ -35,7 +35,7 @@ def wrap_batch(value: Tensor, number: int) -> Tensor:
     extra = own_extra(tensor)
     extra.batch = Batch(number, value)
     extra.special = True
-    _mirror(tensor)
+    mirror(tensor)
     return tensor
 
 
@@ -44,7 +44,7 @@ def _sample(array):
     return array[0] if len(array) else np.zeros(array.shape[1:], array.dtype)
 
 
-def _mirror(tensor: Tensor) -> None:
+def mirror(tensor: Tensor) -> None:
     """Gives a batched tensor the autograd state of what it stands for."""
     value = tensor._extra.batch.value
     tensor._requires_grad, tensor._grad_fn = value.requires_grad, value._grad_fn
@@ -53,9 +53,7 @@ def _mirror(tensor: Tensor) -> None:
 
 def unwrap_batch(tensor, number: int) -> Tensor | None:
     """What a tensor that is batched at level `number` (its innermost) stands for; None if it is not."""
-    if top_level(tensor) != number or tensor._extra.tangent is not None:
-        return None
-    return tensor._extra.batch.value
+    return tensor._extra.batch.value if batch_level(tensor) == number else None
 
 
 def batch_in_front(tensor: Tensor, number: int, size: int) -> Tensor:
@@ -308,6 +306,26 @@ def _index(record, values, batched, settings, size):
     return result
 
 
+READING = {
+    "item": (
+        "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a "
+        "Tensor, please try to rewrite what you're doing with other operations. If error is occurring somewhere "
+        "inside PyTorch internals, please file a bug report."
+    ),
+    "bool": (
+        "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't support "
+        "that yet, please file an issue at https://github.com/pytorch/pytorch/issues ."
+    ),
+    "memory": "Cannot access data pointer of Tensor that doesn't have storage",
+}
+
+
+def refuse_reading(tensor: Tensor, how: str) -> None:
+    """Raises PyTorch's error where a program asks for the elements of a batched tensor as if they were one sample's."""
+    if batch_level(tensor):
+        raise RuntimeError(READING[how])
+
+
 # ---------------------------------------------------------------- in-place writes
 
 
@@ -315,7 +333,7 @@ def overwrite_batched(tensor: Tensor, result: Tensor) -> Tensor:
     """Overwrites a batched tensor with a result, both at the innermost of their levels."""
     from .inplace import overwrite
 
-    number = max(top_level(tensor), top_level(result))
+    number = max(batch_level(tensor), batch_level(result))
     value = unwrap_batch(tensor, number)
     if value is None:
         raise RuntimeError(
@@ -326,14 +344,8 @@ def overwrite_batched(tensor: Tensor, result: Tensor) -> Tensor:
             "instead."
         )
     overwrite(value, batch_in_front(result, number, local.level_stack[number - 1].size))
-    _mirror(tensor)
+    mirror(tensor)
     return tensor
-
-
-def is_batched(tensor: Tensor) -> bool:
-    """Whether a batch is what the tensor carries at its innermost level."""
-    extra = tensor._extra
-    return extra is not None and extra.batch is not None and extra.tangent is None
 
 
 # ---------------------------------------------------------------- custom Functions
@@ -389,11 +401,11 @@ def _out(output, dim: int | None, number: int):
 
 def lowered(gradient: Tensor | None, output: Tensor) -> Tensor | None:
     """A gradient for what a batched output stands for, from one for the output."""
-    if gradient is None or not is_batched(output):
+    if gradient is None or not batch_level(output):
         return gradient
     batch = output._extra.batch
     size = batch.value._array.shape[0]
-    if top_level(gradient) > batch.level:  # batched further in: its batch stays outside
+    if batch_level(gradient) > batch.level:  # batched further in: its batch stays outside
         inner = gradient._extra.batch
         value = unwrap_batch(inner.value, batch.level)
         whole = inner.value.expand((size, *inner.value._array.shape)) if value is None else value
@@ -403,7 +415,7 @@ def lowered(gradient: Tensor | None, output: Tensor) -> Tensor | None:
 
 def _lowered_behind(gradient: Tensor, output: Tensor) -> Tensor:
     """`lowered` for a gradient with a dimension more in front."""
-    if not is_batched(output):
+    if not batch_level(output):
         return gradient
     batch = output._extra.batch
     value = unwrap_batch(gradient, batch.level)
@@ -414,10 +426,10 @@ def _lowered_behind(gradient: Tensor, output: Tensor) -> Tensor:
 
 def raised(gradient: Tensor | None, like: Tensor) -> Tensor | None:
     """A gradient of a batched input, from that of what it stands for."""
-    if gradient is None or not is_batched(like):
+    if gradient is None or not batch_level(like):
         return gradient
     batch = like._extra.batch
-    if top_level(gradient) > batch.level:
+    if batch_level(gradient) > batch.level:
         inner = gradient._extra.batch
         return wrap_batch(_raised_behind(inner.value, like), inner.level)
     return wrap_batch(raised(gradient, batch.value), batch.level)
@@ -425,7 +437,7 @@ def raised(gradient: Tensor | None, like: Tensor) -> Tensor | None:
 
 def _raised_behind(gradient: Tensor, like: Tensor) -> Tensor:
     """`raised` for a gradient with a dimension more in front."""
-    if not is_batched(like):
+    if not batch_level(like):
         return gradient
     batch = like._extra.batch
     gradient = _raised_behind(gradient, batch.value)

@@ -29,16 +29,29 @@ class Tangent:
 
 
 def tangent_at(tensor, number: int) -> Tensor | None:
-    """The tensor's tangent for level `number`, if that is the innermost it carries something for."""
+    """The tensor's tangent for level `number`, if that is the innermost for which it has one."""
     extra = tensor._extra if isinstance(tensor, Tensor) else None
-    if extra is None or extra.tangent is None or extra.tangent.level != number:
+    if extra is None:
+        return None
+    if extra.batch is not None:
+        from .batching import wrap_batch
+
+        found = tangent_at(extra.batch.value, number)
+        return None if found is None else wrap_batch(found, extra.batch.level)
+    if extra.tangent is None or extra.tangent.level != number:
         return None
     return extra.tangent.value
 
 
 def attach(tensor: Tensor, tangent: Tensor, number: int) -> None:
-    """Gives a tensor a tangent for level `number`."""
+    """Gives a tensor a tangent for level `number`; a batch must be one at every level at which the tangent is one."""
     extra = own_extra(tensor)
+    if extra.batch is not None:
+        from .batching import batch_in_front
+
+        size = extra.batch.value._array.shape[0]
+        attach(extra.batch.value, batch_in_front(tangent, extra.batch.level, size), number)
+        return
     below = extra.tangent
     if below is not None and below.level == number:
         below = below.below
@@ -47,20 +60,28 @@ def attach(tensor: Tensor, tangent: Tensor, number: int) -> None:
     local.level_stack[number - 1].members.append(weakref.ref(tensor))
 
 
+def below_batches(tensor):
+    """The tensor that autograd sees: what a batch of batches stands for."""
+    while isinstance(tensor, Tensor) and tensor._extra is not None and tensor._extra.batch is not None:
+        tensor = tensor._extra.batch.value
+    return tensor
+
+
 class primal_parts:
     """For the length of a block, the given tensors are only their primal parts at a level.
 
     The tensors themselves, not copies: what the block records must lead to them."""
 
     def __init__(self, tensors, number: int) -> None:
-        self.extras = {id(t): t for t in tensors if isinstance(t, Tensor) and tangent_at(t, number) is not None}
+        found = map(below_batches, tensors)
+        self.tensors = {id(t): t for t in found if isinstance(t, Tensor) and tangent_at(t, number) is not None}
 
-    def __enter__(self):
-        self.tangents = [(t._extra, t._extra.tangent) for t in self.extras.values()]
-        for tensor in self.extras.values():
+    def __enter__(self) -> None:
+        self.tangents = [(t._extra, t._extra.tangent) for t in self.tensors.values()]
+        for tensor in self.tensors.values():
             extra = tensor._extra
             extra.tangent = extra.tangent.below
-            extra.special = extra.tangent is not None or extra.batch is not None or type(tensor)._special
+            extra.special = extra.tangent is not None or type(tensor)._special
 
     def __exit__(self, *exc) -> None:
         for extra, tangent in self.tangents:
@@ -338,7 +359,7 @@ def function_on_duals(cls, args, kwargs, number: int):
     from .autograd.function import FunctionCtx, run_function
 
     tangents = [tangent_at(x, number) for x in args]
-    ctx: FunctionCtx = cls._backward_cls()
+    ctx: FunctionCtx = cls._context_cls()
     with primal_parts(args, number):
         result = run_function(cls, args, kwargs, ctx)
         outputs = list(result) if isinstance(result, tuple) else [result]

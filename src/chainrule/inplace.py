@@ -34,6 +34,7 @@ from .tensor import (
     ORDINARY,
     DetachedCounter,
     Tensor,
+    VersionCounter,
     gradient_edge,
     memory,
     own_extra,
@@ -133,9 +134,9 @@ def in_place_method(name: str, function):
 def overwrite(tensor: Tensor, result: Tensor) -> Tensor:
     """Copies a computed result into the tensor's memory and gives the tensor the result's history."""
     if (result._extra is not None and result._extra.special) or (tensor._extra is not None and tensor._extra.special):
-        from .transforms import overwrite_special, top_level
+        from .transforms import carries, overwrite_special
 
-        if top_level(result) or top_level(tensor):
+        if carries(result) or carries(tensor):
             return overwrite_special(tensor, result)
     source, target = result._array, tensor._array
     if source.dtype is not target.dtype and not dtypes.can_cast(result.dtype, tensor.dtype):
@@ -212,6 +213,7 @@ def snapshot(tensor: Tensor) -> Tensor:
     """A copy of a tensor's values, in the tensor's place in the graph."""
     array = tensor._array
     copy = wrap(np.array(array, copy=True, order="K") if array.ndim else array[()])
+    copy._counter = VersionCounter()  # its own, though it stands for the same output of the same node
     node = tensor.grad_fn
     if node is not None:
         copy._grad_fn = node

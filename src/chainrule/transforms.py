@@ -1,8 +1,10 @@
 """What operations do with tensors that are more than arrays: dual numbers, batches of vmap, subclasses with rules.
 
 Forward mode and vmap open levels, numbered from 1 outwards in. A tensor may stand for something at several levels at
-once: a dual number whose parts are batches of dual numbers, say. An operation deals with the innermost level among its
-inputs, and the operations which that takes deal with the levels below.
+once: a batch of batches of dual numbers of dual numbers, say. Batches are always outside, whatever the order in which
+the levels were opened, so that what autograd records and saves is the dual numbers. An operation first takes off the
+innermost batch among its inputs; where there is none, the innermost tangents; the operations which that takes deal with
+the rest.
 """
 
 from __future__ import annotations
@@ -56,35 +58,41 @@ def refresh_special(tensor: Tensor) -> None:
     extra.special = extra.tangent is not None or extra.batch is not None or type(tensor)._special
 
 
-def top_level(value) -> int:
-    """The innermost level for which a tensor carries something; 0 for none."""
+def batch_level(value) -> int:
+    """The innermost level at which a tensor is batched; 0 for none."""
     extra = value._extra if isinstance(value, Tensor) else None
-    if extra is None or not extra.special:
-        return 0
-    if extra.tangent is not None:
-        return extra.tangent.level
-    return 0 if extra.batch is None else extra.batch.level
+    return 0 if extra is None or extra.batch is None else extra.batch.level
+
+
+def tangent_level(value) -> int:
+    """The innermost level at which a tensor that is no batch has a tangent; 0 for none."""
+    extra = value._extra if isinstance(value, Tensor) else None
+    return 0 if extra is None or extra.tangent is None else extra.tangent.level
+
+
+def carries(value) -> bool:
+    """Whether a tensor carries something for a level."""
+    return batch_level(value) > 0 or tangent_level(value) > 0
 
 
 def apply_special(record: Op, inputs, settings, out=None):
     """Runs an operation on inputs some of which carry something for a level or have rules of their own."""
-    number = max(map(top_level, inputs), default=0)
-    if number == 0:
-        for x in inputs:
-            if isinstance(x, Tensor) and x._extra is not None:
-                x._extra.special = False
-        return general(record, inputs, settings, out)
-    if local.level_stack[number - 1].kind == DUAL:
+    if number := max(map(batch_level, inputs), default=0):
+        from .batching import apply_batched
+
+        result = apply_batched(record, inputs, settings, number)
+    elif number := max(map(tangent_level, inputs), default=0):
         from .forward import apply_dual
 
         result = apply_dual(record, inputs, settings, number)
     else:
-        from .batching import apply_batched
-
-        result = apply_batched(record, inputs, settings, number)
+        for x in inputs:
+            if isinstance(x, Tensor) and x._extra is not None:
+                x._extra.special = False
+        return general(record, inputs, settings, out)
     if out is None:
         return result
-    if any(map(top_level, result if isinstance(result, tuple) else (result,))):
+    if any(map(carries, result if isinstance(result, tuple) else (result,))):
         raise RuntimeError(
             f"{record.name}(): functions with out=... arguments don't support automatic differentiation, but one of "
             "the arguments requires grad."
@@ -102,28 +110,26 @@ def vmap_with_none(function, values) -> tuple:
 
 
 def overwrite_special(tensor: Tensor, result: Tensor) -> Tensor:
-    """`inplace.overwrite` where one of the two carries something for a level: the innermost such level is dealt with."""
-    number = max(top_level(tensor), top_level(result))
-    if local.level_stack[number - 1].kind == DUAL:
-        from .forward import overwrite_dual
+    """`inplace.overwrite` where one of the two carries something for a level."""
+    if batch_level(tensor) or batch_level(result):
+        from .batching import overwrite_batched
 
-        return overwrite_dual(tensor, result, number)
-    from .batching import overwrite_batched
+        return overwrite_batched(tensor, result)
+    from .forward import overwrite_dual
 
-    return overwrite_batched(tensor, result)
+    return overwrite_dual(tensor, result, max(tangent_level(tensor), tangent_level(result)))
 
 
 def apply_function(cls, args, kwargs):
     """Runs a custom Function on arguments some of which carry something for a level."""
-    number = max(map(top_level, args), default=0)
-    if number == 0:
-        from .autograd.function import run_function
+    if number := max(map(batch_level, args), default=0):
+        from .batching import function_on_batches
 
-        return run_function(cls, args, kwargs)
-    if local.level_stack[number - 1].kind == DUAL:
+        return function_on_batches(cls, args, kwargs, number)
+    if number := max(map(tangent_level, args), default=0):
         from .forward import function_on_duals
 
         return function_on_duals(cls, args, kwargs, number)
-    from .batching import function_on_batches
+    from .autograd.function import run_function
 
-    return function_on_batches(cls, args, kwargs, number)
+    return run_function(cls, args, kwargs)

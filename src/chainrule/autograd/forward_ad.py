@@ -6,10 +6,11 @@ from collections import namedtuple
 
 import numpy as np
 
+from ..batching import wrap_batch
 from ..forward import attach, primal_parts, tangent_at
 from ..modes import ContextDecorator, local
 from ..tensor import Tensor, memory
-from ..transforms import DUAL, close_level, open_level
+from ..transforms import DUAL, batch_level, carries, close_level, open_level
 
 __all__ = [
     "UnpackedDualTensor",
@@ -103,9 +104,23 @@ def dual(tensor: Tensor, tangent: Tensor, number: int) -> Tensor:
             f"supported. Tensor is of size {list(tensor.shape)} while the given forward gradient is of size "
             f"{list(tangent.shape)}."
         )
-    made = same_memory(tensor)
+    made = same_memory(batched_like(tensor, tangent))
     attach(made, laid_out(tangent, tensor), number)
     return made
+
+
+def batched_like(tensor: Tensor, tangent: Tensor) -> Tensor:
+    """The tensor, repeated in a batch for every level at which the tangent is a batch and it is not."""
+    number = batch_level(tangent)
+    if number <= batch_level(tensor):
+        inner = tensor._extra.batch if number else None
+        if inner is None or inner.level != number:
+            return tensor
+        value = batched_like(inner.value, tangent._extra.batch.value)
+        return tensor if value is inner.value else wrap_batch(value, number)
+    value = tangent._extra.batch.value
+    spread = tensor.expand((value._array.shape[0], *tensor._array.shape))
+    return wrap_batch(batched_like(spread, value), number)
 
 
 def same_memory(tensor: Tensor) -> Tensor:
@@ -120,7 +135,7 @@ def same_memory(tensor: Tensor) -> Tensor:
 
 def laid_out(tangent: Tensor, like: Tensor) -> Tensor:
     """The tangent with the strides of its primal, which views by strides rely on: a copy if it has others."""
-    if like._extra is not None and like._extra.special:
+    if carries(like) or carries(tangent):
         return tangent
     array, wanted = memory(tangent), memory(like)
     if not array.size or all(

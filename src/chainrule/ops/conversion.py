@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from .. import dtypes
-from ..op import LINEAR, general, method, op
-from ..size import check_device, device
+from ..op import LINEAR, method, must_be_tensor, op
+from ..size import check_device
+from ..size import device as torch_device
 from ..tensor import Tensor, memory, wrap
+from .creation import PYTHON_TYPES, dtype_argument
+from .shape import type_name
 
-__all__: list[str] = []
+__all__ = ["is_complex", "is_floating_point", "is_nonzero", "is_signed", "numel"]
 
 _cast = op(
     "cast",
@@ -39,7 +44,7 @@ def _to_arguments(args, dtype, device, non_blocking, copy):
     """dtype, device and copy from the forms of `to`: (dtype, ...), (device, dtype, ...), (tensor, ...)."""
     flags = []
     for i, value in enumerate(args):
-        if isinstance(value, dtypes.dtype) or value in PYTHON_TYPES:
+        if isinstance(value, dtypes.dtype) or (isinstance(value, type) and value in PYTHON_TYPES):
             if i > 1 or (i and dtype is not None):
                 raise _bad_to(args)
             dtype = dtype_argument("to", value)
@@ -141,9 +146,17 @@ for _name in ("cuda", "mps", "xpu", "hpu", "mtia", "ipu"):
 # ---------------------------------------------------------------- to Python's numbers and lists
 
 
+def _refuse_reading(self, how: str) -> None:
+    from ..batching import refuse_reading
+
+    refuse_reading(self, how)
+
+
 @method()
 def item(self):
     """The one element, as a Python number."""
+    if self._extra is not None and self._extra.special:
+        _refuse_reading(self, "item")
     array = self._array
     if array.size != 1:
         raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
@@ -154,6 +167,8 @@ def item(self):
 @method()
 def tolist(self):
     """The elements as nested lists of Python numbers."""
+    if self._extra is not None and self._extra.special:
+        _refuse_reading(self, "memory")
     array = self._array
     return array.astype(np.float32).tolist() if array.dtype.kind == "V" else array.tolist()
 
@@ -204,6 +219,8 @@ def as_complex(self) -> complex:
 
 @method("__bool__")
 def as_bool(self) -> bool:
+    if self._extra is not None and self._extra.special:
+        _refuse_reading(self, "bool")
     array = self._array
     if array.size != 1:
         if not array.size:
@@ -231,6 +248,8 @@ def as_index(self) -> int:
 @method()
 def numpy(self, *, force: bool = False):
     """A NumPy array that shares the tensor's memory; `force`: a detached one, whatever the tensor."""
+    if self._extra is not None and self._extra.special:
+        _refuse_reading(self, "memory")
     if not force and self.requires_grad:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     if self.dtype is dtypes.bfloat16:
@@ -283,7 +302,11 @@ def _set_data(self, value) -> None:
     self._array = memory(value)
 
 
-Tensor.data = property(_get_data, _set_data, doc="The memory, outside autograd: writes to it are not noticed.")
+def _delete_data(self) -> None:
+    raise RuntimeError("Deleting tensor data is not allowed. Delete tensor instead!")
+
+
+Tensor.data = property(_get_data, _set_data, _delete_data, doc="The memory, outside autograd: writes to it are not noticed.")
 
 
 @method()

@@ -1,0 +1,410 @@
+"""Derivatives as functions of functions: grad, vjp, jvp, Jacobians, Hessians; they compose with each other and vmap."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..batching import batch_in_front, mirror, wrap_batch
+from ..forward import below_batches, primal_parts, tangent_at
+from ..modes import enable_grad, local, no_grad
+from ..tensor import Tensor, gradient_edge, wrap
+from ..transforms import DUAL, batch_level, close_level, open_level
+from .mapping import vmap
+from .trees import flatten, tree_map, unflatten
+
+__all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "vjp"]
+
+
+# ---------------------------------------------------------------- tensors to differentiate by
+
+
+def _alias(x: Tensor) -> Tensor:
+    return x.view_as(x)
+
+
+def _fresh(x) -> Tensor:
+    """A tensor to differentiate by: the elements of `x`, with a gradient of its own for every sample of open vmaps."""
+    if not isinstance(x, Tensor):
+        raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
+    if not (x.is_floating_point() or x.is_complex()):
+        raise RuntimeError("only Tensors of floating point dtype can require gradients")
+    made = _alias(_spread(x, local.level_stack))
+    _require_grad(made)
+    return made
+
+
+def _spread(x: Tensor, levels) -> Tensor:
+    """`x` batched at all open levels of vmap, repeated where it was not."""
+    if not levels:
+        return x
+    level, outer = levels[-1], levels[:-1]
+    if level.kind == DUAL:
+        return _spread(x, outer)
+    return wrap_batch(_spread(batch_in_front(x, level.number, level.size), outer), level.number)
+
+
+def _require_grad(x: Tensor) -> None:
+    if batch_level(x):
+        _require_grad(x._extra.batch.value)
+        mirror(x)
+    elif not x.requires_grad:
+        if x._extra is not None:
+            x._extra.view = None
+        x._requires_grad = True
+
+
+def _reaches_others(outputs, inputs) -> bool:
+    """Whether the outputs depend on a leaf that is not among the (private) inputs: then results keep their history."""
+    private = {id(below_batches(x)) for x in inputs}
+    nodes = [gradient_edge(y)[0] for y in outputs]
+    seen = set()
+    while nodes:
+        node = nodes.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, Tensor):
+            if id(node) not in private:
+                return True
+        else:
+            nodes.extend(node.edges)
+    return False
+
+
+def _without_history(y):
+    """The same elements (and tangent, and batch) as no part of the graph."""
+    if not isinstance(y, Tensor):
+        return y
+    with no_grad():
+        made = _alias(y)
+    return made
+
+
+def _gradients(outputs, inputs, seeds, retain: bool = False) -> list[Tensor]:
+    """The gradients by `inputs`, zeros where there are none; they can be differentiated if the outputs can."""
+    from ..autograd import grad as autograd_grad
+    from ..ops.creation import zeros_like
+
+    kept = [(y, s) for y, s in zip(outputs, seeds, strict=True) if y.requires_grad]
+    found: Any = [None] * len(inputs)
+    if kept:
+        roots = [y for y, _ in kept]
+        found = autograd_grad(
+            roots,
+            inputs,
+            [s for _, s in kept],
+            create_graph=_reaches_others(roots, inputs),
+            retain_graph=retain or None,
+            allow_unused=True,
+        )
+    return [zeros_like(x).detach() if g is None else g for g, x in zip(found, inputs, strict=True)]
+
+
+def _chosen(args: tuple, argnums):
+    """The arguments that `argnums` names."""
+    numbers = (argnums,) if isinstance(argnums, int) else argnums
+    if not isinstance(numbers, tuple):
+        raise RuntimeError(f"argnums must be int or Tuple[int, ...], got: {type(argnums)}")
+    for n in numbers:
+        if not -len(args) <= n < len(args):
+            raise RuntimeError(f"Got argnum={n}, but only {len(args)} positional inputs")
+    numbers = tuple(n % len(args) for n in numbers)
+    if len(set(numbers)) != len(numbers):
+        raise RuntimeError(f"argnums elements must be unique, got {numbers}")
+    return args[numbers[0]] if isinstance(argnums, int) else tuple(args[n] for n in numbers)
+
+
+def _replaced(args: tuple, argnums, chosen) -> tuple:
+    """The arguments with those that `argnums` names replaced."""
+    made = list(args)
+    if isinstance(argnums, int):
+        made[argnums] = chosen
+    else:
+        for n, value in zip(argnums, chosen, strict=True):
+            made[n] = value
+    return tuple(made)
+
+
+def _output_and_aux(result, has_aux: bool, what: str):
+    if not has_aux:
+        return result, None
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise RuntimeError(f"{what}: output of function f should be a tuple: (output, aux) if has_aux is True")
+    return result
+
+
+# ---------------------------------------------------------------- reverse mode
+
+
+def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
+    """A function that returns (gradient of `func` by the arguments `argnums`, value of `func`).
+
+    `func` returns a 0-d tensor, or with `has_aux` (tensor, anything), and then the value is that tuple.
+    """
+
+    @functools.wraps(func)
+    def both(*args, **kwargs):
+        what = "grad_and_value(f)(*args)"
+        with enable_grad():
+            leaves, structure = flatten(_chosen(args, argnums))
+            leaves = [_fresh(x) for x in leaves]
+            result = func(*_replaced(args, argnums, unflatten(leaves, structure)), **kwargs)
+            output, aux = _output_and_aux(result, has_aux, what)
+            if not isinstance(output, Tensor):
+                raise RuntimeError(f"{what}: Expected f(*args) to return a Tensor, got {type(output)}")
+            if output._array.ndim:
+                raise RuntimeError(
+                    f"{what}: Expected f(*args) to return a scalar Tensor, got tensor with {output.dim()} dims. Maybe "
+                    "you wanted to use the vjp or jacrev APIs instead?"
+                )
+            keep = output.requires_grad and _reaches_others([output], leaves)
+            gradients = _gradients([output], leaves, [wrap(np.ones((), output._array.dtype))])
+        if not keep:
+            output, aux = _without_history(output), tree_map(_without_history, aux)
+        found = unflatten(gradients, structure)
+        return (found, (output, aux)) if has_aux else (found, output)
+
+    return both
+
+
+def grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable:
+    """A function that returns the gradient of `func`, which returns a 0-d tensor, by the arguments `argnums`.
+
+    With `has_aux`, `func` returns (tensor, anything), and the result is (gradient, anything).
+    """
+    both = grad_and_value(func, argnums, has_aux)
+
+    @functools.wraps(func)
+    def gradient(*args, **kwargs):
+        found, value = both(*args, **kwargs)
+        return (found, value[1]) if has_aux else found
+
+    return gradient
+
+
+def _tensors_only(leaves, what: str) -> None:
+    for y in leaves:
+        if not isinstance(y, Tensor):
+            raise RuntimeError(f"{what}: expected f(*primals) to return only tensors, got unsupported type {type(y)}")
+
+
+def vjp(func: Callable, *primals, has_aux: bool = False):
+    """(outputs of `func` at `primals`, a function from gradients of the outputs to the tuple of those of the primals).
+
+    With `has_aux`, `func` returns (outputs, anything), which comes as a third result.
+    """
+    what = "vjp(f, *primals)"
+    with enable_grad():
+        leaves, structure = flatten(primals)
+        leaves = [_fresh(x) for x in leaves]
+        result = func(*unflatten(leaves, structure))
+        output, aux = _output_and_aux(result, has_aux, what)
+        outputs, form = flatten(output)
+        _tensors_only(outputs, what)
+        keep = _reaches_others([y for y in outputs if y.requires_grad], leaves)
+
+    def pull(cotangents):
+        seeds, seed_form = flatten(cotangents)
+        if seed_form != form:
+            raise RuntimeError(
+                "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the "
+                f"function. cotangents: {seed_form}, primal output: {form}"
+            )
+        with enable_grad():
+            return unflatten(_gradients(outputs, leaves, seeds, retain=True), structure)
+
+    shown = unflatten(outputs if keep else [_without_history(y) for y in outputs], form)
+    if has_aux:
+        return shown, pull, aux if keep else tree_map(_without_history, aux)
+    return shown, pull
+
+
+def _basis(like: Tensor) -> Tensor:
+    """All unit vectors in the space of `like`, stacked."""
+    return wrap(np.eye(like.numel(), dtype=like._array.dtype).reshape((like.numel(), *like._array.shape)))
+
+
+def jacrev(
+    func: Callable,
+    argnums: int | tuple[int, ...] = 0,
+    *,
+    has_aux: bool = False,
+    chunk_size: int | None = None,
+    _preallocate_and_copy: bool = False,
+) -> Callable:
+    """A function that returns the Jacobian of `func` by the arguments `argnums`, row by row: vmap over backward.
+
+    Its structure is that of the outputs, each of them replaced by the structure of the arguments.
+    """
+    if chunk_size is not None and chunk_size <= 0:
+        raise ValueError("jacrev: `chunk_size` should be greater than 0.")
+
+    @functools.wraps(func)
+    def jacobian(*args, **kwargs):
+        chosen = _chosen(args, argnums)
+        leaves, structure = flatten(chosen)
+
+        def of_chosen(*some):
+            return func(*_replaced(args, argnums, unflatten(some, structure)), **kwargs)
+
+        output, pull, *aux = vjp(of_chosen, *leaves, has_aux=has_aux)
+        outputs, form = flatten(output)
+        rows = []
+        for k, y in enumerate(outputs):
+
+            def pull_one(seed, k=k):
+                seeds = [_zeros(z) for z in outputs]
+                seeds[k] = seed
+                return pull(unflatten(seeds, form))
+
+            parts = vmap(pull_one, chunk_size=chunk_size)(_basis(y))
+            rows.append(
+                unflatten([p.reshape((*y.shape, *x.shape)) for p, x in zip(parts, leaves, strict=True)], structure)
+            )
+        found = unflatten(rows, form)
+        return (found, aux[0]) if has_aux else found
+
+    return jacobian
+
+
+def _zeros(like: Tensor) -> Tensor:
+    return wrap(np.zeros(like._array.shape, like._array.dtype))
+
+
+# ---------------------------------------------------------------- forward mode
+
+
+def jvp(func: Callable, primals: Any, tangents: Any, *, strict: bool = False, has_aux: bool = False):
+    """(outputs of `func` at the tuple `primals`, their derivative along the tuple `tangents`).
+
+    With `has_aux`, `func` returns (outputs, anything), which comes as a third result. `strict`: RuntimeError where an
+    output does not depend on the primals, rather than zeros.
+    """
+    what = "jvp(f, primals, tangents)"
+    if not isinstance(primals, tuple):
+        raise RuntimeError(f"{what}: Expected primals to be a tuple. E.g. it should be valid to call f(*primals).")
+    leaves, structure = flatten(primals)
+    directions, other = flatten(tangents)
+    if structure != other:
+        raise RuntimeError(
+            f"{what}: Expected primals and tangents to have the same python structure. For example, if primals is a "
+            f"tuple of 3 tensors, tangents also must be. Got primals with structure {structure} and tangents with "
+            f"structure {other}"
+        )
+    for name, values in (("primals", leaves), ("tangents", directions)):
+        for x in values:
+            if not isinstance(x, Tensor):
+                raise RuntimeError(f"{what}: Expected {name} to only contain Tensors, got {type(x)}")
+    if not leaves:
+        raise RuntimeError(f"{what}: Expected primals to contain at least one Tensor.")
+    from ..autograd.forward_ad import dual, same_memory
+
+    level = open_level(DUAL)
+    enabled, local.forward_grad_enabled = local.forward_grad_enabled, True
+    try:
+        duals = [dual(x, t, level.number) for x, t in zip(leaves, directions, strict=True)]
+        output, aux = _output_and_aux(func(*unflatten(duals, structure)), has_aux, what)
+        outputs, form = flatten(output)
+        _tensors_only(outputs, what)
+        values, moved = [], []
+        for y in outputs:
+            tangent = tangent_at(y, level.number)
+            if tangent is None and strict:
+                raise RuntimeError(
+                    "jvp(f, primals, tangents, strict=True): The output of f is independent of the inputs. This is "
+                    "not allowed with strict=True."
+                )
+            with primal_parts([y], level.number):
+                values.append(same_memory(y))
+                moved.append(_zeros_like(y) if tangent is None else tangent)
+    finally:
+        local.forward_grad_enabled = enabled
+        close_level(level)
+    results = unflatten(values, form), unflatten(moved, form)
+    return (*results, aux) if has_aux else results
+
+
+def _zeros_like(y: Tensor) -> Tensor:
+    from ..ops.creation import zeros_like
+
+    return zeros_like(y)
+
+
+def jacfwd(
+    func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False, *, randomness: str = "error"
+) -> Callable:
+    """A function that returns the Jacobian of `func` by the arguments `argnums`, column by column: vmap over `jvp`.
+
+    The same structure as `jacrev`'s.
+    """
+
+    @functools.wraps(func)
+    def jacobian(*args, **kwargs):
+        leaves, structure = flatten(_chosen(args, argnums))
+        aux: list = []
+        forms: list = []
+
+        def columns(position: int):
+            def column(direction):
+                directions = [_zeros_like(x) for x in leaves]
+                directions[position] = direction
+
+                def of_chosen(*some):
+                    return func(*_replaced(args, argnums, unflatten(some, structure)), **kwargs)
+
+                _, moved, *more = jvp(of_chosen, tuple(leaves), tuple(directions), has_aux=has_aux)
+                aux[:] = more
+                flat, form = flatten(moved)
+                forms[:] = [form]
+                return tuple(flat)
+
+            return vmap(column, randomness=randomness)(_basis(leaves[position]))
+
+        by_input = [columns(i) for i in range(len(leaves))]
+        rows = [
+            unflatten(
+                [p.movedim(0, -1).reshape((*p.shape[1:], *x.shape)) for p, x in zip(parts, leaves, strict=True)],
+                structure,
+            )
+            for parts in zip(*by_input, strict=True)
+        ]
+        found = unflatten(rows, forms[0])
+        return (found, aux[0]) if has_aux else found
+
+    return jacobian
+
+
+def hessian(func: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
+    """A function that returns the Hessian of `func` by the arguments `argnums`: forward mode over reverse mode."""
+    return jacfwd(jacrev(func, argnums), argnums)
+
+
+def linearize(func: Callable, *primals):
+    """(outputs of `func` at `primals`, a function from tangents to the derivative along them at that place)."""
+    leaves, structure = flatten(primals)
+    for x in leaves:
+        if not isinstance(x, Tensor):
+            raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
+
+    def along(*tangents):
+        directions, form = flatten(tangents)
+        if form != structure:
+            raise RuntimeError(f"Expected the tangents {form} to have the same argspec as the primals {structure}")
+        for i, (t, x) in enumerate(zip(directions, leaves, strict=True)):
+            if t.shape != x.shape:
+                raise RuntimeError(
+                    f"tangent:{i} with shape {t.shape} in flattened pytree doesn't match the shape {x.shape} of the "
+                    "corresponding primal."
+                )
+            if t.dtype is not x.dtype:
+                raise RuntimeError(
+                    f"tangent:{i} with dtype {t.dtype} in flattened pytree doesn't match the dtype {x.dtype} of the "
+                    "corresponding primal."
+                )
+        return jvp(func, primals, tangents)[1]
+
+    return func(*primals), along
