@@ -11,13 +11,13 @@ import contextvars
 import threading
 from itertools import count
 from operator import attrgetter
-from sys import _getframe
+from sys import _getframe, getrefcount
 
 from . import graph_errors
 from .backend import numpy as backend
 from .dtypes import dtype
 from .modes import _set_grad_enabled, is_quiet, local, silence
-from .tensor import TENSOR_TYPES, Tensor, gradient_edge, own_extra, version_counter, wrap
+from .tensor import TENSOR_TYPES, Tensor, VersionCounter, gradient_edge, own_extra, version_counter, wrap
 
 new = object.__new__
 next_sequence = count().__next__
@@ -130,9 +130,6 @@ class Node:
         """The operation's name with PyTorch's suffix, e.g. ``MulBackward0``."""
         return type(self).__name__
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} object at {id(self):#x}>"
-
 
 class SavedTensor:
     """A saved value that needs more than a bare reference: a version to compare, or what a pack hook returned."""
@@ -224,7 +221,9 @@ class SavedTensor:
             )
         if self.edge is not None:
             place = self.edge
-        return relink(unpacked._array, place if self.requires_grad else (None, 0))
+        linked = relink(unpacked._array, place if self.requires_grad else (None, 0))
+        linked._counter = VersionCounter()  # writes to it are nobody else's
+        return linked
 
 
 class Passed(Node):
@@ -416,10 +415,8 @@ class _Task:
             for edge in stack.pop().edges:
                 if edge is None or edge in nodes:
                     continue
-                if edge in pending:
-                    pending[edge] += 1
-                elif edge.__class__ in TENSOR_TYPES:
-                    pending[edge] = 1
+                if edge.__class__ in TENSOR_TYPES:
+                    pending[edge] = pending.get(edge, 0) + 1
                 else:
                     nodes.add(edge)
                     stack.append(edge)
@@ -469,7 +466,8 @@ class _Task:
         for node in self.order:
             gradient = buffers.pop(node, None)
             if node.meta is not None or gradient is None or not node.is_plain or (careful and self._needs_care(node)):
-                self._run_careful(node, gradient)
+                arrived, gradient = [gradient], None  # handed over, so that a leaf can tell whether anyone else holds it
+                self._run_careful(node, arrived)
                 continue
             edges = node.edges
             if needed is None:
@@ -484,8 +482,10 @@ class _Task:
                 results = node.backward(gradient, needs)
             if freed is not None and node.saves_tensors:
                 node.saved = freed
-            for edge, result, need in zip(edges, results, needs):  # noqa: B905  as long as each other, and in a hurry
+            i = 0  # counted by hand: on graphs of small operations, zip and enumerate are seen in the profile
+            for edge in edges:
                 if edge is not None:
+                    result = results[i]
                     if edge in pending:
                         if result is not None:
                             # passed through: others may hold the same array
@@ -496,10 +496,11 @@ class _Task:
                         pending[edge] = left
                         if not left:
                             self._deliver(edge)
-                    elif result is not None and need is not None:
+                    elif result is not None and needs[i] is not None:
                         if edge in buffers:
                             result = buffers[edge] + result
                         buffers[edge] = result
+                i += 1
         for callback in self.callbacks:
             callback()
 
@@ -508,7 +509,8 @@ class _Task:
 
     # ---- everything off the straight path: hooks, captures, several outputs, user code, backward on Tensors
 
-    def _run_careful(self, node, gradient) -> None:
+    def _run_careful(self, node, arrived: list) -> None:
+        gradient = arrived.pop()
         if node.n_outputs != 1:
             gradient = [gradient] + [self.buffers.pop((node, i), None) for i in range(1, node.n_outputs)]
             if all(g is None for g in gradient):
@@ -543,13 +545,16 @@ class _Task:
             node.saved = self.freed
         numbers = None if meta is None else meta.numbers
         pending = self.pending
+        passed_on = None if gradient is None or results is None else [r is gradient for r in results]
+        gradient, results = None, None if results is None else list(results)
         for i, edge in enumerate(edges):
             if edge is None:
                 continue
             if results is not None and needs[i] is not None and results[i] is not None:
-                result = results[i]
-                if edge in pending and not self.on_tensors and (others_hold or result is gradient):
-                    result = backend.copy(result)  # a leaf keeps what it gets
+                result, results[i] = results[i], None
+                # A leaf keeps what it gets, so that must be nobody else's: two references are this name and the call's own.
+                if edge in pending and not self.on_tensors and (others_hold or passed_on[i]) and getrefcount(result) > 2:
+                    result = backend.copy(result)
                 self._add(edge, numbers[i] if numbers else 0, result)
             if edge in pending:
                 left = pending[edge] - 1

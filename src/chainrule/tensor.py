@@ -204,6 +204,10 @@ class Tensor:
         self._requires_grad = requires_grad
         return self
 
+    @requires_grad.deleter
+    def requires_grad(self) -> None:
+        raise RuntimeError("requires_grad must be a bool")
+
     @property
     def is_leaf(self) -> bool:
         return self.grad_fn is None
@@ -404,13 +408,19 @@ def version_counter(tensor: Tensor) -> VersionCounter:
     """The tensor's version counter, made when it is first needed: at a view or an in-place write."""
     counter = tensor._counter
     if counter is None:
-        counter = tensor._counter = VersionCounter()
         node = tensor._grad_fn
-        if node is not None:
-            meta = node.own_meta()
-            if meta.output_counters is None:
-                meta.output_counters = {}
-            meta.output_counters[tensor.output_nr] = counter
+        counter = tensor._counter = VersionCounter() if node is None else output_counter(node, tensor.output_nr)
+    return counter
+
+
+def output_counter(node, number: int) -> VersionCounter:
+    """The version counter of an output of a node, which the node knows to check what it saved of that output."""
+    meta = node.own_meta()
+    if meta.output_counters is None:
+        meta.output_counters = {}
+    counter = meta.output_counters.get(number)
+    if counter is None:
+        counter = meta.output_counters[number] = VersionCounter()
     return counter
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..backend import numpy as backend
 from ..engine import SavedTensor, run_backward
 from ..modes import _force_original_view_tracking, is_multithreading_enabled, is_view_replay_enabled, local
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from ..warning import warn, warn_once
 from . import anomaly_mode, forward_ad, function, functional, grad_mode, graph
 from .anomaly_mode import detect_anomaly, set_detect_anomaly
@@ -73,6 +74,10 @@ def _root_gradients(outputs, gradients, is_grads_batched: bool = False) -> list:
 
 
 def _one_for(output: Tensor | GradientEdge) -> Tensor:
+    if isinstance(output, Tensor):
+        array = output._array
+        if array.size == 1 and array.dtype.kind in "fV" and not local.levels:
+            return wrap(backend.ones_like(array) if array.ndim else array.dtype.type(1))
     from ..ops.creation import ones
 
     info = output if isinstance(output, Tensor) else output.node._input_metadata[output.output_nr]
@@ -221,9 +226,10 @@ def grad(
         found = run_backward(
             roots, weights, retain_graph=retain_graph, create_graph=create_graph, inputs=edges, accumulate=False
         )
-        if not unused_allowed and None in found:
+        unused = () if unused_allowed else [i for i, g in enumerate(found) if g is None]
+        if unused:
             raise RuntimeError(
-                f"The differentiated Tensor at index {found.index(None)} appears to not have been used in the graph. Set "
+                f"The differentiated Tensor at index {unused[0]} appears to not have been used in the graph. Set "
                 "allow_unused=True if this is the desired behavior."
             )
         if local.levels:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from .. import graph_errors
 from ..engine import Freed, Node, SavedTensor, accumulate_array, accumulate_tensor, user_position
 from ..dtypes import from_numpy_dtype
-from ..modes import ContextDecorator, local
+from ..modes import ContextDecorator, local, no_grad
 from ..op import INPUT, OUTPUT, PLAIN, _output_number, _tensor_of
 from ..size import CPU, Size
-from ..tensor import Tensor, accumulate_grad, gradient_edge, own_extra, version_counter, wrap
+from ..tensor import Tensor, accumulate_grad, gradient_edge, output_counter, own_extra, version_counter, wrap
 from ..utils.hooks import RemovableHandle, register
 
 __all__ = [
@@ -172,7 +172,10 @@ def _kind(node, position: int) -> int:
 
 
 def _saved_value(node, position: int) -> Any:
-    value = _tensor_of(node, _kind(node, position), _formula_name(node, position), node.saved[position])
+    kind, name = _kind(node, position), _formula_name(node, position)
+    value = _tensor_of(node, kind, name, node.saved[position])
+    if kind == OUTPUT and isinstance(value, Tensor) and value._counter is None:
+        value._counter = output_counter(node, _output_number(node.op, name))
     if type(node) is node.op.scalar_node_class:
         from ..ops.creation import tensor
 
@@ -330,6 +333,27 @@ def retain_grad(self) -> None:
     retain(self)
 
 
+def _get_backward_hooks(self) -> OrderedDict | None:
+    """The hooks registered on this tensor with `register_hook`, by their ids; None if there never was one."""
+    node = self.grad_fn
+    if node is None:
+        return None if self._extra is None else self._extra.hooks
+    hooks = None if node.meta is None else node.meta.tensor_hooks
+    return None if hooks is None else hooks.get(self.output_nr)
+
+
+def _set_backward_hooks(self, hooks: OrderedDict | None) -> None:
+    node = self.grad_fn
+    if node is None:
+        own_extra(self).hooks = hooks
+        return
+    meta = node.own_meta()
+    if meta.tensor_hooks is None:
+        meta.tensor_hooks = {}
+    meta.tensor_hooks[self.output_nr] = OrderedDict() if hooks is None else hooks
+
+
+Tensor._backward_hooks = property(_get_backward_hooks, _set_backward_hooks)
 Tensor.register_hook = register_hook
 Tensor.register_post_accumulate_grad_hook = register_post_accumulate_grad_hook
 Tensor.retain_grad = retain_grad
@@ -463,26 +487,29 @@ class disable_saved_tensors_hooks(ContextDecorator):
 
 
 class _AllowMutationOnSavedContext:
-    """What `allow_mutation_on_saved_tensors` keeps: which memory is saved at which version, and copies of what was overwritten."""
+    """What `allow_mutation_on_saved_tensors` keeps: which memory is saved at which version, and copies of what was written."""
 
     def __init__(self) -> None:
         self.cloned: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # {handle: copy of the saved values}
         self.original: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # {handle: the saved tensor}
-        self.handles: dict = {}  # {(version counter, version): {handle of each tensor saved then: None}, weakly}
+        # {(id of the tensor, its version counter, version): handle}: what is saved twice is copied once
+        self.tid_to_weakhandle: weakref.WeakValueDictionary = weakref.WeakValueDictionary()
+        self.sid_to_tid: dict = {}  # {(version counter, version): the keys above with this memory}
 
     def clear(self) -> None:
         self.cloned.clear()
         self.original.clear()
-        self.handles.clear()
+        self.tid_to_weakhandle.clear()
+        self.sid_to_tid.clear()
 
     def pack(self, tensor: Tensor) -> _Handle:
         counter = version_counter(tensor)
-        key = (counter, counter.version)
-        handles = self.handles.setdefault(key, weakref.WeakValueDictionary())
-        # one handle for each view: the same tensor saved twice is copied once
-        handle = handles.get(id(tensor))
+        memory_key = (counter, counter.version)
+        key = (id(tensor), *memory_key)
+        handle = self.tid_to_weakhandle.get(key)
         if handle is None:
-            handle = handles[id(tensor)] = _Handle()
+            handle = self.tid_to_weakhandle[key] = _Handle()
+            self.sid_to_tid.setdefault(memory_key, set()).add(key)
             self.original[handle] = tensor
         return handle
 
@@ -501,10 +528,12 @@ class _AllowMutationOnSavedContext:
         counter = tensor._counter
         if counter is None:
             return
-        for handle in list(self.handles.pop((counter, counter.version), {}).values()):
-            original = self.original.pop(handle, None)
+        for key in self.sid_to_tid.pop((counter, counter.version), ()):
+            handle = self.tid_to_weakhandle.get(key)
+            original = None if handle is None else self.original.pop(handle, None)
             if original is not None:
-                self.cloned[handle] = original.detach().clone()
+                with no_grad():
+                    self.cloned[handle] = original.detach().clone()
 
 
 class _Handle:
