@@ -118,6 +118,8 @@ def along(index, dim):
 
 def gather_along(x, index, dim):
     """The elements of `x` at the positions `index` along `dim`; shaped like `index`."""
+    if not index.size:
+        return np.empty(index.shape, x.dtype)
     if not x.ndim or not index.ndim:
         return np.broadcast_to(np.asarray(x).reshape(()), index.shape).copy()
     return np.asarray(x)[along(index, dim)]

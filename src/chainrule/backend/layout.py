@@ -166,8 +166,9 @@ def flip(x, dims):
 
 def concatenate(arrays, dim):
     """Joins arrays along a dimension; 1-d empty arrays are passed over, as PyTorch's cat does."""
-    kept = [a for a in arrays if a.ndim != 1 or a.size or arrays[0].ndim == 1]
-    return np.concatenate(kept or arrays, axis=dim)
+    if any(a.shape == (0,) for a in arrays):
+        arrays = [a for a in arrays if a.shape != (0,)] or arrays[:1]
+    return np.concatenate(arrays, axis=dim)
 
 
 def stack_arrays(arrays, dim):
@@ -311,7 +312,7 @@ def split_like(g, shapes, dim, needs):
     """Cuts a concatenation's gradient into its inputs' gradients."""
     pieces, start = [], 0
     for shape, need in zip(shapes, needs, strict=True):
-        if len(shape) != g.ndim:  # a 1-d empty tensor, which cat passes over
+        if shape == (0,):  # which cat passes over
             pieces.append(np.zeros(shape, g.dtype) if need is not None else None)
             continue
         stop = start + shape[dim]

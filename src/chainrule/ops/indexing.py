@@ -14,7 +14,7 @@ from . import shape as views
 from .shape import wrap_dim
 
 __all__ = [
-    "argwhere", "index_put", "index_put_", "index_select", "masked_fill", "masked_scatter", "masked_select", "nonzero", "put", "take",
+    "argwhere", "index_put", "index_put_", "index_select", "masked_fill", "masked_scatter", "masked_select", "nonzero", "nonzero_static", "put", "take",
     "take_along_dim",
 ]  # fmt: skip
 
@@ -355,7 +355,7 @@ def _value_to_assign(self, value):
     return wrap(checked_number(value, self.dtype))
 
 
-_C_NAMES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t", "float16": "at::Half",
+C_NAMES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t", "float16": "at::Half",
     "bfloat16": "at::BFloat16", "float32": "float", "float64": "double", "uint16": "uint16_t", "uint32": "uint32_t",
     "uint64": "uint64_t"}  # fmt: skip
 
@@ -365,7 +365,7 @@ def checked_number(value, dtype):
     target = dtype.numpy_dtype
     if dtype is dtypes.bool_:
         return np.bool_(bool(value))
-    bad = RuntimeError(f"value cannot be converted to type {_C_NAMES.get(dtype.name, dtype.name)} without overflow")
+    bad = RuntimeError(f"value cannot be converted to type {C_NAMES.get(dtype.name, dtype.name)} without overflow")
     if isinstance(value, complex):
         if not dtype.is_complex:
             if value.imag:
@@ -595,6 +595,9 @@ def take_along_dim(input, indices, dim: int | None = None, *, out=None):
             "torch.take_along_dim(): dtype of indices should be Long but got " + dtypes.scalar_name(indices.dtype)
         )
     dim = wrap_dim(dim, ndim)
+    if indices._array.size and indices._array.min() < 0:
+        n = input._array.shape[dim]
+        indices = wrap(np.where(indices._array < 0, indices._array + n, indices._array))
     mine, theirs = list(input._array.shape), list(indices._array.shape)
     if ndim:
         mine[dim] = theirs[dim] = 1
@@ -618,7 +621,7 @@ def masked_fill(input, mask, value):
         raise must_be_tensor("masked_fill", "mask", 1, mask)
     if mask._array.dtype.kind != "b":
         raise RuntimeError(
-            f"masked_fill_ only supports boolean masks, but got mask with dtype {_C_NAMES.get(mask.dtype.name, mask.dtype.name)}"
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {C_NAMES.get(mask.dtype.name, mask.dtype.name)}"
         )
     if not isinstance(value, Tensor):
         return _masked_fill(input, mask, checked_number(value, input.dtype).item())
@@ -628,7 +631,7 @@ def masked_fill(input, mask, value):
         )
     if not dtypes.can_cast(value.dtype, input.dtype):
         raise RuntimeError(
-            f"value cannot be converted to type {_C_NAMES.get(input.dtype.name, input.dtype.name)} without overflow"
+            f"value cannot be converted to type {C_NAMES.get(input.dtype.name, input.dtype.name)} without overflow"
         )
     return _masked_fill_tensor(input, mask, value.to(input.dtype))
 
@@ -688,6 +691,23 @@ def nonzero(input, *, out=None, as_tuple: bool = False):
             f"{dtypes.scalar_name(out.dtype)}"
         )
     return fill_out(out, found)
+
+
+def nonzero_static(input, *, size: int, fill_value: int = -1, out=None):
+    """`nonzero` cut, or filled up with `fill_value`, to `size` rows."""
+    if size < 0:
+        raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")
+    found = nonzero(input)._array[:size]
+    rows = np.full((size, found.shape[1]), fill_value, np.int64)
+    rows[: found.shape[0]] = found
+    if out is None:
+        return wrap(rows)
+    from ..inplace import fill_out
+
+    return fill_out(out, wrap(rows))
+
+
+Tensor.nonzero_static = nonzero_static
 
 
 @method()

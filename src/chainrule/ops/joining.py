@@ -200,7 +200,6 @@ def meshgrid(*tensors, indexing: str | None = None):
         for i, (x, n) in enumerate(zip(tensors, shape))
     ]
     if swap:
-        grids = [views.transpose(x, 0, 1) for x in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 

@@ -170,6 +170,14 @@ _index_fill = op(
     forward=lambda xp, x, index, /, dim, value: xp.put_at(x, xp.number_like(x, value), (index,), (dim,), False),
     vjp=(lambda xp, g, index, dim: xp.index_fill(g, index, dim, 0), None),
 )
+
+
+def _sum_of_slices(xp, g, index, dim):
+    """The sum of the slices that `index` names, each once."""
+    named = xp.index_fill(xp.zeros_like(g), index, dim, 1)
+    return xp.sum(xp.where(named == xp.one(named), g, xp.zero(g)), None, False)
+
+
 _index_fill_tensor = op(
     "index_fill_tensor",
     kind=LINEAR,
@@ -177,7 +185,7 @@ _index_fill_tensor = op(
     vjp=(
         lambda xp, g, index, dim: xp.index_fill(g, index, dim, 0),
         None,
-        lambda xp, g, index, dim: xp.sum(xp.index_select(g, index, dim), None, False),
+        lambda xp, g, index, dim: _sum_of_slices(xp, g, index, dim),
     ),
     node="IndexFillBackward1",
     public="index_fill",
@@ -192,12 +200,12 @@ def _check_index(function: str, input, dim: int, index, src=None) -> None:
     if not isinstance(index, Tensor):
         raise must_be_tensor(function, "index", 2, index)
     own, places = input._array.shape, index._array.shape
+    if not index._array.size:
+        return
     if index.dtype not in (dtypes.int32, dtypes.int64):
         raise RuntimeError(f"{function}(): Expected dtype int32/int64 for index")
     if src is not None and src._array.dtype is not input._array.dtype:
         raise RuntimeError(f"{function}(): Expected self.dtype to be equal to src.dtype")
-    if not index._array.size:
-        return
     if max(len(own), 1) != max(len(places), 1):
         what = "input" if function == "gather" else "self"
         raise RuntimeError(f"Index tensor must have the same number of dimensions as {what} tensor")

@@ -197,12 +197,19 @@ _as_strided = op(
         g, x_shape, x_stride, size, stride, offset
     ),
 )
+
+
+def _as_list(g):
+    """The gradients of an operation with a varying number of outputs: a lone one comes without a list."""
+    return g if isinstance(g, (list, tuple)) else [g]
+
+
 _unbind = op(
     "unbind",
     kind=VIEW,
     outputs=("*",),
     forward=lambda xp, x, /, dim: [x[(*_at(dim, i), ...)] for i in range(x.shape[dim])],
-    vjp=lambda xp, g, x_shape, dim: xp.stack_gradients(g, x_shape, dim),
+    vjp=lambda xp, g, x_shape, dim: xp.stack_gradients(_as_list(g), x_shape, dim),
 )
 
 
@@ -222,7 +229,7 @@ _split, _split_with_sizes, _unsafe_split, _unsafe_split_with_sizes = (
         forward=(lambda xp, x, /, sizes, dim: _cut(x, sizes, dim))
         if kind == VIEW
         else (lambda xp, x, /, sizes, dim: [xp.copy(part) for part in _cut(x, sizes, dim)]),
-        vjp=lambda xp, g, x_shape, sizes, dim: xp.cat_gradients(g, x_shape, dim, sizes),
+        vjp=lambda xp, g, x_shape, sizes, dim: xp.cat_gradients(_as_list(g), x_shape, dim, sizes),
     )
     for name, kind in (
         ("split", VIEW),
@@ -1060,7 +1067,7 @@ def _in_place_view(name: str, function, node: str) -> None:
     node_classes: dict[type, type] = {}
 
     def twin(self, *arguments, **named):
-        from ..inplace import check_in_place, detach_in_place
+        from ..inplace import check_in_place
 
         check_in_place(self, local.grad_enabled and self.requires_grad)
         made = function(self, *arguments, **named)
