@@ -24,6 +24,7 @@ BOOL, INTEGER, FLOATING, COMPLEX = range(4)
 class dtype:
     """The element type of a tensor, e.g. ``torch.float32``."""
 
+    __module__ = "torch"
     __slots__ = ("_numpy_dtype", "category", "is_signed", "itemsize", "name")
 
     def __init__(self, name: str, category: int, itemsize: int, is_signed: bool = True) -> None:

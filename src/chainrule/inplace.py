@@ -277,6 +277,7 @@ def move_history(tensor: Tensor, node, number: int = 0) -> None:
 class CopySlices(Node):
     """An in-place write through a view, as the base's history: the gradient of the written part goes through the write."""
 
+    __module__ = "builtins"  # as PyTorch shows it
     __slots__ = ("base_like", "geometry")
 
     @classmethod

@@ -21,6 +21,7 @@ and ``x_dtype`` save only the shape and dtype of ``x``, a setting's name passes 
 
 from __future__ import annotations
 
+import operator
 from sys import _getframe
 
 from . import dtypes, graph_errors
@@ -34,6 +35,7 @@ from .engine import (
     check_output_version,
     next_sequence,
     relink,
+    saved_input,
     saved_input_array,
     user_position,
 )
@@ -96,6 +98,26 @@ def _on_arrays(record):
 
 xp = Namespace({k: v for k, v in vars(backend).items() if not k.startswith("_")}, _on_arrays)
 graph_xp = Namespace({}, lambda record: record.apply)
+
+
+# Forwards that only call one array function, or apply one operator, are replaced by it: a Python call less per operation.
+_CALL = (lambda xp, x: xp.f(x)).__code__.co_code
+_OPERATORS = {
+    (lambda xp, x, y: x + y).__code__.co_code: operator.add,
+    (lambda xp, x, y: x - y).__code__.co_code: operator.sub,
+    (lambda xp, x, y: x * y).__code__.co_code: operator.mul,
+    (lambda xp, x, y: x / y).__code__.co_code: operator.truediv,
+}
+
+
+def kernel_of(forward):
+    """A forward as a function of arrays alone, without `xp`."""
+    code = forward.__code__
+    if code.co_code == _CALL and not code.co_freevars:
+        return getattr(xp, code.co_names[0])
+    if code.co_code in _OPERATORS:
+        return _OPERATORS[code.co_code]
+    return lambda *arrays: forward(xp, *arrays)
 
 
 class Op:
@@ -205,7 +227,7 @@ def op(
     elif kind == ELEMENTWISE and not record.settings and not outputs and len(record.inputs) == 2:
         record.scalar_node_class = _scalar_node_class(record, (number_nodes or {}).get(1, node_name), formulas)
         apply = _binary(record, shown)
-        record.operator = _binary(record, shown, operator=True)
+        record.operator = _binary(record, shown, as_operator=True)
     else:
         apply = _general_function(record, shown)
     apply.__name__ = apply.__qualname__ = shown
@@ -552,13 +574,12 @@ def _careful_kinds(record: Op) -> str:
 
 def _unary(record: Op, shown: str):
     """The function of an elementwise operation on one tensor: the recording of it is spelled out, for speed."""
-    forward, node_class, kinds = record.forward, record.node_class, record.saved_kinds
+    kernel, node_class, kinds = kernel_of(record.forward), record.node_class, record.saved_kinds
     careful_kinds = _careful_kinds(record)
     save_input, save_output = kinds == (INPUT,), kinds == (OUTPUT,)
+    straight = record.differentiable and (save_input or save_output or not kinds)
     # what requires grad is floating or complex: integers need no look where it is only they that need care
-    straight = (
-        record.differentiable and (save_input or save_output or not kinds) and not set(careful_kinds) & set("fcV")
-    )
+    careful_inexact = "".join(kind for kind in careful_kinds if kind in "fcV")
 
     def apply(input, *, out=None):
         try:
@@ -571,15 +592,19 @@ def _unary(record: Op, shown: str):
             silence()
         array = input._array
         mode = local.mode
-        if straight and mode == RECORD and input._requires_grad:
-            result = forward(xp, array)
+        if (
+            straight
+            and mode == RECORD
+            and input._requires_grad
+            and not (careful_inexact and array.dtype.kind in careful_inexact)
+        ):
+            result = kernel(array)
             node = new(node_class)
             node.edges = (input._grad_fn or input,)
             if save_output:
                 node.saved = (result,)
             elif save_input:
-                counter = input._counter
-                node.saved = (input,) if counter is None or not counter.version else (SavedTensor(input),)
+                node.saved = (input,) if input._counter is None else (saved_input(input),)
             else:
                 node.saved = ()
             node.sequence = next_sequence()
@@ -599,7 +624,7 @@ def _unary(record: Op, shown: str):
             return tensor
         if mode == CAREFUL or (mode and input._requires_grad) or (careful_kinds and array.dtype.kind in careful_kinds):
             return general(record, (input,))
-        result = forward(xp, array)
+        result = kernel(array)
         tensor = new(Tensor)
         tensor._array = result
         tensor._requires_grad = False
@@ -609,11 +634,11 @@ def _unary(record: Op, shown: str):
     return apply
 
 
-def _binary(record: Op, shown: str, operator: bool = False):
+def _binary(record: Op, shown: str, as_operator: bool = False):
     """The function of an elementwise operation on two tensors, or a tensor and a number: spelled out, for speed.
 
-    As an `operator` it answers NotImplemented to an operand it cannot use, so that Python asks the other side."""
-    forward, node_class, scalar_node_class = record.forward, record.node_class, record.scalar_node_class
+    `as_operator`, it answers NotImplemented to an operand it cannot use, so that Python asks the other side."""
+    kernel, node_class, scalar_node_class = kernel_of(record.forward), record.node_class, record.scalar_node_class
     kinds, names = record.saved_kinds, record.saved_names
     x = record.inputs[0]
     differentiable = record.differentiable
@@ -649,7 +674,7 @@ def _binary(record: Op, shown: str, operator: bool = False):
                 return general(record, (input, other), (), out)
             if not is_quiet():
                 silence()
-            result = forward(xp, array, scalar_array(array.dtype, other) if array.__class__ is ndarray else other)
+            result = kernel(array, scalar_array(array.dtype, other) if array.__class__ is ndarray else other)
             tensor = new(Tensor)
             tensor._array = result
             tensor._grad = tensor._counter = tensor._extra = None
@@ -668,9 +693,9 @@ def _binary(record: Op, shown: str, operator: bool = False):
                 a = input._array
                 b = other._array
             except AttributeError:
-                if operator and not isinstance(input, Tensor):
+                if as_operator and not isinstance(input, Tensor):
                     raise must_be_tensor(shown, "input", 1, input) from None
-                if operator and not is_number(other):
+                if as_operator and not is_number(other):
                     return NotImplemented
                 return general(record, (input, other), (), out)
             mode = local.mode
@@ -681,7 +706,7 @@ def _binary(record: Op, shown: str, operator: bool = False):
             x_needs = input._requires_grad
             y_needs = other._requires_grad
             if not (mode and (x_needs or y_needs) and differentiable):
-                result = forward(xp, a, b) if a.shape == b.shape else broadcasting(record, forward, a, b)
+                result = kernel(a, b) if a.shape == b.shape else broadcasting(kernel, a, b)
                 tensor = new(Tensor)
                 tensor._array = result
                 tensor._requires_grad = False
@@ -690,10 +715,10 @@ def _binary(record: Op, shown: str, operator: bool = False):
             if not straight:
                 return general(record, (input, other))
             if a.shape == b.shape:
-                result = forward(xp, a, b)
+                result = kernel(a, b)
                 meta = None
             else:
-                result = broadcasting(record, forward, a, b)
+                result = broadcasting(kernel, a, b)
                 meta = NodeMeta()
                 meta.targets = ((a.shape, a.dtype), (b.shape, b.dtype))
             tensor = new(Tensor)
@@ -705,8 +730,10 @@ def _binary(record: Op, shown: str, operator: bool = False):
                 node.edges = (input._grad_fn or input, other._grad_fn or other)
                 if saves_nothing:
                     node.saved = ()
-                elif saves_both and input._counter is None and other._counter is None:
-                    node.saved = (input, other) if x_first else (other, input)
+                elif saves_both:
+                    x_saved = input if input._counter is None else saved_input(input)
+                    y_saved = other if other._counter is None else saved_input(other)
+                    node.saved = (x_saved, y_saved) if x_first else (y_saved, x_saved)
                 else:
                     node.saved = _save_needed(names, wants, x, input, other, (True, True))
             else:
@@ -735,9 +762,7 @@ def _save_needed(names, wants, x: str, input, other, needs):
     saved = []
     for name in names:
         if (needs[0] and name in wants[0]) or (needs[1] and name in wants[1]):
-            value = input if name == x else other
-            counter = value._counter
-            saved.append(value if counter is None or not counter.version else SavedTensor(value))
+            saved.append(saved_input(input if name == x else other))
         else:
             saved.append(None)
     return tuple(saved)
@@ -753,7 +778,7 @@ def _general_function(record: Op, shown: str):
             return general(record, arguments[:cut], arguments[cut:])
 
         return apply
-    if n == 1 and not record.outputs and record.differentiable:
+    if n == 1 and not record.outputs and record.differentiable and record.name not in CHANGES_DTYPE:
         return _one_with_settings(record)
     if n == 2 and not record.outputs and not record.promote and not record.settings and record.differentiable:
         return _two_unlike(record)
@@ -768,7 +793,7 @@ def _one_with_settings(record: Op):
     """The function of an operation on one tensor with settings: ``apply(input, *settings)``."""
     forward, node_class = record.forward, record.node_class
     careful_kinds = _careful_kinds(record)
-    is_view = record.kind == VIEW and record.name not in CHANGES_DTYPE
+    is_view = record.kind == VIEW
     plan = [_saved_source(record, name) for name in record.saved_names]
 
     def apply(input, *settings):
@@ -806,8 +831,7 @@ def _one_with_settings(record: Op):
             if source >= 0:
                 saved.append(settings[source])
             elif source == FROM_INPUT:
-                counter = input._counter
-                saved.append(input if counter is None or not counter.version else SavedTensor(input))
+                saved.append(saved_input(input))
             elif source == FROM_OUTPUT:
                 saved.append(result)
             elif source == FROM_SHAPE:
@@ -883,10 +907,10 @@ def _saved_source(record: Op, name: str) -> int:
     return FROM_SHAPE if name.endswith("_shape") else FROM_DTYPE
 
 
-def broadcasting(record, forward, a, b):
-    """Runs a binary forward on arrays of different shapes, with PyTorch's error where they do not broadcast."""
+def broadcasting(kernel, a, b):
+    """Runs a binary kernel on arrays of different shapes, with PyTorch's error where they do not broadcast."""
     try:
-        return forward(xp, a, b)
+        return kernel(a, b)
     except ValueError:
         broadcast_error(a.shape, b.shape)
         raise

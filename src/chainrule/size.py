@@ -21,6 +21,7 @@ __all__ = [
 class Size(tuple):
     """The shape of a tensor: a tuple of ints with `numel()`."""
 
+    __module__ = "torch"
     __slots__ = ()
 
     def __new__(cls, values=()):
@@ -57,7 +58,11 @@ class Size(tuple):
         return Size(item) if isinstance(index, slice) else item
 
     def __reduce__(self):
-        return Size, (tuple(self),)
+        return _size, (tuple(self),)
+
+
+def _size(values: tuple[int, ...]) -> Size:
+    return Size(values)
 
 
 def _as_int(value, position: int) -> int:
@@ -110,6 +115,7 @@ _DEVICE_TYPES = (
 class device:
     """Where a tensor lives. chainrule's tensors live on the CPU; other devices can be named, not used."""
 
+    __module__ = "torch"
     __slots__ = ("index", "type")
 
     def __init__(self, type, index: int | None = None) -> None:
@@ -146,7 +152,11 @@ class device:
         return hash((self.type, self.index))
 
     def __reduce__(self):
-        return device, (str(self),)
+        return _device, (str(self),)
+
+
+def _device(text: str) -> device:
+    return device(text)
 
 
 CPU = device("cpu")

@@ -85,6 +85,8 @@ ORDINARY, IN_NO_GRAD, ONE_OF_MANY, IN_CUSTOM_FUNCTION, IN_INFERENCE = range(5)
 class Tensor:
     """A multi-dimensional array that remembers how it was computed. See PyTorch's documentation of torch.Tensor."""
 
+    __module__ = "torch"  # what type(x) prints
+    # No __setattr__, __delattr__ or __getattribute__ here: they would make every store to a slot several times as slow.
     __slots__ = (
         "__dict__",
         "__weakref__",

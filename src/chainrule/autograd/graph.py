@@ -38,6 +38,7 @@ class AccumulateGrad(Node):
     Its hooks are in force as long as it lives: as the user holds it, or a graph through which it was seen.
     """
 
+    __module__ = "builtins"  # as PyTorch shows it
     __slots__ = ("variable",)
 
     sequence = 2**64 - 1  # before every other node, as PyTorch numbers it

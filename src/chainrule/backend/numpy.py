@@ -78,6 +78,7 @@ from numpy import (
 
 from .. import dtypes
 from . import integers
+from .cumulative import cummax, cummin, cumprod, cumsum, fits_exponent, logcumsumexp, reversed_cumsum
 from .gathering import (
     add_at,
     add_rows,
@@ -131,6 +132,19 @@ from .layout import (
     view,
     windows,
     with_part,
+)
+from .ordering import (
+    bincount,
+    isin,
+    kth,
+    median,
+    median_index,
+    mode_index,
+    searchsorted,
+    sort,
+    topk,
+    unique,
+    unique_consecutive,
 )
 from .reductions import (
     accumulation_dtype,
@@ -209,6 +223,16 @@ def isclose(x, y, rtol, atol, equal_nan):
     return close | (np.isnan(x) & np.isnan(y)) if equal_nan else close
 
 
+def sigmoid(x):
+    """``1 / (1 + exp(-x))``, in one piece of memory."""
+    if not x.ndim:
+        return one(x) / (one(x) + np.exp(-x))
+    out = np.negative(x)
+    np.exp(out, out=out)
+    np.add(out, one(x), out=out)
+    return np.divide(one(x), out, out=out)
+
+
 def logit(x, eps):
     if eps is not None:
         x = clamp(x, np.array(eps, x.dtype), np.array(1 - eps, x.dtype))
@@ -217,6 +241,8 @@ def logit(x, eps):
 
 def clamp(x, low, high):
     """`x` kept between two arrays, either of which may be None; where they cross, the upper one."""
+    if low is not None and high is not None and x.size > 10_000 and x.dtype.kind == "f":
+        return np.clip(x, low, high)  # one pass, but slow to start
     if low is not None:
         x = np.maximum(x, low)
     return x if high is None else np.minimum(x, high)
@@ -359,15 +385,6 @@ def one(like):
         if found is not None:
             return found
     return _constant(_ONES, 1, like)
-
-
-def one_minus_square(x):
-    """``1 - x * x``."""
-    if type(x) is ndarray:
-        found = _ONES.get(x.dtype)
-        if found is not None:
-            return found - x * x
-    return one(x) - x * x
 
 
 def _constant(made: dict, value: int, like):

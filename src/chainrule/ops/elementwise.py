@@ -70,7 +70,7 @@ acos = unary(
 atan = unary("atan", lambda xp, x: xp.atan(x), lambda xp, g, x: g / (x * x + xp.one(x)), "arctan", floating=True)
 sinh = unary("sinh", lambda xp, x: xp.sinh(x), lambda xp, g, x: g * xp.cosh(x), floating=True)
 cosh = unary("cosh", lambda xp, x: xp.cosh(x), lambda xp, g, x: g * xp.sinh(x), floating=True)
-tanh = unary("tanh", lambda xp, x: xp.tanh(x), lambda xp, g, out: g * xp.one_minus_square(out), floating=True)
+tanh = unary("tanh", lambda xp, x: xp.tanh(x), lambda xp, g, out: g - g * out * out, floating=True)
 asinh = unary(
     "asinh", lambda xp, x: xp.asinh(x), lambda xp, g, x: g * xp.rsqrt(x * x + xp.one(x)), "arcsinh", floating=True
 )
@@ -209,7 +209,7 @@ publish(globals(), _signbit, twin=False)
 
 sigmoid = unary(
     "sigmoid",
-    lambda xp, x: xp.one(x) / (xp.one(x) + xp.exp(-x)),
+    lambda xp, x: xp.sigmoid(x),
     lambda xp, g, out: g * (xp.one(out) - out) * out,
     floating=True,
 )
@@ -799,6 +799,9 @@ _clamp = op(
 )
 
 
+_PLAIN_BOUNDS = (int, float, type(None))
+
+
 def _between(x, min, max):
     if min is None:
         return x <= max
@@ -830,6 +833,15 @@ _clamp_tensors = op(
 
 def clamp(input, min=None, max=None, *, out=None):
     """`input` kept within bounds, which are both numbers or both tensors; one of them may be None."""
+    if (
+        out is None
+        and min.__class__ in _PLAIN_BOUNDS
+        and max.__class__ in _PLAIN_BOUNDS
+        and isinstance(input, Tensor)
+        and input._array.dtype.kind == "f"
+        and not (min is None and max is None)
+    ):
+        return _clamp(input, min, max)
     min, max = python_number(min), python_number(max)
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
@@ -939,6 +951,8 @@ _C_WORDS = {
 
 def _lerp_forward(xp, x, end, weight):
     step = end - x
+    if not weight.ndim:
+        return x + weight * step if abs(weight) < 0.5 else end - step * (xp.one(x) - weight)
     return xp.where(abs(weight) < 0.5, x + weight * step, end - step * (xp.one(x) - weight))
 
 
