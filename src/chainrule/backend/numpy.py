@@ -413,7 +413,7 @@ def scalar_array(dtype, value):
 
 
 def number(like, value):
-    """A Python number as a 0-d array of the same dtype, for formulas: a bfloat16 array beside a float would be float32."""
+    """A Python number as a 0-d array of the same dtype: a bfloat16 array beside a Python float would become float32."""
     return scalar_array(like.dtype, value)
 
 

@@ -2,15 +2,20 @@
 
 import numpy as np
 
+_found: dict = {}
+
 
 def call(name: str, *arrays):
     """``scipy.special.<name>`` on arrays of one floating dtype, as an array of that dtype."""
-    import scipy.special
+    function = _found.get(name)
+    if function is None:
+        import scipy.special
 
+        function = _found[name] = getattr(scipy.special, name)
     dtype = arrays[0].dtype
     if dtype.itemsize == 2:  # half types: SciPy computes in float32
         arrays = [np.asarray(a, np.float32) for a in arrays]
-    out = getattr(scipy.special, name)(*arrays)
+    out = function(*arrays)
     return out if out.dtype == dtype else out.astype(dtype)
 
 

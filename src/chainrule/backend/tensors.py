@@ -11,7 +11,7 @@ from .. import composite
 from ..op import graph_xp
 from ..ops import creation, joining, reduction, shape
 from ..tensor import wrap
-from .numpy import dense_strides, joint_shape, reduced_count, size_of
+from .numpy import dense_strides, fits_exponent, has_zero, joint_shape, reduced_count, size_of
 
 
 def split_like(g, shapes, dim, needs):
@@ -57,10 +57,26 @@ def keep_reduced(g, size, dim, keepdim):
     return g.reshape(tuple(1 if dim is None or i in dim else n for i, n in enumerate(size)))
 
 
+def product_of_others(x, dim):
+    """For each element the product of all others along `dim`, or of all others; right to any order, zeros or not."""
+    if dim is None:
+        return product_of_others(x.reshape(-1), 0).reshape(x.shape)
+    n = x.shape[dim] if x.ndim else 1
+    if not x.ndim or not n:
+        return creation.ones_like(x)
+    one = creation.ones_like(x.narrow(dim, 0, 1))
+    before = joining.cat([one, x.narrow(dim, 0, n - 1).cumprod(dim)], dim)
+    after = joining.cat([x.narrow(dim, 1, n - 1).flip(dim).cumprod(dim).flip(dim), one], dim)
+    return before * after
+
+
 graph_xp.__dict__.update(
     cat_gradients=cat_gradients,
+    concatenate=joining.cat,
     dense_strides=dense_strides,
     expand_reduced=expand_reduced,
+    fits_exponent=lambda x, out, dim: fits_exponent(x._array, out._array, dim),
+    has_zero=lambda x: has_zero(x._array),
     is_complex=lambda x: x._array.dtype.kind == "c",
     joint_shape=joint_shape,
     keep_reduced=keep_reduced,
@@ -70,8 +86,10 @@ graph_xp.__dict__.update(
     ones_like=creation.ones_like,
     power=lambda x, y: x**y,
     power_number=lambda x, n: x**n,
+    product_of_others=product_of_others,
     reduced_count=reduced_count,
     reshape=shape.reshape,
+    reversed_cumsum=lambda x, dim: x.flip(dim).cumsum(dim).flip(dim) if x.ndim else x,
     scaled=lambda x, factor: x if factor == 1 else x * factor,
     size_of=size_of,
     split_like=split_like,
