@@ -8,6 +8,7 @@ result, with the quartiles as its noise.
 from __future__ import annotations
 
 import gc
+import os
 import statistics
 import subprocess
 import sys
@@ -88,12 +89,14 @@ def compare_imports(ours: str, reference: str, base: str, rounds: int = 11) -> t
     Returns the comparison and the seconds `import ours` takes above `import base`.
     """
     statements = {name: f"import {name}" for name in (ours, reference, base)} | {"": "pass"}
+    # An installed package has its bytecode; where none may be written, every import would time the compiler.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     times: dict[str, list[float]] = {name: [] for name in statements}
     for attempt in range(rounds + 1):
         for name, statement in statements.items():
             start = perf_counter()
-            subprocess.run([sys.executable, "-c", statement], check=True)
-            if attempt:  # the first one fills the file system's cache
+            subprocess.run([sys.executable, "-c", statement], env=environment, check=True)
+            if attempt:  # the first one writes bytecode and fills the file system's cache
                 times[name].append(perf_counter() - start)
 
     def less(name: str, other: str) -> list[float]:
