@@ -69,6 +69,11 @@ from .ops.elementwise import *
 from .ops.products import *
 from .ops.random import *
 from .ops.reduction import *
+from .ops.softmax import *
+from .ops.norms import *
+from .ops.cumulative import *
+from .ops.sorting import *
+from .ops.statistics import *
 from .ops.shape import *
 from .ops.special import *
 from .printing import set_printoptions
@@ -94,7 +99,7 @@ from .size import (
     sparse_coo,
     strided,
 )
-from .tensor import Tensor, is_tensor
+from .tensor import Tensor, is_inference, is_tensor
 from .warning import is_warn_always_enabled, set_warn_always
 
 from .backend import tensors as _tensors  # the formulas' names on Tensors, now that all operations are there

@@ -273,3 +273,21 @@ def vector_norm(x, ord, dim, keepdim):
         else:
             found = sum(size**ord, dim, keepdim) ** (1 / ord)
     return narrowed(found, real)
+
+
+def softmax_backward(g, out, dim):
+    """The gradient of a softmax, given its result."""
+    dim = dim if g.ndim else ()
+    g, wide = widened(g), widened(out)
+    found = np.asarray(g * wide)
+    found -= wide * sum(found, dim, True)
+    return narrowed(found, out.dtype)
+
+
+def log_softmax_backward(g, out, dim):
+    """The gradient of a log_softmax, given its result."""
+    dim = dim if g.ndim else ()
+    wide = widened(g)
+    found = np.asarray(np.exp(widened(out)))
+    found *= sum(wide, dim, True)
+    return narrowed(np.subtract(wide, found, out=found), out.dtype)

@@ -1,0 +1,173 @@
+"""Norms of vectors, distances, and bounds on norms."""
+
+from __future__ import annotations
+
+import math
+
+from .. import dtypes
+from ..op import general, method, op
+from ..tensor import Tensor
+from .reduction import array_of, dims_argument
+from .shape import wrap_dim
+
+__all__ = ["dist", "norm", "renorm"]
+
+
+def _scaled(xp, g, out, power):
+    """``g / out ** power``, and 0 where the norm is 0."""
+    nothing = out == 0
+    safe = xp.where(nothing, xp.one(out), out)
+    return xp.where(nothing, xp.zero(g), g / (safe if power == 1 else xp.power_number(safe, power)))
+
+
+def _norm_vjp(xp, g, x, out, ord, dim, keepdim):
+    """The gradient of a norm; 0 at the origin, as PyTorch chose."""
+    g = xp.keep_reduced(g, x.shape, dim, keepdim)
+    out = xp.keep_reduced(out, x.shape, dim, keepdim)
+    if ord == 2:
+        return x * _scaled(xp, g, out, 1)
+    if ord == 0:
+        return xp.zeros_like(x)
+    if ord == 1:
+        return xp.sgn(x) * g
+    size = xp.abs(x)
+    if math.isinf(ord):
+        there = xp.where((size == out) | (xp.isnan(size) & xp.isnan(out)), xp.one(size), xp.zero(size))
+        return xp.sgn(x) * (there * (g / xp.sum(there, dim, True)))
+    if ord > 2:
+        return x * xp.power_number(size, ord - 2) * _scaled(xp, g, out, ord - 1)
+    origin = x == 0
+    slope = xp.where(origin, xp.zero(size), xp.power_number(xp.where(origin, xp.one(size), size), ord - 1))
+    return xp.sgn(x) * slope * (g * xp.power_number(out, 1 - ord) if ord < 1 else _scaled(xp, g, out, ord - 1))
+
+
+_vector_norm = op(
+    "linalg_vector_norm",
+    forward=lambda xp, x, /, ord, dim, keepdim: xp.vector_norm(x, ord, dim, keepdim),
+    vjp=_norm_vjp,
+    public="vector_norm",
+)
+_dist = op(
+    "dist",
+    forward=lambda xp, x, y, /, p: xp.vector_norm(x - y, p, None, False),
+    vjp=(
+        lambda xp, g, x, y, out, p: _norm_vjp(xp, g, x - y, out, p, None, False),
+        lambda xp, g, x, y, out, p: -_norm_vjp(xp, g, x - y, out, p, None, False),
+    ),
+    promote=True,
+    numbers=False,
+)
+TINY = 1e-7  # PyTorch's distance from a division by 0
+
+
+def _others(ndim: int, dim: int) -> tuple[int, ...]:
+    return tuple([d for d in range(ndim) if d != dim])
+
+
+def _renorm(xp, x, p, dim, maxnorm):
+    norm = xp.vector_norm(x, p, _others(x.ndim, dim), True)
+    return x * xp.where(norm > maxnorm, maxnorm / (norm + TINY), xp.one(norm)).astype(norm.dtype)
+
+
+def _renorm_vjp(xp, g, x, p, dim, maxnorm):
+    dims = _others(x.ndim, dim)
+    norm = xp.linalg_vector_norm(x, p, dims, True)
+    inverse = 1 / (norm + TINY)
+    along = xp.sum(xp.real(xp.conj(x) * g) if xp.is_complex(x) else x * g, dims, True)
+    moved = maxnorm * inverse * (g - inverse * _norm_vjp(xp, along, x, norm, p, dims, True))
+    return xp.where(norm > maxnorm, moved, g)
+
+
+_renorm_op = op(
+    "renorm",
+    forward=lambda xp, x, /, p, dim, maxnorm: _renorm(xp, x, p, dim, maxnorm),
+    vjp=_renorm_vjp,
+)
+
+
+def vector_norm(x, ord=2, dim=None, keepdim: bool = False, *, dtype=None, out=None):
+    """``sum(abs(x) ** ord) ** (1 / ord)`` of all elements or along `dim`; for inf and -inf the largest and the smallest
+    magnitude, for 0 the count of nonzeros. RuntimeError for integers, and for a `dtype` that is narrower than x's."""
+    array = array_of("linalg_vector_norm", x)
+    if array.dtype.kind in "iub":
+        raise RuntimeError(
+            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
+            + dtypes.scalar_name(x.dtype)
+        )
+    if isinstance(ord, Tensor):
+        ord = ord.item()
+    ord = float(ord)
+    dims = dims_argument(dim, array.ndim)
+    if dtype is not None:
+        x = _converted(x, dtype)
+    if ord < 0 or ord == math.inf:
+        if not array.size:
+            sizes = [array.shape[d] for d in (range(array.ndim) if dims is None else dims)]
+            if dims is None or not math.prod(sizes):
+                where = f"the {ord:g} norm on an empty tensor"
+                if dims is not None and len(sizes) < array.ndim:
+                    where = f"the {ord:g} norm on the dimension {dims[sizes.index(0)]} "
+                raise RuntimeError(
+                    f"linalg.vector_norm cannot compute {where} because "
+                    f"{'this dimension is empty and ' if where.endswith(' ') else ''}the operation does not have an identity"
+                )
+    if out is not None:
+        return general(_vector_norm.record, (x,), (ord, dims, keepdim), out)
+    return _vector_norm(x, ord, dims, keepdim)
+
+
+def _converted(x, dtype):
+    if dtype.category < dtypes.FLOATING:
+        raise RuntimeError(
+            "linalg.vector_norm: dtype should be floating point or complex. Got " + dtypes.scalar_name(dtype)
+        )
+    if x.dtype.is_complex != dtype.is_complex:
+        kind = "complex" if x.dtype.is_complex else "real"
+        raise RuntimeError(
+            f"linalg.vector_norm: dtype should be {kind} for {kind} inputs, but got {dtypes.scalar_name(dtype)}"
+        )
+    if dtypes.promote_types(x.dtype, dtype) is not dtype:
+        raise RuntimeError(
+            f"linalg.vector_norm: the dtype of the input ({dtypes.scalar_name(x.dtype)}) should be convertible without "
+            f"narrowing to the specified dtype ({dtypes.scalar_name(dtype)})"
+        )
+    return x.to(dtype)
+
+
+@method()
+def norm(input, p="fro", dim=None, keepdim: bool = False, out=None, dtype=None):
+    """A norm of all elements or along `dim`: of a vector for a number `p` and for "fro", of singular values for "nuc"."""
+    if p == "nuc" or (isinstance(p, str) and p != "fro"):
+        from ..linalg import matrix_norm
+
+        if dim is None:
+            dim = (-2, -1) if input.ndim != 2 else (0, 1)
+        return matrix_norm(input, p, dim, keepdim, dtype=dtype, out=out)
+    if dtype is not None:
+        input = input.to(dtype)
+    return vector_norm(input, 2 if p is None or p == "fro" else p, dim, keepdim, out=out)
+
+
+@method()
+def dist(input, other, p=2):
+    """The norm of ``input - other``."""
+    for value in (input, other):
+        if value._array.dtype.kind in "iub":
+            raise RuntimeError(
+                "norm(): input dtype should be either floating point or complex. "
+                f"Got {dtypes.scalar_name(value.dtype)} instead."
+            )
+    return general(_dist.record, (input, other), (float(p),))
+
+
+@method()
+def renorm(input, p, dim: int, maxnorm, *, out=None):
+    """`input` with each slice along `dim`, whose p-norm is above `maxnorm`, scaled down to it."""
+    array = array_of("renorm", input)
+    if p <= 0:
+        raise RuntimeError("renorm: non-positive-norm not supported")
+    if maxnorm < 0:
+        raise RuntimeError("renorm: expected maxnorm to be >= 0 but got " + f"{maxnorm:g}")
+    if array.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {array.ndim} dimensions")
+    return general(_renorm_op.record, (input,), (float(p), wrap_dim(dim, array.ndim), maxnorm), out)
