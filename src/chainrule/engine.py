@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+from heapq import heapify, heappop, heappush
 from itertools import count
 from operator import attrgetter
 from sys import _getframe, getrefcount
@@ -347,6 +348,30 @@ def run_backward(roots, gradients, *, retain_graph, create_graph, inputs=None, a
     return task.captured_tensors() if inputs is not None and not accumulate else None
 
 
+renumbered: list = []  # not empty: a user has set sequence numbers, which then no longer order the graph by themselves
+
+
+def ready_order(nodes) -> list:
+    """Nodes with every node after those that lead to it, and among those that are ready the highest sequence number first."""
+    waiting = dict.fromkeys(nodes, 0)
+    for node in nodes:
+        for edge in node.edges:
+            if edge in waiting:
+                waiting[edge] += 1
+    ready = [(-node.sequence, id(node), node) for node, count in waiting.items() if not count]
+    heapify(ready)
+    order = []
+    while ready:
+        *_, node = heappop(ready)
+        order.append(node)
+        for edge in node.edges:
+            if edge in waiting:
+                waiting[edge] -= 1
+                if not waiting[edge]:
+                    heappush(ready, (-edge.sequence, id(edge), edge))
+    return order
+
+
 NESTED_ON_ONE_STACK = 20  # backward calls inside backward calls, before Python's limit on recursion comes near
 
 
@@ -421,7 +446,7 @@ class _Task:
                     nodes.add(edge)
                     stack.append(edge)
         self.nodes = nodes
-        return sorted(nodes, key=by_sequence, reverse=True)
+        return ready_order(nodes) if renumbered else sorted(nodes, key=by_sequence, reverse=True)
 
     def _needed(self) -> dict:
         """{node: for each edge, True if a wanted input lies behind it, else None}, for the nodes that have such an edge."""
@@ -466,7 +491,8 @@ class _Task:
         for node in self.order:
             gradient = buffers.pop(node, None)
             if node.meta is not None or gradient is None or not node.is_plain or (careful and self._needs_care(node)):
-                arrived, gradient = [gradient], None  # handed over, so that a leaf can tell whether anyone else holds it
+                # handed over whole, so that a leaf can tell whether anyone else holds it
+                arrived, gradient, result, results = [gradient], None, None, None
                 self._run_careful(node, arrived)
                 continue
             edges = node.edges

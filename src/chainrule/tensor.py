@@ -11,7 +11,7 @@ from .backend import numpy as backend
 from .modes import local
 from .size import CPU, Size, strided
 
-__all__ = ["Tensor", "is_tensor"]
+__all__ = ["Tensor", "is_inference", "is_tensor"]
 
 new = object.__new__
 ndarray = np.ndarray
@@ -355,6 +355,11 @@ def _type_word(tensor: Tensor) -> str:
 
 
 TENSOR_TYPES = {Tensor}  # Tensor and its subclasses: a quick test of what is a leaf among a node's edges
+
+
+def is_inference(input: Tensor) -> bool:
+    """Whether `input` was made in inference mode."""
+    return input.is_inference()
 
 
 def is_tensor(obj) -> bool:

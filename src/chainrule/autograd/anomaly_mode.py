@@ -51,6 +51,16 @@ def _has_nan(value) -> bool:
     return bool((array != array).any())
 
 
+def _tell(text: str) -> None:
+    """Warns; where warnings are errors, writes to stderr, since the error in hand is the one to raise."""
+    try:
+        warn(text)
+    except UserWarning:
+        import sys
+
+        print("UserWarning:", text, file=sys.stderr)
+
+
 def explain(node) -> None:
     """Warns with the stack of the call that made the node, and of the calls that led to it."""
     notes = node.metadata
@@ -62,7 +72,7 @@ def explain(node) -> None:
             f"Error detected in {node.name()}. No forward pass information available. Enable detect anomaly during forward "
             "pass for more information."
         )
-    warn(text)
+    _tell(text)
     parent = notes.get("parent_")
     while parent is not None:
         notes = parent.metadata
@@ -71,14 +81,14 @@ def explain(node) -> None:
                 f"\n\nPrevious calculation was induced by {parent.name()}. No forward pass information available. Enable "
                 "detect anomaly during forward pass for more information."
             )
-            warn(text)
+            _tell(text)
             return
         stack = "".join(notes["traceback_"]).rstrip()
         text = (
             f"\n\nPrevious calculation was induced by {parent.name()}. Traceback of forward call that induced the previous "
             f"calculation:\n{stack}"
         )
-        warn(text)
+        _tell(text)
         parent = notes.get("parent_")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from .. import graph_errors
-from ..engine import Freed, Node, SavedTensor, accumulate_array, accumulate_tensor, user_position
+from ..engine import Freed, Node, SavedTensor, accumulate_array, accumulate_tensor, renumbered, user_position
 from ..dtypes import from_numpy_dtype
 from ..modes import ContextDecorator, local, no_grad
 from ..op import INPUT, OUTPUT, PLAIN, _output_number, _tensor_of
@@ -92,6 +92,13 @@ def metadata(self) -> dict:
 def _sequence_nr(self) -> int:
     """The node's place in the order of recording in this process."""
     return self.sequence
+
+
+def _set_sequence_nr(self, number: int) -> None:
+    """Gives the node another place among the nodes that are ready to run at the same time."""
+    self.sequence = number
+    if not renumbered:
+        renumbered.append(True)
 
 
 def register_node_hook(self, fn: Callable) -> RemovableHandle:
@@ -244,6 +251,7 @@ Node.next_functions = property(next_functions)
 Node.metadata = property(metadata)
 Node.requires_grad = property(lambda self: True)
 Node._sequence_nr = _sequence_nr
+Node._set_sequence_nr = _set_sequence_nr
 Node.register_hook = register_node_hook
 Node.register_prehook = register_node_prehook
 Node.__call__ = call_node
@@ -354,7 +362,11 @@ def _set_backward_hooks(self, hooks: OrderedDict | None) -> None:
     meta.tensor_hooks[self.output_nr] = OrderedDict() if hooks is None else hooks
 
 
-Tensor._backward_hooks = property(_get_backward_hooks, _set_backward_hooks)
+def _delete_backward_hooks(self) -> None:
+    raise RuntimeError("Deletion of _backwards_hooks not allowed!")
+
+
+Tensor._backward_hooks = property(_get_backward_hooks, _set_backward_hooks, _delete_backward_hooks)
 Tensor.register_hook = register_hook
 Tensor.register_post_accumulate_grad_hook = register_post_accumulate_grad_hook
 Tensor.retain_grad = retain_grad
