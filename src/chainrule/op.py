@@ -793,7 +793,7 @@ def _one_with_settings(record: Op):
     """The function of an operation on one tensor with settings: ``apply(input, *settings)``."""
     forward, node_class = record.forward, record.node_class
     careful_kinds = _careful_kinds(record)
-    is_view = record.kind == VIEW
+    is_view, differentiable = record.kind == VIEW, record.differentiable
     plan = [_saved_source(record, name) for name in record.saved_names]
 
     def apply(input, *settings):
@@ -820,7 +820,7 @@ def _one_with_settings(record: Op):
             counter = tensor._counter = input._counter or version_counter(input)
             extra = tensor._extra = Extra()
             extra.view = View(input, ORDINARY, counter.version)
-        if not (mode and input._requires_grad):
+        if not (mode and input._requires_grad and differentiable and result.dtype.kind in "fcV"):
             tensor._requires_grad = False
             tensor._grad_fn = None
             return tensor

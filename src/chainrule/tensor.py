@@ -204,6 +204,8 @@ class Tensor:
                 "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
             )
         self._requires_grad = requires_grad
+        if self._extra is not None and self._extra.batch is not None:
+            self._extra.batch.value.requires_grad_(requires_grad)
         return self
 
     @requires_grad.deleter
