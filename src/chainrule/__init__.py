@@ -55,6 +55,7 @@ from .modes import (
     set_grad_enabled,
 )
 from .legacy import *
+from .ops.activations import *
 from .ops.bitwise import *
 from .ops.comparison import *
 from .ops.complexes import *
@@ -135,4 +136,9 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_LAZY})
 
 
-__all__ = sorted(name for name in globals() if not name.startswith("_") and name not in ("annotations", "ops", "size"))
+_Module = type(ops)
+__all__ = sorted(
+    name
+    for name, value in globals().items()
+    if not name.startswith("_") and not isinstance(value, _Module) and name != "annotations"
+)
