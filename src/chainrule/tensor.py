@@ -238,7 +238,7 @@ class Tensor:
                 "be populated during autograd.backward(). If you indeed want the .grad field to be populated for a "
                 "non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by "
                 "mistake, make sure you access the leaf Tensor instead. See "
-                "github.com/pytorch/pytorch/pull/30531 for more informations.",
+                "github.com/pytorch/pytorch/pull/30531 for more information.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -424,13 +424,18 @@ def version_counter(tensor: Tensor) -> VersionCounter:
 
 def output_counter(node, number: int) -> VersionCounter:
     """The version counter of an output of a node, which the node knows to check what it saved of that output."""
+    counters = output_counters(node)
+    if number not in counters:
+        counters[number] = VersionCounter()
+    return counters[number]
+
+
+def output_counters(node) -> dict[int, VersionCounter]:
+    """{output number: version counter} of a node."""
     meta = node.own_meta()
     if meta.output_counters is None:
         meta.output_counters = {}
-    counter = meta.output_counters.get(number)
-    if counter is None:
-        counter = meta.output_counters[number] = VersionCounter()
-    return counter
+    return meta.output_counters
 
 
 def refresh_view(tensor: Tensor) -> None:
