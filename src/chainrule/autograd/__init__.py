@@ -245,18 +245,20 @@ def grad(
     else:
         results = run(*gradients)
     if materialize_grads:
-        results = tuple(_zeros_for(x, i) if r is None else r for i, (x, r) in enumerate(zip(inputs, results)))
+        results = tuple(
+            _zeros_for(x, i, create_graph) if r is None else r for i, (x, r) in enumerate(zip(inputs, results))
+        )
     return results
 
 
-def _zeros_for(value: Tensor | GradientEdge, index: int) -> Tensor:
+def _zeros_for(value: Tensor | GradientEdge, index: int, requires_grad: bool) -> Tensor:
     from ..ops.creation import zeros_like
 
     if isinstance(value, GradientEdge):
         raise RuntimeError(
             f"materialize_grads cannot be used when the given input is a GradientEdge (index {index})"
         )
-    return zeros_like(value)
+    return zeros_like(value, requires_grad=requires_grad)
 
 
 def _tensor_backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:

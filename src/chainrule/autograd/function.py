@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import graph_errors
-from ..engine import Freed, Node, SavedTensor, fit_tensor, next_sequence, user_position
+from ..engine import Freed, Node, SavedTensor, _grad_mode, fit_tensor, next_sequence, user_position
 from ..inplace import move_history, rebase_history
 from ..modes import local, no_grad
 from ..op import REGISTRY, _input_edge, _save_input
 from ..tensor import (
     gradient_dtype,
+    output_counters,
     IN_CUSTOM_FUNCTION,
     ONE_OF_MANY,
     Tensor,
@@ -369,16 +370,12 @@ def _with_defaults(forward: Callable, args: tuple, kwargs: dict) -> tuple:
 def run_function(cls: type[Function], args: tuple, kwargs: dict, ctx: FunctionCtx | None = None) -> Any:
     """Runs a Function on ordinary tensors: its node, its forward, and what its outputs become."""
     tensors = [value for value in args if isinstance(value, Tensor)]
-    for tensor in tensors:
-        if tensor._extra is not None and tensor._extra.view is not None:
-            refresh_view(tensor)
     if ctx is None:
         ctx = cls._context_cls()
-    ctx.needs_input_grad = tuple([isinstance(v, Tensor) and v._requires_grad for v in args])
-    recorded = local.grad_enabled and True in ctx.needs_input_grad
-    node = _make_node(cls, ctx, args, tensors) if recorded else None
+    needs = ctx.needs_input_grad = tuple([isinstance(v, Tensor) and v.requires_grad for v in args])
+    node = _make_node(cls, ctx, args, tensors) if local.grad_enabled and True in needs else None
     with_setup = cls.setup_context is not Function.setup_context
-    with no_grad():
+    with _grad_mode(False):
         forward_grad, local.forward_grad_enabled = local.forward_grad_enabled, False
         try:
             if with_setup:
@@ -389,20 +386,41 @@ def run_function(cls: type[Function], args: tuple, kwargs: dict, ctx: FunctionCt
         finally:
             local.forward_grad_enabled = forward_grad
         outputs = list(returned) if isinstance(returned, tuple) else [returned]
-        _finish_outputs(ctx, node, tensors, outputs, with_setup)
-    to_save = ctx.__dict__.pop("to_save", None)
-    if to_save is not None:
-        _check_saved(to_save)
+        if node is None or not _is_one_fresh_output(ctx, tensors, returned):
+            _finish_outputs(ctx, node, tensors, outputs, with_setup)
+        else:
+            returned._grad_fn = node
+            returned._requires_grad = True
+            if returned._counter is not None:
+                output_counters(node)[0] = returned._counter
+            node.n_outputs = 1
+            node.output_info = ((returned._array.shape, returned._array.dtype),)
+    if ctx.to_save is not None:
+        _check_saved(ctx.to_save)
         if node is not None:
-            node.saved = _save(node, to_save, {id(output): i for i, output in enumerate(outputs)})
-    for name in ("dirty_tensors", "non_differentiable"):
-        ctx.__dict__.pop(name, None)  # they would keep outputs alive, and with them the node
+            node.saved = _save(node, ctx.to_save, {id(output): i for i, output in enumerate(outputs)})
+    ctx.to_save = ctx.dirty_tensors = ctx.non_differentiable = None  # outputs kept here would keep the node
     if node is not None and local.anomaly is not None:
         local.anomaly.remember(node)
     return tuple(outputs) if isinstance(returned, tuple) else outputs[0]
 
 
+def _is_one_fresh_output(ctx, tensors, returned) -> bool:
+    """Whether forward returned one new tensor, without marks: the common case, which needs none of the rules below."""
+    return (
+        returned.__class__ is Tensor
+        and returned._extra is None
+        and ctx.dirty_tensors is None
+        and ctx.non_differentiable is None
+        and returned._array.dtype.kind in "fcV"
+        and all(returned is not tensor for tensor in tensors)
+    )
+
+
 def _make_node(cls, ctx, args, tensors) -> FunctionNode:
+    for tensor in tensors:
+        if tensor._extra is not None and tensor._extra.view is not None:
+            refresh_view(tensor)
     node = object.__new__(cls._backward_cls)
     node.ctx = ctx
     ctx._node = weakref.ref(node)
@@ -516,10 +534,7 @@ def set_history(tensor: Tensor, node, number: int) -> None:
     if tensor._is_view():
         tensor._extra.view.version = tensor._counter.version
     if tensor._counter is not None:
-        meta = node.own_meta()
-        if meta.output_counters is None:
-            meta.output_counters = {}
-        meta.output_counters[number] = tensor._counter
+        output_counters(node)[number] = tensor._counter
 
 
 def _rebase_dirty(tensor: Tensor, node, number: int, is_input: bool, count: int) -> None:

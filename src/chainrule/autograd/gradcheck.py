@@ -6,6 +6,7 @@ complex input is moved along both axes, and its gradient is ``d/dx + i d/dy``, a
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -204,7 +205,9 @@ class _Check:
                 "gradcheck expects at least one input tensor to require gradient, but none of them have "
                 "requires_grad=True."
             )
-        self.outputs = dict(enumerate(self.call()))
+        first = as_tuple(self.func(*self.arguments))
+        self.places = [p for p, y in enumerate(first) if isinstance(y, Tensor) and y.requires_grad]
+        self.outputs = {o: first[p] for o, p in enumerate(self.places)}
 
     # ---- numbers
 
@@ -426,21 +429,15 @@ class _Check:
 
     # ---- forward mode
 
-    def tangents_out(self, x: Tensor, tangent: Tensor | None, position: int) -> list[np.ndarray]:
-        """The outputs' tangents, flat, where only input number `position` has a tangent."""
+    def tangents_out(self, tangents: dict[int, Tensor | None]) -> list[np.ndarray]:
+        """The outputs' tangents, flat. Every checked input has a tangent: the given one, else zeros; None: no tangent."""
         from . import forward_ad
 
         with forward_ad.dual_level():
-            arguments: list[Any] = []
-            for i, argument in enumerate(self.arguments):
-                plain = argument.detach() if i in self.inputs else argument
-                arguments.append(
-                    forward_ad.make_dual(plain, tangent) if i == position and tangent is not None else plain
-                )
-            outputs = as_tuple(self.func(*arguments))
+            outputs = as_tuple(self.func(*self.duals(tangents)))
             found = []
             for o, expected in self.outputs.items():
-                primal, moved = forward_ad.unpack_dual(self.matching(outputs, o))
+                primal, moved = forward_ad.unpack_dual(outputs[self.places[o]])
                 if moved is None:
                     found.append(np.zeros(expected._array.size, expected._array.dtype))
                     continue
@@ -449,12 +446,15 @@ class _Check:
                 found.append(np.array(moved._array, copy=True).reshape(-1))
         return found
 
-    def matching(self, outputs, number: int) -> Tensor:
-        """The output that is number `number` among the differentiable ones, in a run where none requires grad."""
-        if not hasattr(self, "output_positions"):
-            first = as_tuple(self.func(*self.arguments))
-            self.output_positions = [p for p, y in enumerate(first) if isinstance(y, Tensor) and y.requires_grad]
-        return outputs[self.output_positions[number]]
+    def duals(self, tangents: dict[int, Tensor | None]) -> list[Any]:
+        """The arguments as dual numbers at the open level; none of them requires grad."""
+        from . import forward_ad
+
+        arguments: list[Any] = list(self.arguments)
+        for i, x in self.inputs.items():
+            tangent = tangents[i] if i in tangents else wrap(np.zeros(x._array.shape, x._array.dtype))
+            arguments[i] = x.detach() if tangent is None else forward_ad.make_dual(x.detach(), tangent)
+        return arguments
 
     def forward(self) -> None:
         """Tangents against differences: of the imaginary axis of complex inputs first, then of the real one."""
@@ -466,7 +466,7 @@ class _Check:
             numerical = self.numerical(x)
             analytical: list[list[list[np.ndarray]]] = [[], []]
             for axis, _, step in self.steps(x):
-                analytical[axis].append(self.tangents_out(x, wrap(step), i))
+                analytical[axis].append(self.tangents_out({i: wrap(step)}))
             for axis in (1, 0) if is_complex else (0,):
                 for o, output in self.outputs.items():
                     found = [moved[o] for moved in analytical[axis]]
@@ -480,7 +480,7 @@ class _Check:
         is_complex = x._array.dtype.kind == "c"
         direction = self.direction(x)
         expected = self.difference(x, direction)
-        found = self.tangents_out(x, wrap(direction), i)
+        found = self.tangents_out({i: wrap(direction)})
         for o in self.outputs:
             weights = self.rng.uniform(0.1, 1, expected[o].shape)
             allowed = self.atol * float(weights.sum()) * float(_size(direction).sum())
@@ -491,8 +491,9 @@ class _Check:
     def forward_undefined(self) -> None:
         """An input without a tangent must do what one with a tangent of zeros does."""
         for number, (i, x) in enumerate(self.inputs.items()):
-            zeros = self.tangents_out(x, wrap(np.zeros(x._array.shape, x._array.dtype)), i)
-            absent = self.tangents_out(x, None, i)
+            others = {k: wrap(self.direction(y)) for k, y in self.inputs.items() if k != i}
+            zeros = self.tangents_out(others | {i: wrap(np.zeros(x._array.shape, x._array.dtype))})
+            absent = self.tangents_out(others | {i: None})
             for o, (a, b) in enumerate(zip(zeros, absent, strict=True)):
                 if not np.array_equal(a, b, equal_nan=True):
                     raise GradcheckError(
@@ -502,28 +503,26 @@ class _Check:
 
     def forward_batched(self) -> None:
         """Two tangents at once (vmap) against one after the other."""
-        from ..func import vmap
+        from ..transforms import vmap_with_none
 
         for number, (i, x) in enumerate(self.inputs.items()):
             tangents = [wrap(self.direction(x)) for _ in range(2)]
-            expected = [self.tangents_out(x, t, i) for t in tangents]
+            expected = [self.tangents_out({i: t}) for t in tangents]
             stacked = wrap(np.stack([t._array for t in tangents]))
 
             def moved(tangent, i=i):
                 from . import forward_ad
 
                 with forward_ad.dual_level():
-                    arguments = [a.detach() if k in self.inputs else a for k, a in enumerate(self.arguments)]
-                    arguments[i] = forward_ad.make_dual(arguments[i], tangent)
-                    outputs = as_tuple(self.func(*arguments))
+                    outputs = as_tuple(self.func(*self.duals({i: tangent})))
                     parts = []
-                    for o in self.outputs:
-                        primal, part = forward_ad.unpack_dual(self.matching(outputs, o))
+                    for place in self.places:
+                        primal, part = forward_ad.unpack_dual(outputs[place])
                         parts.append(primal * 0 if part is None else part)
-                    return tuple(parts)
+                    return parts
 
             try:
-                got = vmap(moved)(stacked)
+                got = vmap_with_none(moved, [stacked])
             except RuntimeError as error:
                 raise GradcheckError(f"While computing batched gradients, got: {error}\n\n{_BATCHED}") from error
             for o, part in enumerate(got):
@@ -577,3 +576,14 @@ _FAST = "\nBoth are derivatives along one random direction (fast mode); run with
 _BATCHED = "The gradients computed in a batch (by vmap over backward) are not those computed one by one."
 _UNDEFINED_FAILS = "Expected backward function to handle undefined output grads"
 _UNDEFINED_WRONG = "Expected all input grads to be undefined or zero when all output grads are undefined or zero."
+
+
+class _Callable(type(sys)):
+    """This module: a call of it is a call of `gradcheck`.
+
+    ``torch.autograd.gradcheck`` is the function; an import of the module under another name binds the module there."""
+
+    __call__ = staticmethod(gradcheck)
+
+
+sys.modules[__name__].__class__ = _Callable
