@@ -87,6 +87,7 @@ from .random import (
     seed,
     set_rng_state,
 )
+from .serialization import *
 from .storage import *
 from .size import (
     Size,

@@ -12,13 +12,13 @@ from .size import check_device
 from .size import device as torch_device
 from .tensor import Tensor, memory, version_counter, wrap, wrap_as
 
-_TYPES = {
+TYPES = {
     "BoolTensor": dtypes.bool_, "ByteTensor": dtypes.uint8, "CharTensor": dtypes.int8, "ShortTensor": dtypes.int16,
     "IntTensor": dtypes.int32, "LongTensor": dtypes.int64, "HalfTensor": dtypes.float16,
     "BFloat16Tensor": dtypes.bfloat16, "FloatTensor": dtypes.float32, "DoubleTensor": dtypes.float64,
 }  # fmt: skip
 
-__all__ = [*_TYPES, "set_default_tensor_type"]
+__all__ = [*TYPES, "set_default_tensor_type"]
 
 
 def legacy_tensor(cls, *args, device=None, **named):
@@ -118,7 +118,7 @@ def _make_type(name: str, dtype: dtypes.dtype) -> type:
     )
 
 
-for _name, _dtype in _TYPES.items():
+for _name, _dtype in TYPES.items():
     globals()[_name] = _make_type(_name, _dtype)
 
 
@@ -138,7 +138,7 @@ def dtype_of_type(kind) -> dtypes.dtype:
     if isinstance(kind, str):
         if kind == "torch.Tensor":
             return dtypes.get_default_dtype()
-        found = _TYPES.get(kind.removeprefix("torch.")) if kind.startswith("torch.") else None
+        found = TYPES.get(kind.removeprefix("torch.")) if kind.startswith("torch.") else None
         if found is not None:
             return found
         if kind.startswith("torch.cuda."):

@@ -155,7 +155,9 @@ def _restrided(root, dtype, offset: int, size, stride):
             f"storage size of {needed * item} are out of bounds for storage of size {root.nbytes}"
         )
     flat = UntypedStorage(root)._bytes()
-    return restride(flat[: root.nbytes // item * item].view(dtype), size, tuple([s * item for s in stride]), offset * item)
+    return restride(
+        flat[: root.nbytes // item * item].view(dtype), size, tuple([s * item for s in stride]), offset * item
+    )
 
 
 @method()
@@ -225,4 +227,3 @@ def _c_name(dtype: dtypes.dtype) -> str:
 def storage_type(self):
     """The class of the tensor's storage."""
     return TypedStorage
-
