@@ -76,6 +76,8 @@ def apply_batched(record: Op, inputs, settings, number: int):
         result = record.batch(record, values, batched, settings, size)
     elif record.kind == ELEMENTWISE:
         result = _aligned(record, inputs, values, batched, settings)
+    elif "sample" in record.settings or "source" in record.settings:
+        result = _drawing(record, values, batched, settings, number)
     elif record.name in RULES:
         result = RULES[record.name](record, values, batched, settings, size)
     elif _names_dimensions(record, inputs):
@@ -108,6 +110,7 @@ def _aligned(record: Op, inputs, values, batched, settings):
 DIMENSIONS = {"dim", "dims", "dim0", "dim1", "dim2"}  # settings that name dimensions, counted from the front
 SHAPES = {"shape"}  # settings that are the shape of the input or the result
 PLAIN = {
+    "constant_like",
     "cast",
     "clone",
     "contiguous_copy",
@@ -119,6 +122,16 @@ PLAIN = {
     "conj",
     "detach",
 }
+
+
+def _drawing(record: Op, values, batched, settings, number: int):
+    """A random operation on a batch: as many numbers as the batch has, or those of one sample for all."""
+    if local.level_stack[number - 1].randomness != "same":
+        return general(record, values, settings)
+    if "source" in record.settings:
+        raise RuntimeError("Vmap does not currently support same randomness with a batched tensor input")
+    one = general(record, [v.select(0, 0) if b else v for v, b in zip(values, batched, strict=True)], settings)
+    return one.expand((local.level_stack[number - 1].size, *one._array.shape))
 
 
 def _names_dimensions(record: Op, inputs) -> bool:
@@ -306,6 +319,36 @@ def _index(record, values, batched, settings, size):
     return result
 
 
+def check_random() -> None:
+    """Raises PyTorch's error for a random operation inside vmap, unless it was told what to do about them."""
+    if any(level.kind == BATCH and level.randomness == "error" for level in local.level_stack):
+        raise RuntimeError(
+            "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
+            "randomness flags on vmap or perform the randomness operation out of vmap"
+        )
+
+
+def levels_that_differ() -> list[Level]:
+    """The open levels for whose samples random numbers are to differ, outermost first."""
+    return [level for level in local.level_stack if level.kind == BATCH and level.randomness == "different"]
+
+
+def as_batches(tensor: Tensor, levels: list[Level]) -> Tensor:
+    """A tensor whose first dimensions are the batches of `levels`, as one sample of them all."""
+    for level in levels:
+        tensor = wrap_batch(tensor, level.number)
+    return tensor
+
+
+def batch_like(tensor: Tensor, like: Tensor) -> Tensor:
+    """A new tensor that was made in the likeness of `like`: a batch of copies, where that is a batch."""
+    if not batch_level(like):
+        return tensor
+    value = batch_like(tensor.clone(), like._extra.batch.value)
+    size = like._extra.batch.value._array.shape[0]
+    return wrap_batch(value.expand((size, *tensor._array.shape)).clone(), like._extra.batch.level)
+
+
 READING = {
     "item": (
         "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a "
@@ -366,7 +409,7 @@ def function_on_batches(cls, args, kwargs, number: int):
                 "vmap staticmethod. Please set generate_vmap_rule=False or delete the overridden vmap staticmethod to "
                 "avoid ambiguity."
             )
-        if not cls.generate_vmap_rule:
+        if not cls.generate_vmap_rule and local.level_stack[number - 1].strict:
             raise RuntimeError(
                 f"You tried to vmap over {cls.__name__}, but it does not have vmap support. Please override and "
                 "implement the vmap staticmethod or set generate_vmap_rule=True."
@@ -447,10 +490,10 @@ def _raised_behind(gradient: Tensor, like: Tensor) -> Tensor:
 # ---------------------------------------------------------------- levels
 
 
-def open_batch(size: int, randomness: str = "error") -> Level:
-    """Opens a level for batches of one size."""
+def open_batch(size: int, randomness: str = "error", strict: bool = False) -> Level:
+    """Opens a level for batches of one size; `strict`: custom Functions must say how they take batches."""
     level = open_level(BATCH)
-    level.size, level.randomness = size, randomness
+    level.size, level.randomness, level.strict = size, randomness, strict
     return level
 
 

@@ -354,6 +354,35 @@ def _part_of_base(view: Tensor, tangent: Tensor, number: int) -> Tensor:
 # ---------------------------------------------------------------- custom Functions
 
 
+def _check_alike(output: Tensor, tangent: Tensor, args, tangents) -> None:
+    """Where a custom Function writes in place or returns a view, its jvp must do the same to the tangents."""
+    for x, t in zip(args, tangents, strict=True):
+        if output is x and tangent is not t:
+            raise RuntimeError(
+                "An inplace custom Function is not modifying the forward mode gradients inplace. If the forward is "
+                "modifying an input inplace, then the jvp function must modify the corresponding gradient inplace."
+            )
+    base = output._base
+    if base is None or any(output is x for x in args):
+        return
+    if tangent._base is None:
+        raise RuntimeError(
+            "A custom Function's forward is returning a view (or an input as-is) but the jvp is not returning a view."
+        )
+    for x, t in zip(args, tangents, strict=True):
+        if not isinstance(x, Tensor) or t is None:
+            continue
+        if base is x and tangent._base is not t:
+            raise RuntimeError(
+                "A custom Function is returning a view but the jvp is not returning a view of the given grad input."
+            )
+        if base is x._base and tangent._base is not t and tangent._base is not t._base:
+            raise RuntimeError(
+                "A custom Function is returning a view but the jvp is not returning a view of the same base as the "
+                "given grad input."
+            )
+
+
 def function_on_duals(cls, args, kwargs, number: int):
     """Runs a custom Function on dual numbers: its forward on the primal parts, its jvp on the tangents."""
     from .autograd.function import FunctionCtx, run_function
@@ -369,6 +398,8 @@ def function_on_duals(cls, args, kwargs, number: int):
             else t
             for x, t in zip(args, tangents, strict=True)
         ]
+        if ctx.saved_for_forward is None:
+            ctx.saved_for_forward = ()
         moved = cls.jvp(ctx, *filled) if local.forward_grad_enabled else (None,) * len(outputs)
         ctx.saved_for_forward = None
     moved = list(moved) if isinstance(moved, (tuple, list)) else [moved]
@@ -376,13 +407,19 @@ def function_on_duals(cls, args, kwargs, number: int):
         raise RuntimeError(
             f"{cls.__name__}.jvp returned {len(moved)} tangents, but the function has {len(outputs)} outputs"
         )
-    for output, tangent in zip(outputs, moved, strict=True):
-        if tangent is None or not isinstance(output, Tensor) or output._array.dtype.kind not in DIFFERENTIABLE:
+    for position, (output, tangent) in enumerate(zip(outputs, moved, strict=True)):
+        if tangent is None or not isinstance(output, Tensor):
             continue
+        if output._array.dtype.kind not in DIFFERENTIABLE or position in ctx.without_tangent:
+            raise RuntimeError(
+                f"{cls.__name__}: jvp returned a tangent at position {position} for an output that is not "
+                "differentiable. You should return None at that position instead"
+            )
         if tangent._array.shape != output._array.shape:
             raise RuntimeError(
                 f"{cls.__name__}.jvp returned a tangent of shape {list(tangent.shape)} for an output of shape "
                 f"{list(output.shape)}"
             )
+        _check_alike(output, tangent, args, filled)
         attach(output, tangent, number)
     return result

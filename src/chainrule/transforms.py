@@ -21,7 +21,7 @@ DUAL, BATCH = "dual", "batch"
 class Level:
     """An open level: its number, and the tensors that carry something for it."""
 
-    __slots__ = ("kind", "members", "number", "randomness", "size")
+    __slots__ = ("kind", "members", "number", "randomness", "size", "strict")
 
     def __init__(self, kind: str, number: int) -> None:
         self.kind = kind
@@ -29,6 +29,7 @@ class Level:
         self.members: list[weakref.ref] = []
         self.size = 0  # of a batch
         self.randomness = "error"
+        self.strict = True
 
 
 def open_level(kind: str) -> Level:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import graph_errors
@@ -47,6 +47,7 @@ class FunctionCtx:
     saved_for_forward: tuple | None = None
     dirty_tensors: tuple | None = None
     non_differentiable: tuple | None = None
+    without_tangent: Sequence[int] = ()  # positions of the outputs marked non-differentiable
     materialize_grads = True
     _node: Any = None  # weak reference to the node
     _accessed = False
@@ -399,6 +400,8 @@ def run_function(cls: type[Function], args: tuple, kwargs: dict, ctx: FunctionCt
         _check_saved(ctx.to_save)
         if node is not None:
             node.saved = _save(node, ctx.to_save, {id(output): i for i, output in enumerate(outputs)})
+    if ctx.non_differentiable is not None:  # for jvp
+        ctx.without_tangent = [i for i, y in enumerate(outputs) if any(y is z for z in ctx.non_differentiable)]
     ctx.to_save = ctx.dirty_tensors = ctx.non_differentiable = None  # outputs kept here would keep the node
     if node is not None and local.anomaly is not None:
         local.anomaly.remember(node)

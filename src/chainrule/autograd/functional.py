@@ -9,6 +9,7 @@ import numpy as np
 
 from ..modes import enable_grad, is_grad_enabled, set_grad_enabled
 from ..tensor import Tensor, wrap
+from ..transforms import carries
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
@@ -78,7 +79,7 @@ def _fresh(inputs: Tensors, create_graph: bool, need_graph: bool = True) -> Tens
     """The inputs as tensors to differentiate by: parts of the caller's graph only with `create_graph`."""
     made = []
     for x in inputs:
-        if create_graph and need_graph and x.requires_grad:
+        if create_graph and need_graph and (x.requires_grad or carries(x)):
             made.append(x.view_as(x))
         elif create_graph and not need_graph:
             made.append(x)
@@ -219,10 +220,22 @@ def jvp(func: Callable, inputs, v=None, create_graph: bool = False, strict: bool
     return _result(outputs, tuple_out, create_graph), _result(product, tuple_out, create_graph)
 
 
-def _unit_vectors(like: Tensor) -> Tensor:
-    """All unit vectors in the space of `like`, stacked."""
-    size = like.numel()
-    return wrap(np.eye(size, dtype=like._array.dtype).reshape(size, *like._array.shape))
+def _construct_standard_basis_for(tensors: Tensors, tensor_numels: tuple[int, ...]) -> Tensors:
+    """All unit vectors in the space of all the tensors together: for each tensor, its part of them as a matrix's rows."""
+    total, made, start = sum(tensor_numels), [], 0
+    for x, count in zip(tensors, tensor_numels, strict=True):
+        made.append(wrap(np.eye(total, count, -start, dtype=x._array.dtype)))
+        start += count
+    return tuple(made)
+
+
+def _unit_vectors(tensors: Tensors) -> Tensors:
+    """The same with rows of the tensors' shapes."""
+    sizes = tuple(x.numel() for x in tensors)
+    parts = _construct_standard_basis_for(tensors, sizes)
+    return tuple(
+        part.reshape((-1, *x.shape) if x.numel() else (0, *x.shape)) for part, x in zip(parts, tensors, strict=True)
+    )
 
 
 def _jacobian_forward(func: Callable, inputs, strict: bool, vectorize: bool):
@@ -256,7 +269,7 @@ def _jacobian_forward(func: Callable, inputs, strict: bool, vectorize: bool):
                     parts.append(_zeros(primal) if moved is None else moved)
                 return tuple(parts)
 
-        return vmap(column)(_unit_vectors(inputs[position]))
+        return vmap(column)(_unit_vectors((inputs[position],))[0])
 
     by_input = [columns(i) for i in range(len(inputs))]
     rows = tuple(
@@ -302,23 +315,30 @@ def jacobian(
                 "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported together. "
                 "Please either set `strict=False` or `vectorize=False`."
             )
-        rows = tuple(
-            _rows_at_once(y, inputs, create_graph) if vectorize else _rows(i, y, inputs, create_graph, strict)
-            for i, y in enumerate(outputs)
-        )
+        if vectorize:
+            rows = _rows_at_once(outputs, inputs, create_graph)
+        else:
+            rows = tuple(_rows(i, y, inputs, create_graph, strict) for i, y in enumerate(outputs))
     rows = tuple(_result(row, tuple_in, create_graph) for row in rows)
     return rows if tuple_out else rows[0]
 
 
-def _rows_at_once(output: Tensor, inputs: Tensors, create_graph: bool) -> Tensors:
-    """The Jacobian of one output by each input, by a backward of all unit vectors at once."""
-    found = _grad(
-        (output,), inputs, (_unit_vectors(output),), create_graph=create_graph, retain_graph=True, batched=True
-    )
-    return tuple(
-        wrap(np.zeros((*output.shape, *x.shape), x._array.dtype)) if g is None else g.reshape((*output.shape, *x.shape))
-        for g, x in zip(found, inputs, strict=True)
-    )
+def _rows_at_once(outputs: Tensors, inputs: Tensors, create_graph: bool) -> tuple[Tensors, ...]:
+    """The Jacobians of all outputs by all inputs, by one backward of all unit vectors at once."""
+    found = _grad(outputs, inputs, _unit_vectors(outputs), create_graph=create_graph, retain_graph=True, batched=True)
+    rows, start = [], 0
+    for y in outputs:
+        stop = start + y.numel()
+        rows.append(
+            tuple(
+                wrap(np.zeros((*y.shape, *x.shape), x._array.dtype))
+                if g is None
+                else g[start:stop].reshape((*y.shape, *x.shape))
+                for g, x in zip(found, inputs, strict=True)
+            )
+        )
+        start = stop
+    return tuple(rows)
 
 
 def _rows(number: int, output: Tensor, inputs: Tensors, create_graph: bool, strict: bool) -> Tensors:
@@ -367,6 +387,8 @@ def hessian(
 
     Options as in `jacobian`, which is used twice; `outer_jacobian_strategy` is the second one's strategy.
     """
+    from ..func.derivatives import fresh
+
     tuple_in, inputs = _tensors(inputs, "inputs", "hessian")
     if outer_jacobian_strategy not in ("forward-mode", "reverse-mode"):
         raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode".')
@@ -376,7 +398,7 @@ def hessian(
 
     def gradient(*arguments):
         if outer_jacobian_strategy == "forward-mode":
-            arguments = tuple(x.requires_grad_() for x in arguments)
+            arguments = tuple(map(fresh, arguments))  # dual numbers, in a batch
         found = jacobian(single, arguments, create_graph=True)
         _check_recorded(found, "jacobian", strict)
         return found

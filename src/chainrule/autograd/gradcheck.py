@@ -430,7 +430,7 @@ class _Check:
     # ---- forward mode
 
     def tangents_out(self, tangents: dict[int, Tensor | None]) -> list[np.ndarray]:
-        """The outputs' tangents, flat. Every checked input has a tangent: the given one, else zeros; None: no tangent."""
+        """The outputs' tangents, flat. Every checked input has a tangent: the given one, else zeros; for None, none."""
         from . import forward_ad
 
         with forward_ad.dual_level():

@@ -26,7 +26,7 @@ def _alias(x: Tensor) -> Tensor:
     return x.view_as(x)
 
 
-def _fresh(x) -> Tensor:
+def fresh(x) -> Tensor:
     """A tensor to differentiate by: the elements of `x`, with a gradient of its own for every sample of open vmaps."""
     if not isinstance(x, Tensor):
         raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
@@ -151,7 +151,7 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
         what = "grad_and_value(f)(*args)"
         with enable_grad():
             leaves, structure = flatten(_chosen(args, argnums))
-            leaves = [_fresh(x) for x in leaves]
+            leaves = [fresh(x) for x in leaves]
             result = func(*_replaced(args, argnums, unflatten(leaves, structure)), **kwargs)
             output, aux = _output_and_aux(result, has_aux, what)
             if not isinstance(output, Tensor):
@@ -200,7 +200,7 @@ def vjp(func: Callable, *primals, has_aux: bool = False):
     what = "vjp(f, *primals)"
     with enable_grad():
         leaves, structure = flatten(primals)
-        leaves = [_fresh(x) for x in leaves]
+        leaves = [fresh(x) for x in leaves]
         result = func(*unflatten(leaves, structure))
         output, aux = _output_and_aux(result, has_aux, what)
         outputs, form = flatten(output)

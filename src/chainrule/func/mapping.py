@@ -99,7 +99,7 @@ def _input_dims(func, in_dims, leaves, structure) -> tuple[list, int]:
 
 
 def _run(func, leaves, structure, dims, size, out_dims, randomness, kwargs):
-    level = open_batch(size, randomness)
+    level = open_batch(size, randomness, strict=True)
     try:
         inputs = [
             x if d is None else wrap_batch(x.movedim(d, 0) if d else x, level.number)

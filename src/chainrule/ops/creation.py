@@ -803,9 +803,18 @@ def new_tensor(self, data, *, dtype=None, device=None, requires_grad: bool = Fal
     return finish(array_of(data, dtype_argument("new_tensor", dtype, self.dtype)), requires_grad, device)
 
 
+def _batch_like(made: Tensor, like: Tensor) -> Tensor:
+    """`made` itself, or under vmap a batch of it if `like` is one: what is written into it may be a batch."""
+    if like._extra is None or not like._extra.special:
+        return made
+    from ..batching import batch_like
+
+    return batch_like(made, like)
+
+
 def _new_filled(name: str, create):
     def function(self, *size, dtype=None, **more):
-        return create(*size, dtype=self.dtype if dtype is None else dtype, **more)
+        return _batch_like(create(*size, dtype=self.dtype if dtype is None else dtype, **more), self)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"``torch.{create.__name__}`` with this tensor's dtype unless another is given."
@@ -821,4 +830,4 @@ def new_full(self, size, fill_value, *, dtype=None, **more):
     """``torch.full`` with this tensor's dtype unless another is given."""
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"new_full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}")
-    return full(size, fill_value, dtype=self.dtype if dtype is None else dtype, **more)
+    return _batch_like(full(size, fill_value, dtype=self.dtype if dtype is None else dtype, **more), self)

@@ -12,7 +12,7 @@ import numpy as np
 from .. import dtypes
 from ..backend.generator import Sample, fill, redrawn
 from ..inplace import bump_version, check_in_place, fill_out, in_place
-from ..modes import is_quiet, silence
+from ..modes import is_quiet, local, silence
 from ..op import broadcast_error, method, must_be_tensor, op
 from ..random import Generator, default_generator
 from ..size import contiguous_format
@@ -40,6 +40,10 @@ __all__ = [
 
 
 def _source(generator: Generator | None) -> Generator:
+    if local.levels:
+        from ..batching import check_random
+
+        check_random()
     if generator is None:
         return default_generator
     if not isinstance(generator, Generator):
@@ -335,10 +339,17 @@ def _quietly() -> None:
 def _drawn(shape, sample: Sample, dtype, out, device, requires_grad: bool) -> Tensor:
     """A new tensor of a sampler's numbers, or `out` filled with them."""
     _quietly()
+    if out is None and local.levels:
+        from ..batching import as_batches, levels_that_differ
+
+        levels = levels_that_differ()
+        array = np.empty((*[level.size for level in levels], *shape), dtype.numpy_dtype)
+        fill(array, sample)
+        return as_batches(finish(array, requires_grad, device), levels)
     if out is None:
         array = np.empty(shape, dtype.numpy_dtype)
         fill(array, sample)
-        return finish(array, requires_grad, None, device)
+        return finish(array, requires_grad, device)
     check_in_place(out, False)
     if out._array.shape != shape:
         out._array = np.empty(shape, out._array.dtype)
@@ -364,12 +375,14 @@ def _drawn_like(function, input, sampler, dtype, device, requires_grad: bool, me
         raise must_be_tensor(function, "input", 1, input)
     _quietly()
     dtype = dtype or input.dtype
+    if local.levels:
+        return _drawn(input._array.shape, sampler(dtype), dtype, None, device, requires_grad)
     if memory_format is contiguous_format:
         array = np.empty(input._array.shape, dtype.numpy_dtype)
     else:
         array = np.empty_like(input._array, dtype.numpy_dtype)
     fill(array, sampler(dtype))
-    return finish(array, requires_grad, None, device)
+    return finish(array, requires_grad, device)
 
 
 def rand(

@@ -158,8 +158,8 @@ def checkpoint(
 
     `use_reentrant` chooses the kind and should be given. ``preserve_rng_state=False`` lets random numbers differ the
     second time. For the non-reentrant kind: `context_fn` gives two contexts, for the forward and for running it again;
-    `determinism_check` ("default" or "none") compares what is saved the second time with what was saved the first time, and
-    raises CheckpointError; `early_stop` ends the second run once it has saved everything. `debug` is accepted.
+    `determinism_check` ("default" or "none") compares what is saved the second time with what was saved the first time,
+    and raises CheckpointError; `early_stop` ends the second run once it has saved everything. `debug` is accepted.
     """
     if use_reentrant is None:
         warnings.warn(
@@ -191,7 +191,9 @@ def checkpoint(
         return function(*args, **kwargs)
     frame.rng_state = get_rng_state() if preserve else None
     with saved_tensors_hooks(frame.pack, frame.unpack), forward_context:
-        return function(*args, **kwargs)
+        result = function(*args, **kwargs)
+    frame.forward_done = True
+    return result
 
 
 def _looks(tensor: Tensor) -> dict:
@@ -232,6 +234,7 @@ class _Frame:
         self.function, self.kwargs = function, kwargs
         self.early_stop, self.look, self.context = early_stop, look, context
         self.rng_state = None
+        self.forward_done = False
         self.placeholders: list[weakref.ref] = []
         self.looks: list = []
         self.done: weakref.WeakSet = weakref.WeakSet()  # the backward calls that have run the function again
@@ -276,6 +279,7 @@ class _Frame:
         for place, tensor in zip(self.places, self.inputs.saved_tensors, strict=True):
             arguments[place] = tensor
         found: list = []
+        at_the_end = self.forward_done
 
         def pack(tensor: Tensor) -> Tensor:
             position = len(found)
@@ -283,6 +287,8 @@ class _Frame:
             if position == len(self.placeholders) and self.early_stop:
                 raise _Stop
             if position >= len(self.placeholders):
+                if not at_the_end:  # the function itself has called backward: the rest of it is still to come
+                    return tensor
                 raise CheckpointError(
                     "torch.utils.checkpoint: trying to save more tensors during recomputation than during the original "
                     f"forward pass.\n{_DEBUG_TIP}"
