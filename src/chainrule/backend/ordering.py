@@ -4,6 +4,8 @@ Part of the door to arrays (see numpy.py): what is public here is part of `xp`. 
 greatest. A 0-d array is sorted.
 """
 
+import math
+
 import numpy as np
 
 from .reductions import narrowed, pick_along, widened
@@ -126,13 +128,17 @@ def unique(x, dim):
         values, inverse, counts = np.unique(wide.reshape(-1), return_inverse=True, return_counts=True, equal_nan=False)
         return narrowed(values, x.dtype), inverse.reshape(x.shape), counts
     rows = np.moveaxis(wide, dim, 0)
-    flat = rows.reshape(len(rows), -1)
+    flat = _flattened(rows)
     order = np.lexsort(flat.T[::-1]) if flat.shape[1] else np.arange(len(flat))
     starts = _starts(flat[order])
     inverse = np.empty(len(flat), np.int64)
     inverse[order] = np.cumsum(starts) - 1
     values = np.moveaxis(rows[order[starts]], 0, dim)
     return narrowed(np.ascontiguousarray(values), x.dtype), inverse, _lengths(starts)
+
+
+def _flattened(rows):
+    return rows.reshape(len(rows), math.prod(rows.shape[1:]))
 
 
 def _starts(rows):
@@ -149,7 +155,7 @@ def _lengths(starts):
 def unique_consecutive(x, dim):
     """The same for the elements or slices that differ from the one before them, in their own order."""
     rows = x.reshape(-1) if dim is None else np.moveaxis(x, dim, 0)
-    starts = _starts(rows.reshape(len(rows), -1))
+    starts = _starts(_flattened(rows))
     inverse = np.cumsum(starts) - 1
     if dim is None:
         return rows[starts], inverse.reshape(x.shape), _lengths(starts)
@@ -175,7 +181,7 @@ def searchsorted(boundaries, values, right, sorter):
 
 def bincount(x, weights, minlength):
     """How often each number from 0 on occurs, or the sum of its weights."""
-    return np.bincount(x, weights, minlength)
+    return narrowed(np.bincount(x, weights, minlength), np.dtype(np.int64) if weights is None else weights.dtype)
 
 
 def isin(elements, tests, invert):

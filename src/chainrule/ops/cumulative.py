@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .. import dtypes, return_types
-from ..inplace import in_place_method
+from .. import return_types
+from ..inplace import fill_out, in_place_method
 from ..op import LINEAR, NUMBERS, general, method, op
 from ..tensor import Tensor
 from . import joining
-from .reduction import accumulated, array_of, no_kernel_for, numpy_names
+from .reduction import accumulated, array_of, called, no_kernel_for, numpy_names
 from .shape import wrap_dim
 
 __all__ = [
@@ -86,13 +86,11 @@ _cummin = _running_extreme("cummin", lambda xp, x, /, dim: xp.cummin(x, dim))
 def _running(name: str, function, doc: str):
     @method(name)
     @numpy_names
+    @called(name, f"The running {doc} along `dim`; of integers in int64 unless `dtype` is given.")
     def running(input, dim: int, *, dtype=None, out=None):
         dim = wrap_dim(dim, array_of(name, input).ndim)
         input = accumulated(input, dtype)
         return function(input, dim) if out is None else general(function.record, (input,), (dim,), out)
-
-    running.__name__ = running.__qualname__ = name
-    running.__doc__ = f"The running {doc} along `dim`; of integers in int64 unless `dtype` is given."
 
     def in_place(input, dim: int, *, dtype=None):
         return running(input, dim, dtype=input.dtype if dtype is None else dtype)
@@ -118,14 +116,13 @@ def logcumsumexp(input, dim: int, *, out=None):
 def _running_extremes(name: str, record):
     @method(name)
     @numpy_names
+    @called(name, f"(values, indices) of the running {name[3:]}imum along `dim`, the last one of equals; a nan stays.")
     def running(input, dim: int, *, out=None):
         array = array_of(name, input)
         dim = wrap_dim(dim, array.ndim)
         no_kernel_for(f"{name}_cpu", array, "c")
         return getattr(return_types, name)(general(record, (input,), (dim,), out))
 
-    running.__name__ = running.__qualname__ = name
-    running.__doc__ = f"(values, indices) of the running {name[3:]}imum along `dim`, the last one of equals; a nan stays."
     return running
 
 
@@ -149,30 +146,22 @@ def diff(input, n: int = 1, dim: int = -1, prepend=None, append=None, *, out=Non
         if edge is None:
             continue
         if edge._array.ndim != array.ndim:
-            raise RuntimeError(
-                "diff expects prepend or append to be the same dimension as input"
-            )
+            raise RuntimeError("diff expects prepend or append to be the same dimension as input")
         for d, (have, wanted) in enumerate(zip(edge._array.shape, array.shape, strict=True)):
             if d != dim and have != wanted:
                 raise RuntimeError(
                     f"diff expects the shape of tensor to prepend or append to match that of input except along the "
                     f"differencing dimension; input.size({d}) = {wanted}, but got tensor.size({d}) = {have}"
                 )
+    if not n:
+        return input.clone() if out is None else fill_out(out, input)
     parts = [part for part in (prepend, input, append) if part is not None]
     result = joining.cat(parts, dim) if len(parts) > 1 else input
     for _ in range(min(n, result._array.shape[dim])):
         count = result._array.shape[dim] - 1
         after, before = result.narrow(dim, 1, count), result.narrow(dim, 0, count)
         result = after.logical_xor(before) if result._array.dtype.kind == "b" else after - before
-    if n == 0:
-        result = result.clone() if result is input and out is None else result
-    return result if out is None else _copied(result, out)
-
-
-def _copied(result, out):
-    from ..inplace import fill_out
-
-    return fill_out(out, result)
+    return result if out is None else fill_out(out, result)
 
 
 def _slopes_even(input, dim: int, spacing, edge_order: int):
@@ -244,6 +233,8 @@ def gradient(input, *, spacing=1, dim=None, edge_order: int = 1):
     for d in dims:
         if dims.count(d) > 1:
             raise RuntimeError(f"dim {d} appears multiple times in the list of dims")
+    if spacing is None:
+        spacing = 1
     if isinstance(spacing, NUMBERS):
         spacings = [spacing] * len(dims)
     elif isinstance(spacing, Tensor):
@@ -259,20 +250,15 @@ def gradient(input, *, spacing=1, dim=None, edge_order: int = 1):
                 f"have the same length, but got a spacing argument of length {len(spacings)} and a dim argument of length "
                 f"{len(dims)}."
             )
+    if len({isinstance(space, Tensor) for space in spacings}) > 1:
+        raise TypeError("gradient(): the elements of spacing must be all numbers or all Tensors")
     if edge_order not in (1, 2):
         raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
     if array.dtype.kind == "u":
         raise RuntimeError("torch.gradient does not support uint8 input.")
-    for d, space in zip(dims, spacings, strict=True):
+    for d in dims:
         if array.shape[d] < edge_order + 1:
-            raise RuntimeError(
-                "torch.gradient expected each dimension size to be at least edge_order+1"
-            )
-        if isinstance(space, Tensor) and space._array.ndim == 1 and space._array.size != array.shape[d]:
-            raise RuntimeError(
-                "torch.gradient expected each element of spacing to be of the size of input's dimension, but got "
-                f"{space._array.size} and {array.shape[d]}"
-            )
+            raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
     return tuple([
         _slopes_at(input, d, space, edge_order)
         if isinstance(space, Tensor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from .. import dtypes
+from ..inplace import in_place_method
 from ..op import general, method, op
 from ..tensor import Tensor
 from .reduction import array_of, dims_argument
@@ -15,9 +16,7 @@ __all__ = ["dist", "norm", "renorm"]
 
 def _scaled(xp, g, out, power):
     """``g / out ** power``, and 0 where the norm is 0."""
-    nothing = out == 0
-    safe = xp.where(nothing, xp.one(out), out)
-    return xp.where(nothing, xp.zero(g), g / (safe if power == 1 else xp.power_number(safe, power)))
+    return xp.where(out == 0, xp.zero(g), g / (out if power == 1 else xp.power_number(out, power)))
 
 
 def _norm_vjp(xp, g, x, out, ord, dim, keepdim):
@@ -36,8 +35,7 @@ def _norm_vjp(xp, g, x, out, ord, dim, keepdim):
         return xp.sgn(x) * (there * (g / xp.sum(there, dim, True)))
     if ord > 2:
         return x * xp.power_number(size, ord - 2) * _scaled(xp, g, out, ord - 1)
-    origin = x == 0
-    slope = xp.where(origin, xp.zero(size), xp.power_number(xp.where(origin, xp.one(size), size), ord - 1))
+    slope = xp.where(x == 0, xp.zero(size), xp.power_number(size, ord - 1))
     return xp.sgn(x) * slope * (g * xp.power_number(out, 1 - ord) if ord < 1 else _scaled(xp, g, out, ord - 1))
 
 
@@ -100,20 +98,25 @@ def vector_norm(x, ord=2, dim=None, keepdim: bool = False, *, dtype=None, out=No
     dims = dims_argument(dim, array.ndim)
     if dtype is not None:
         x = _converted(x, dtype)
-    if ord < 0 or ord == math.inf:
-        if not array.size:
-            sizes = [array.shape[d] for d in (range(array.ndim) if dims is None else dims)]
-            if dims is None or not math.prod(sizes):
-                where = f"the {ord:g} norm on an empty tensor"
-                if dims is not None and len(sizes) < array.ndim:
-                    where = f"the {ord:g} norm on the dimension {dims[sizes.index(0)]} "
-                raise RuntimeError(
-                    f"linalg.vector_norm cannot compute {where} because "
-                    f"{'this dimension is empty and ' if where.endswith(' ') else ''}the operation does not have an identity"
-                )
+    if not array.size and (ord < 0 or ord == math.inf):
+        _refuse_empty(array, ord, dims)
     if out is not None:
         return general(_vector_norm.record, (x,), (ord, dims, keepdim), out)
     return _vector_norm(x, ord, dims, keepdim)
+
+
+def _refuse_empty(array, ord: float, dims) -> None:
+    """RuntimeError where a norm that is an extreme would be taken of nothing."""
+    sizes = array.shape if dims is None else [array.shape[d] for d in dims]
+    if math.prod(sizes):
+        return
+    what = f"linalg.vector_norm cannot compute the {ord:g} norm on"
+    if len(sizes) == array.ndim:
+        raise RuntimeError(f"{what} an empty tensor because the operation does not have an identity")
+    raise RuntimeError(
+        f"{what} the dimension {dims[sizes.index(0)]} because this dimension is empty and the operation does not have an "
+        "identity"
+    )
 
 
 def _converted(x, dtype):
@@ -167,7 +170,10 @@ def renorm(input, p, dim: int, maxnorm, *, out=None):
     if p <= 0:
         raise RuntimeError("renorm: non-positive-norm not supported")
     if maxnorm < 0:
-        raise RuntimeError("renorm: expected maxnorm to be >= 0 but got " + f"{maxnorm:g}")
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
     if array.ndim < 2:
         raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {array.ndim} dimensions")
     return general(_renorm_op.record, (input,), (float(p), wrap_dim(dim, array.ndim), maxnorm), out)
+
+
+in_place_method("renorm_", renorm)

@@ -9,6 +9,7 @@ from functools import wraps
 from .. import dtypes, return_types
 from ..op import LINEAR, general, method, must_be_tensor, op
 from ..tensor import Tensor
+from ..tensor import _type_word as type_word
 from . import elementwise
 from .shape import wrap_dim
 
@@ -49,6 +50,17 @@ def numpy_names(function):
         return function(*args, **named)
 
     return call
+
+
+def called(name: str, doc: str):
+    """Names and documents a function that is made for several operations."""
+
+    def give(function):
+        function.__name__ = function.__qualname__ = name
+        function.__doc__ = doc
+        return function
+
+    return give
 
 
 def array_of(function: str, input):
@@ -113,9 +125,7 @@ _mean_dim = op(
 _nansum = op(
     "nansum",
     forward=lambda xp, x, /, dim, keepdim: xp.nansum(x, dim, keepdim),
-    vjp=lambda xp, g, x, dim, keepdim: xp.where(
-        xp.isnan(x), xp.zero(g), xp.expand_reduced(g, x.shape, dim, keepdim)
-    ),
+    vjp=lambda xp, g, x, dim, keepdim: xp.where(xp.isnan(x), xp.zero(g), xp.expand_reduced(g, x.shape, dim, keepdim)),
 )
 
 
@@ -276,7 +286,9 @@ _min_dim = picking(
 
 
 def _aminmax_vjp(xp, g, x, min, max, dim, keepdim):
-    parts = [evenly(xp, part, x, out, dim, keepdim) for part, out in zip(g, (min, max), strict=True) if part is not None]
+    parts = [
+        evenly(xp, part, x, out, dim, keepdim) for part, out in zip(g, (min, max), strict=True) if part is not None
+    ]
     return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
@@ -302,6 +314,13 @@ def _extreme(name: str, whole, along, pairwise):
     """max or min: of all elements, along a dimension, or of two tensors."""
     result = getattr(return_types, name)
 
+    @method(name)
+    @called(
+        name,
+        f"The {name}imum of all elements; along `dim`, (values, indices) of the first {name}ima; or of two tensors, "
+        f"element by element. A nan is a {name}imum.\n\n"
+        "Where it is the one of all elements, ties share its gradient; where it has an index, that element gets it.",
+    )
     def extreme(input, dim=None, keepdim: bool = False, *, other=None, out=None, axis=None, keepdims=None):
         array = array_of(name, input)
         if dim is None:
@@ -317,21 +336,13 @@ def _extreme(name: str, whole, along, pairwise):
             _of_all(name, input, array)
             return whole(input) if out is None else general(whole.record, (input,), (), out)
         if not isinstance(keepdim, bool):
-            raise TypeError(
-                f"{name}(): argument 'keepdim' (position 2) must be bool, not {type(keepdim).__name__}"
-            )
+            raise TypeError(f"{name}(): argument 'keepdim' (position 2) must be bool, not {type(keepdim).__name__}")
         dim = wrap_dim(dim, array.ndim)
         not_empty(name, array, (dim,))
         no_kernel_for(name, array, "c")
         return result(general(along.record, (input,), (dim, keepdim if keepdims is None else keepdims), out))
 
-    extreme.__name__ = extreme.__qualname__ = name
-    extreme.__doc__ = (
-        f"The {name}imum of all elements; along `dim`, (values, indices) of the first {name}ima; or of two tensors, "
-        f"element by element. A nan is a {name}imum.\n\n"
-        "Where it is the one of all elements, ties share its gradient; where it has an index, that element gets it."
-    )
-    return method()(extreme)
+    return extreme
 
 
 max = _extreme("max", _max, _max_dim, elementwise.maximum)
@@ -341,6 +352,7 @@ min = _extreme("min", _min, _min_dim, elementwise.minimum)
 def _extremes(name: str, function):
     @method(name)
     @numpy_names
+    @called(name, f"The {name[1:]}imum of all elements or along `dim` (an int or several); ties share its gradient.")
     def extremes(input, dim=(), keepdim: bool = False, *, out=None):
         array = array_of(name, input)
         dims = dims_argument(dim, array.ndim)
@@ -349,10 +361,10 @@ def _extremes(name: str, function):
         else:
             not_empty(name, array, dims)
         no_kernel_for(f"{'max' if name == 'amax' else 'min'}_values_cpu", array, "c")
-        return function(input, dims, keepdim) if out is None else general(function.record, (input,), (dims, keepdim), out)
+        return (
+            function(input, dims, keepdim) if out is None else general(function.record, (input,), (dims, keepdim), out)
+        )
 
-    extremes.__name__ = extremes.__qualname__ = name
-    extremes.__doc__ = f"The {name[1:]}imum of all elements or along `dim` (an int or several); ties share its gradient."
     return extremes
 
 
@@ -376,12 +388,21 @@ def aminmax(input, *, dim: int | None = None, keepdim: bool = False, out=None):
         if dims and not array.shape[dims[0]]:
             raise IndexError(f"aminmax: Expected reduction dim {dims[0]} to have non-zero size.")
     no_kernel_for("aminmax_cpu", array, "c")
+    for part in out or ():
+        if part._array.dtype is not array.dtype:
+            raise RuntimeError(
+                f"Expected out tensor to have dtype {type_word(input)}, but got {type_word(part)} instead"
+            )
     return return_types.aminmax(general(_aminmax.record, (input,), (dims, keepdim), out))
 
 
 def _index_of(name: str, function):
     @method(name)
     @numpy_names
+    @called(
+        name,
+        f"The index of the first {name[3:]}imum, of all elements in a row or along `dim`; nan is one. No gradient.",
+    )
     def index_of(input, dim: int | None = None, keepdim: bool = False, *, out=None):
         array = array_of(name, input)
         if array.dtype.kind in "bc":
@@ -394,10 +415,6 @@ def _index_of(name: str, function):
             not_empty(name, array, (dim,))
         return general(function.record, (input,), (dim, keepdim), out)
 
-    index_of.__name__ = index_of.__qualname__ = name
-    index_of.__doc__ = (
-        f"The index of the first {name[3:]}imum, of all elements in a row or along `dim`; nan is one. No gradient."
-    )
     return index_of
 
 
@@ -413,14 +430,13 @@ def _truth(name: str, reduce):
 
     @method(name)
     @numpy_names
+    @called(name, f"Whether {name} of the elements, of all or along `dim`, are nonzero; bool, but uint8 for uint8.")
     def truth(input, dim=None, keepdim: bool = False, *, out=None):
         array = array_of(name, input)
         none = isinstance(dim, (tuple, list)) and not dim  # no dimension at all: element by element
         dims = () if none else dims_argument(dim, array.ndim)
         return general(function.record, (input,), (dims, keepdim), out)
 
-    truth.__name__ = truth.__qualname__ = name
-    truth.__doc__ = f"Whether {name} of the elements, of all or along `dim`, are nonzero; bool, but uint8 for uint8."
     return truth
 
 
@@ -508,6 +524,11 @@ def _spread_function(name: str, record, doc: str):
     refusal = f"{'std and var' if '_' not in name else name} only support floating point and complex dtypes"
 
     @numpy_names
+    @called(
+        name,
+        f"{doc} of all elements or along `dim`.\n\nOf n elements the squares are divided by n - `correction`, which is 1 "
+        "unless given; `unbiased` False means 0.",
+    )
     def spread(input, dim=None, unbiased: bool | None = None, keepdim: bool = False, *, correction=None, out=None):
         array = array_of(name, input)
         if isinstance(dim, bool):
@@ -526,11 +547,6 @@ def _spread_function(name: str, record, doc: str):
             )
         return general(record, (input,), (dims, correction, keepdim), out)
 
-    spread.__name__ = spread.__qualname__ = name
-    spread.__doc__ = (
-        f"{doc} of all elements or along `dim`.\n\nOf n elements the squares are divided by n - `correction`, which is 1 "
-        "unless given; `unbiased` False means 0."
-    )
     return spread
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..op import general, method, op
 from .elementwise import neg
-from .reduction import array_of, dims_argument, no_kernel_for, numpy_names
+from .reduction import array_of, called, dims_argument, no_kernel_for, numpy_names
 from .shape import wrap_dim
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
@@ -18,8 +18,7 @@ _logsumexp = op(
     "logsumexp",
     forward=lambda xp, x, /, dim, keepdim: xp.logsumexp(x, dim, keepdim),
     vjp=lambda xp, g, x, out, dim, keepdim: (
-        xp.keep_reduced(g, x.shape, dim, keepdim)
-        * xp.conj(xp.exp(x - xp.keep_reduced(out, x.shape, dim, keepdim)))
+        xp.keep_reduced(g, x.shape, dim, keepdim) * xp.conj(xp.exp(x - xp.keep_reduced(out, x.shape, dim, keepdim)))
     ),
     floating=True,
 )
@@ -68,19 +67,19 @@ def logsumexp(input, dim, keepdim: bool = False, *, out=None):
 def _normalizer(name: str, function, kernel: str, doc: str):
     @method(name)
     @numpy_names
+    @called(name, doc)
     def normalize(input, dim: int, dtype=None, *, out=None):
         array = array_of(name, input)
-        if dim.__class__ is not int:
-            if dim is None:
-                raise TypeError(f"{name}(): argument 'dim' (position 2) must be int, not NoneType")
+        if dim is None:
+            raise TypeError(f"{name}(): argument 'dim' (position 2) must be int, not NoneType")
         dim = wrap_dim(dim, array.ndim)
         if dtype is not None:
             input = input.to(dtype)
-        no_kernel_for(kernel if dim == array.ndim - 1 or not array.ndim else kernel.replace("lastdim_", ""), input._array, "iub")
+        no_kernel_for(
+            kernel if dim == array.ndim - 1 or not array.ndim else kernel.replace("lastdim_", ""), input._array, "iub"
+        )
         return function(input, dim) if out is None else general(function.record, (input,), (dim,), out)
 
-    normalize.__name__ = normalize.__qualname__ = name
-    normalize.__doc__ = doc
     return normalize
 
 

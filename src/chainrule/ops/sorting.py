@@ -7,10 +7,11 @@ from operator import index as as_index
 import numpy as np
 
 from .. import dtypes, return_types
+from ..inplace import fill_out
 from ..op import common_dtype, general, method, number_array, op
 from ..tensor import Tensor, wrap
 from .publishing import no_derivative
-from .reduction import array_of, evenly_or_nan, no_kernel_for, not_empty, numpy_names, picking
+from .reduction import array_of, called, evenly_or_nan, no_kernel_for, not_empty, numpy_names, picking
 from .shape import wrap_dim
 
 __all__ = [
@@ -69,22 +70,16 @@ def sort(input, dim: int = -1, descending: bool = False, stable: bool | None = N
 @numpy_names
 def argsort(input, dim: int = -1, descending: bool = False, stable: bool = False, *, out=None):
     """The indices that put the elements in order along `dim`."""
-    return sort(input.detach(), dim, descending, stable, out=None)[1] if out is None else _into(
+    return sort(input.detach(), dim, descending, stable, out=None)[1] if out is None else fill_out(
         out, sort(input.detach(), dim, descending, stable)[1]
     )  # fmt: skip
-
-
-def _into(out, result):
-    from ..inplace import fill_out
-
-    return fill_out(out, result)
 
 
 @method()
 def msort(input, *, out=None):
     """The elements in order along the first dimension."""
     values = sort(input, 0)[0]
-    return values if out is None else _into(out, values)
+    return values if out is None else fill_out(out, values)
 
 
 @method()
@@ -160,6 +155,7 @@ def mode(input, dim: int = -1, keepdim: bool = False, *, out=None):
 def _middle(name: str, whole, along, doc: str):
     @method(name)
     @numpy_names
+    @called(name, doc)
     def middle(input, dim: int | None = None, keepdim: bool = False, *, out=None):
         array = array_of(name, input)
         if dim is None:
@@ -168,8 +164,6 @@ def _middle(name: str, whole, along, doc: str):
         dim = _checked_dim(name, array, dim, "bc", "median_out_impl")
         return getattr(return_types, name)(general(along.record, (input,), (dim, keepdim), out))
 
-    middle.__name__ = middle.__qualname__ = name
-    middle.__doc__ = doc
     return middle
 
 
@@ -216,12 +210,14 @@ def _wanted(found, return_inverse: bool, return_counts: bool):
 
 
 def _refuse_empty_slices(array, dim: int, name: str) -> None:
-    if any(n == 0 for d, n in enumerate(array.shape) if d != dim) or (array.shape[dim] == 0 and array.size):
+    if any(n == 0 for d, n in enumerate(array.shape) if d != dim):
         raise RuntimeError(f"There are 0 sized dimensions, and they aren't selected, so {name} cannot be applied")
 
 
 @method()
-def unique(input, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None):
+def unique(
+    input, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+):
     """The distinct elements in order, or the distinct slices along `dim`; with the positions in them of input's elements
     if `return_inverse`, and how often each occurs if `return_counts`."""
     array = array_of("unique", input)
@@ -311,7 +307,14 @@ def _check_search(name: str, boundaries, values, out_int32: bool, out, is_number
 
 
 def searchsorted(
-    sorted_sequence, input, *, out_int32: bool = False, right: bool = False, side: str | None = None, sorter=None, out=None
+    sorted_sequence,
+    input,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter=None,
+    out=None,
 ):
     """The positions at which `input` would keep the rows of `sorted_sequence` in order, before equal elements or, if
     `right` (or `side` is "right"), after them. `sorter` are the indices that sort the sequence."""
@@ -352,4 +355,3 @@ def bucketize(input, boundaries, *, out_int32: bool = False, right: bool = False
     if boundaries._array.ndim != 1:
         raise RuntimeError(f"boundaries tensor must be 1 dimension, but got dim({boundaries._array.ndim})")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)
-

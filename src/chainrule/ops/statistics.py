@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 
 from .. import dtypes, return_types
+from ..inplace import fill_out
 from ..op import general, method, op
 from ..tensor import Tensor, wrap
 from . import elementwise
@@ -46,8 +47,8 @@ def _quantile(name: str, input, q, dim, keepdim: bool, interpolation: str, out):
     else:
         raise TypeError(
             f"{name}() received an invalid combination of arguments - got ({type(q).__name__}), but expected one of:\n"
-            " * (Tensor q, int dim = None, bool keepdim = False, *, str interpolation = \"linear\")\n"
-            " * (float q, int dim = None, bool keepdim = False, *, str interpolation = \"linear\")"
+            ' * (Tensor q, int dim = None, bool keepdim = False, *, str interpolation = "linear")\n'
+            ' * (float q, int dim = None, bool keepdim = False, *, str interpolation = "linear")'
         )
     if interpolation not in INTERPOLATIONS:
         raise RuntimeError(
@@ -55,25 +56,20 @@ def _quantile(name: str, input, q, dim, keepdim: bool, interpolation: str, out):
         )
     if dim is None:
         ordered = sort(input.reshape(-1))[0]
-        kept = (1,) * ndim
     else:
         dim = wrap_dim(dim, ndim)
         ordered = sort(input.movedim(dim, -1) if ndim else input.reshape(1))[0]
-        kept = (*shape[:dim], 1, *shape[dim + 1 :]) if ndim else ()
     found = _at_ranks(ordered, q.reshape(-1), interpolation, name == "nanquantile")
     # the quantiles lie along the last dimension; with several of them it becomes the first
     if dim is None or not ndim:
-        found = found.reshape((-1, *kept))
+        found = found.reshape((-1, *((1,) * ndim if keepdim else ())))
     else:
-        found = found.movedim(-1, 0).unsqueeze(dim + 1)
-    if not keepdim:
-        found = found.squeeze(dim + 1) if dim is not None and ndim else found.reshape(-1)
+        found = found.movedim(-1, 0)
+        found = found.unsqueeze(dim + 1) if keepdim else found
     if not q._array.ndim:
         found = found.squeeze(0)
     if out is None:
         return found
-    from ..inplace import fill_out
-
     return fill_out(out, found)
 
 
@@ -98,7 +94,9 @@ def _at_ranks(ordered, q, interpolation: str, ignore_nan: bool):
     values = ordered.gather(-1, below)
     if interpolation not in ("linear", "midpoint"):
         return values
-    weight = elementwise.sub(ranks, below.to(q.dtype)) if interpolation == "linear" else wrap(np.array(0.5, array.dtype))
+    weight = (
+        elementwise.sub(ranks, below.to(q.dtype)) if interpolation == "linear" else wrap(np.array(0.5, array.dtype))
+    )
     above = ordered.gather(-1, ranks.detach().ceil().to(dtypes.int64))
     return elementwise.lerp(values, above, weight)
 
@@ -120,15 +118,14 @@ def nanquantile(input, q, dim: int | None = None, keepdim: bool = False, *, inte
 # ---------------------------------------------------------------- histograms and counts
 
 
-def _linear_bins(x, weights, bins: int, low: float, high: float):
-    """How many of `x` fall into each of `bins` equal parts of [low, high], or the sum of their weights."""
-    inside = (x >= low) & (x <= high)
-    places = ((x[inside] - x.dtype.type(low)) * x.dtype.type(bins / (high - low))).astype(np.int64)
-    weights = None if weights is None else weights[inside]
-    return np.bincount(np.minimum(places, bins - 1), weights, bins).astype(x.dtype)
+def _linear_bins(x, bins: int, low: float, high: float):
+    """How many of `x` fall into each of `bins` equal parts of [low, high]."""
+    x = x[(x >= low) & (x <= high)]
+    places = ((x - x.dtype.type(low)) * x.dtype.type(bins / (high - low))).astype(np.int64)
+    return np.bincount(np.minimum(places, bins - 1), None, bins).astype(x.dtype)
 
 
-_histc = op("histc", forward=lambda xp, x, /, bins, low, high: _linear_bins(x.reshape(-1), None, bins, low, high))
+_histc = op("histc", forward=lambda xp, x, /, bins, low, high: _linear_bins(x.reshape(-1), bins, low, high))
 
 
 def _range_of(x, low: float, high: float) -> tuple[float, float]:
@@ -172,9 +169,7 @@ def _edges(x, bins, range_, number: int):
     else:
         low, high = 0.0, 1.0
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise RuntimeError(
-            f"torch.histogramdd: dimension {number}'s range [{_text(low)}, {_text(high)}] is not finite"
-        )
+        raise RuntimeError(f"torch.histogramdd: dimension {number}'s range [{_text(low)}, {_text(high)}] is not finite")
     if low > high:
         raise RuntimeError(
             f"torch.histogramdd: min should not exceed max, but got min {_text(low)} max {_text(high)} for dimension "
@@ -195,8 +190,9 @@ def _count(points, edges, weights, density: bool):
         at[column == e[-1]] = n - 1  # the last bin has both its edges
         inside &= (column >= e[0]) & (column <= e[-1])
         place = place * n + at
-    weights = None if weights is None else weights[inside]
-    found = np.bincount(place[inside], weights, math.prod(counts)).reshape(counts).astype(points.dtype)
+    found = np.zeros(math.prod(counts), points.dtype)
+    np.add.at(found, place[inside], 1 if weights is None else weights[inside])
+    found = found.reshape(counts)
     if density:
         found = found / found.dtype.type(found.sum())
         for d, e in enumerate(edges):
@@ -342,11 +338,7 @@ def cov(input, *, correction: int = 1, fweights=None, aweights=None):
             stacklevel=2,
         )
         free = free.clamp(min=0) if isinstance(free, Tensor) else 0
-    if weights is None:
-        center = x.sum(1, True) / count
-    else:
-        center = (x * weights).sum(1, True) / total
-    away = x - center
+    away = x - (x if weights is None else x * weights).sum(1, True) / total
     weighed = away if weights is None else away * weights
     product = away.matmul((weighed.conj() if weighed.is_complex() else weighed).t())
     free = free if isinstance(free, Tensor) else wrap(np.array(free, product._array.real.dtype))
