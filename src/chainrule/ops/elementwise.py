@@ -14,7 +14,7 @@ from ..backend import integers
 from ..inplace import in_place_method
 from ..op import ELEMENTWISE, NUMBERS, common_dtype, general, number_array, op, python_number
 from ..tensor import Tensor
-from .publishing import no_derivative, no_kernel, operators, publish
+from .publishing import is_operand, no_derivative, no_kernel, operators, publish
 
 __all__: list[str] = []
 
@@ -949,6 +949,14 @@ _C_WORDS = {
 }  # fmt: skip
 
 
+def _wide(xp, formula, x, *others):
+    """A formula of several steps; half types compute it in float32 and round once, as PyTorch does."""
+    wide = xp.accumulation_dtype(x.dtype)
+    if wide is None:
+        return formula(x, *others)
+    return formula(x.astype(wide), *[other.astype(wide) for other in others]).astype(x.dtype)
+
+
 def _lerp_forward(xp, x, end, weight):
     step = end - x
     if not weight.ndim:
@@ -959,7 +967,7 @@ def _lerp_forward(xp, x, end, weight):
 _lerp = op(
     "lerp",
     kind=ELEMENTWISE,
-    forward=_lerp_forward,
+    forward=lambda xp, x, end, weight: _wide(xp, lambda *arrays: _lerp_forward(xp, *arrays), x, end, weight),
     vjp=(
         lambda xp, g, weight: g * (1 - weight),
         lambda xp, g, weight: g * weight,
@@ -990,7 +998,9 @@ def _value(value, like):
 _addcmul = op(
     "addcmul",
     kind=ELEMENTWISE,
-    forward=lambda xp, x, tensor1, tensor2, /, value: x + _value(value, x) * tensor1 * tensor2,
+    forward=lambda xp, x, tensor1, tensor2, /, value: _wide(
+        xp, lambda a, b, c: a + _value(value, a) * b * c, x, tensor1, tensor2
+    ),
     vjp=(
         lambda xp, g: g,
         lambda xp, g, tensor2, value: g * (tensor2 * xp.number(g, value)),
@@ -1015,7 +1025,9 @@ def _check_addcdiv(x, tensor1, tensor2):
 _addcdiv = op(
     "addcdiv",
     kind=ELEMENTWISE,
-    forward=lambda xp, x, tensor1, tensor2, /, value: x + _value(value, x) * tensor1 / tensor2,
+    forward=lambda xp, x, tensor1, tensor2, /, value: _wide(
+        xp, lambda a, b, c: a + _value(value, a) * b / c, x, tensor1, tensor2
+    ),
     vjp=(
         lambda xp, g: g,
         lambda xp, g, tensor2, value: g * (xp.number(g, value) / tensor2),
@@ -1056,6 +1068,10 @@ def _power(self, other):
     return _pow.record.operator(self, other)
 
 
+def _reflected_power(self, other):
+    return pow(other, self) if is_operand(other) else NotImplemented
+
+
 operators("add", _add, "add_")
 operators("sub", _sub, "sub_")
 operators("mul", _mul, "mul_")
@@ -1069,5 +1085,6 @@ Tensor.__rsub__ = _rsub.record.operator
 Tensor.__rtruediv__ = Tensor.__rdiv__ = _reflected_div
 Tensor.__div__, Tensor.__idiv__ = Tensor.__truediv__, Tensor.__itruediv__
 Tensor.__pow__ = _power
+Tensor.__rpow__ = _reflected_power
 Tensor.__neg__ = neg
 Tensor.__pos__ = positive
