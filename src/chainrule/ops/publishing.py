@@ -14,7 +14,6 @@ IN_PLACE_FUNCTIONS = frozenset((
     "log1p", "log2", "logit", "nan_to_num", "neg", "negative", "rad2deg", "reciprocal", "relu", "round", "rsqrt",
     "selu", "sigmoid", "sin", "sinc", "sinh", "sqrt", "square", "tan", "tanh", "threshold", "trunc", "xlogy",
 ))  # fmt: skip
-)
 
 
 def publish(scope: dict, function, *aliases: str, method: bool = True, twin: bool = True):
