@@ -63,7 +63,12 @@ def _make(name: str, fields: tuple[str, ...]) -> type:
     return type(name, (tuple,), body)
 
 
-for _name, _fields in _FIELDS.items():
-    globals()[_name] = _make(_name, tuple(_fields.split()))
-
 __all__ = sorted(_FIELDS)
+
+
+def __getattr__(name: str) -> type:
+    """Makes a class when it is first used."""
+    if name not in _FIELDS:
+        raise AttributeError(f"module 'torch.return_types' has no attribute {name!r}")
+    made = globals()[name] = _make(name, tuple(_FIELDS[name].split()))
+    return made
