@@ -15,6 +15,7 @@ from chainrule import dtypes
 from chainrule.autograd import forward_ad
 from chainrule.autograd.gradcheck import gradcheck, gradgradcheck
 from chainrule.engine import Freed
+from chainrule.func import vmap
 from chainrule.op import ELEMENTWISE, VIEW, Op
 from chainrule.tensor import Tensor, wrap
 
@@ -367,6 +368,31 @@ def summed(array, shape):
     array = array.sum(axis=tuple(range(extra)))
     axes = tuple(i for i, n in enumerate(shape) if n == 1 and array.shape[i] != 1)
     return array.sum(axis=axes, keepdims=True)
+
+
+def check_batch(record: Op, row: Row):
+    """Under vmap, an operation gives what it gives sample by sample: each input batched alone, and all together."""
+    places = [i for i, m in enumerate(row.inputs) if isinstance(m, Maker)]
+    if row.random or not places:
+        return False
+    samples = [arrays_of(row, seed=seed) for seed in range(3)]
+    for chosen in [*((p,) for p in places), tuple(places)] if len(places) > 1 else [tuple(places)]:
+        each = [
+            run(
+                record,
+                row,
+                tensors_of(row, [a if i in chosen else b for i, (a, b) in enumerate(zip(s, samples[0]))], False),
+            )
+            for s in samples
+        ]
+        if len({tuple(y.shape for y in ys) for ys in each}) > 1:
+            return False  # the result's shape depends on the data
+        stacked = [np.stack([s[i] for s in samples]) if i in chosen else a for i, a in enumerate(samples[0])]
+        tensors = tensors_of(row, stacked, False)
+        in_dims = tuple(0 if i in chosen else None for i in range(len(tensors)))
+        together = vmap(lambda *x: run(record, row, x), in_dims=in_dims)(*tensors)
+        for k, y in enumerate(together):
+            close(y, np.stack([ys[k]._array for ys in each]), 1e-10, f"batched inputs {chosen}")
 
 
 # ---------------------------------------------------------------- memory
