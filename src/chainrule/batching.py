@@ -183,7 +183,9 @@ def _stack(parts: list[Tensor]) -> Tensor:
 
 
 RULES: dict[str, Callable] = {}
-NOT_SHIFTED = {"as_strided", "as_strided_backward", "as_strided_gather", "unfold_backward"}
+NOT_SHIFTED = {
+    "as_strided", "as_strided_backward", "as_strided_gather", "unfold_backward", "unique_dim", "unique_consecutive",
+}  # fmt: skip
 
 
 def rule(*names: str):
@@ -257,7 +259,7 @@ def _copy(record, values, batched, settings, size):
     return general(record, (x, y), settings)
 
 
-@rule("gather", "scatter", "scatter_add", "take_along_dim")
+@rule("gather", "scatter", "scatter_add", "take_along_dim", "put_along", "softmax_backward", "log_softmax_backward")
 def _along(record, values, batched, settings, size):
     tensors = [v for v in values if isinstance(v, Tensor)]
     if len({t._array.ndim - b for t, b in zip(tensors, batched)}) > 1 or tensors[0]._array.ndim == batched[0]:

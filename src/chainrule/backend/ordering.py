@@ -80,7 +80,7 @@ def kth(x, k, dim):
 
 
 def median_index(x, dim, ignore_nan):
-    """The index (a dimension of size 1) of the lower median along `dim`: a nan's if there is one, or among the numbers."""
+    """The index (a dimension of size 1) of the lower median along `dim`: a nan's if there is one, unless ignored."""
     wide, at = _column(x, dim)
     n = wide.shape[at]
     if wide.dtype.kind != "f":
@@ -122,7 +122,7 @@ def mode_index(x, dim):
 
 
 def unique(x, dim):
-    """(distinct elements or slices in order, positions in them of x's, how often each occurs); nans are all distinct."""
+    """(distinct elements or slices in order, positions in them of x's, how often each is); no nan equals another."""
     wide = widened(x)
     if dim is None:
         values, inverse, counts = np.unique(wide.reshape(-1), return_inverse=True, return_counts=True, equal_nan=False)

@@ -1,7 +1,7 @@
 """Reductions along dimensions: sums, products, maxima, norms and what they need for derivatives.
 
-Part of the door to arrays (see numpy.py): what is public here is part of `xp`. `dim` is a tuple of dimensions, or None for
-all. Half types are reduced in float32, as PyTorch does.
+Part of the door to arrays (see numpy.py): what is public here is part of `xp`. `dim` is a tuple of dimensions, or
+None for all. Half types are reduced in float32, as PyTorch does.
 """
 
 import math
@@ -16,7 +16,7 @@ BLOCK = 1024  # length of the pieces that einsum sums: short enough to lose no a
 
 
 def accumulation_dtype(dtype):
-    """The dtype a reduction or product over `dtype` is computed in: half types accumulate in float32, as PyTorch does."""
+    """The dtype a reduction or product over `dtype` is computed in: half types accumulate in float32."""
     return np.float32 if dtype.itemsize == 2 and dtype.kind in "fV" else None
 
 
@@ -44,12 +44,9 @@ def sum(x, dim=None, keepdim=False):
 
 
 def _large_sum(x, dim, keepdim):
-    """The sum of a large floating array: einsum has the fastest loop over rows, and few rows at a time lose no accuracy."""
+    """The sum of a large floating array: einsum has the fastest loop over rows, and short rows lose no accuracy."""
     ndim = x.ndim
-    if dim is None:
-        dims = range(ndim)
-    else:
-        dims = sorted([d % ndim for d in ((dim,) if isinstance(dim, int) else dim)])
+    dims = list(range(ndim)) if dim is None else sorted([d % ndim for d in ((dim,) if isinstance(dim, int) else dim)])
     if len(dims) == ndim and (x.flags.c_contiguous or x.flags.f_contiguous):
         found = _total(x.ravel(order="K"))
     elif not x.flags.c_contiguous or not dims:
@@ -92,7 +89,7 @@ def _partial(x, dims):
 
 
 def _columns(x):
-    """The sum of a matrix over its rows. Row is added to row: so rows are made longer, and chains of additions shorter."""
+    """The sum of a matrix over its rows. Row is added to row: so rows are made longer, and chains of sums shorter."""
     n, width = x.shape
     if n < 64 or not width or (width > BLOCK and n < 2048):
         return add_reduce(x, axis=0)
@@ -254,7 +251,7 @@ def variance(x, dim, correction, keepdim):
 
 
 def vector_norm(x, ord, dim, keepdim):
-    """``sum(abs(x) ** ord) ** (1 / ord)``; the largest and smallest magnitude for inf and -inf, the count of nonzeros for 0."""
+    """``sum(abs(x) ** ord) ** (1 / ord)``; for inf and -inf the largest and smallest magnitude, for 0 the nonzeros."""
     wide = widened(x)
     real = x.real.dtype
     if ord == 2:

@@ -57,6 +57,13 @@ def keep_reduced(g, size, dim, keepdim):
     return g.reshape(tuple(1 if dim is None or i in dim else n for i, n in enumerate(size)))
 
 
+def every_sample(x):
+    """The array of a tensor, of all samples where it is batched."""
+    while x._extra is not None and x._extra.batch is not None:
+        x = x._extra.batch.value
+    return x._array
+
+
 def product_of_others(x, dim):
     """For each element the product of all others along `dim`, or of all others; right to any order, zeros or not."""
     if dim is None:
@@ -75,8 +82,8 @@ graph_xp.__dict__.update(
     concatenate=joining.cat,
     dense_strides=dense_strides,
     expand_reduced=expand_reduced,
-    fits_exponent=lambda x, out, dim: fits_exponent(x._array, out._array, dim),
-    has_zero=lambda x: has_zero(x._array),
+    fits_exponent=lambda x, out, dim: fits_exponent(every_sample(x), every_sample(out), dim - x.ndim),
+    has_zero=lambda x: has_zero(every_sample(x)),
     is_complex=lambda x: x._array.dtype.kind == "c",
     joint_shape=joint_shape,
     keep_reduced=keep_reduced,

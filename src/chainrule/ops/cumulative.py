@@ -243,12 +243,12 @@ def gradient(input, *, spacing=1, dim=None, edge_order: int = 1):
         spacings = list(spacing)
         if len(spacings) != len(dims):
             raise RuntimeError(
-                "torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() = "
-                f"{array.ndim}', since dim argument was not given, but got a list of length {len(spacings)}"
+                "torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to 'self.dim() "
+                f"= {array.ndim}', since dim argument was not given, but got a list of length {len(spacings)}"
                 if dim is None
-                else f"torch.gradient expected spacing to be unspecified, a scalar or it's spacing and dim arguments to "
-                f"have the same length, but got a spacing argument of length {len(spacings)} and a dim argument of length "
-                f"{len(dims)}."
+                else f"torch.gradient expected spacing to be unspecified, a scalar or it's spacing and dim arguments "
+                f"to have the same length, but got a spacing argument of length {len(spacings)} and a dim argument of "
+                f"length {len(dims)}."
             )
     if len({isinstance(space, Tensor) for space in spacings}) > 1:
         raise TypeError("gradient(): the elements of spacing must be all numbers or all Tensors")

@@ -58,29 +58,21 @@ _dist = op(
 TINY = 1e-7  # PyTorch's distance from a division by 0
 
 
-def _others(ndim: int, dim: int) -> tuple[int, ...]:
-    return tuple([d for d in range(ndim) if d != dim])
+def _renorm(xp, x, /, p, dims, maxnorm):
+    """`x` scaled down where its norm over `dims` is above `maxnorm`."""
+    norm = xp.vector_norm(x, p, dims, True)
+    return x * xp.where(norm > maxnorm, xp.number(norm, maxnorm) / (norm + xp.number(norm, TINY)), xp.one(norm))
 
 
-def _renorm(xp, x, p, dim, maxnorm):
-    norm = xp.vector_norm(x, p, _others(x.ndim, dim), True)
-    return x * xp.where(norm > maxnorm, maxnorm / (norm + TINY), xp.one(norm)).astype(norm.dtype)
-
-
-def _renorm_vjp(xp, g, x, p, dim, maxnorm):
-    dims = _others(x.ndim, dim)
+def _renorm_vjp(xp, g, x, p, dims, maxnorm):
     norm = xp.linalg_vector_norm(x, p, dims, True)
-    inverse = 1 / (norm + TINY)
+    inverse = xp.one(norm) / (norm + xp.number(norm, TINY))
     along = xp.sum(xp.real(xp.conj(x) * g) if xp.is_complex(x) else x * g, dims, True)
-    moved = maxnorm * inverse * (g - inverse * _norm_vjp(xp, along, x, norm, p, dims, True))
+    moved = xp.number(norm, maxnorm) * inverse * (g - inverse * _norm_vjp(xp, along, x, norm, p, dims, True))
     return xp.where(norm > maxnorm, moved, g)
 
 
-_renorm_op = op(
-    "renorm",
-    forward=lambda xp, x, /, p, dim, maxnorm: _renorm(xp, x, p, dim, maxnorm),
-    vjp=_renorm_vjp,
-)
+_renorm_op = op("renorm", forward=_renorm, vjp=_renorm_vjp)
 
 
 def vector_norm(x, ord=2, dim=None, keepdim: bool = False, *, dtype=None, out=None):
@@ -114,8 +106,8 @@ def _refuse_empty(array, ord: float, dims) -> None:
     if len(sizes) == array.ndim:
         raise RuntimeError(f"{what} an empty tensor because the operation does not have an identity")
     raise RuntimeError(
-        f"{what} the dimension {dims[sizes.index(0)]} because this dimension is empty and the operation does not have an "
-        "identity"
+        f"{what} the dimension {dims[sizes.index(0)]} because this dimension is empty and the operation does not have "
+        "an identity"
     )
 
 
@@ -139,7 +131,7 @@ def _converted(x, dtype):
 
 @method()
 def norm(input, p="fro", dim=None, keepdim: bool = False, out=None, dtype=None):
-    """A norm of all elements or along `dim`: of a vector for a number `p` and for "fro", of singular values for "nuc"."""
+    """A norm of all elements or along `dim`: of a vector for a number `p` and "fro", of singular values for "nuc"."""
     if p == "nuc" or (isinstance(p, str) and p != "fro"):
         from ..linalg import matrix_norm
 
@@ -173,7 +165,9 @@ def renorm(input, p, dim: int, maxnorm, *, out=None):
         raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
     if array.ndim < 2:
         raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {array.ndim} dimensions")
-    return general(_renorm_op.record, (input,), (float(p), wrap_dim(dim, array.ndim), maxnorm), out)
+    dim = wrap_dim(dim, array.ndim)
+    dims = tuple([d for d in range(array.ndim) if d != dim])
+    return general(_renorm_op.record, (input,), (float(p), dims, maxnorm), out)
 
 
 in_place_method("renorm_", renorm)

@@ -131,7 +131,7 @@ _nansum = op(
 
 @method()
 def sum(input, dim=None, keepdim: bool = False, *, dtype=None, out=None, axis=None, keepdims=None):
-    """The sum of all elements, or along `dim` (an int or several). Integers are summed in int64 unless `dtype` is given."""
+    """The sum of all elements, or along `dim` (an int or several); of integers in int64 unless `dtype` is given."""
     try:
         kind = input._array.dtype.kind
     except AttributeError:
@@ -150,7 +150,7 @@ def sum(input, dim=None, keepdim: bool = False, *, dtype=None, out=None, axis=No
 
 @method()
 def mean(input, dim=None, keepdim: bool = False, *, dtype=None, out=None, axis=None, keepdims=None):
-    """The mean of all elements, or along `dim` (an int or several); RuntimeError for integers unless `dtype` is given."""
+    """The mean of all elements, or along `dim` (an int or several); RuntimeError for integers without a `dtype`."""
     try:
         kind = input._array.dtype.kind
     except AttributeError:
@@ -305,8 +305,8 @@ _argmin = op("argmin", forward=lambda xp, x, /, dim, keepdim: xp.argmin(x, dim, 
 def _of_all(function: str, input, array) -> None:
     if not array.size:
         raise RuntimeError(
-            f"{function}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
-            "the 'dim' argument."
+            f"{function}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+            "with the 'dim' argument."
         )
 
 
@@ -463,12 +463,13 @@ def _var_vjp(xp, g, x, dim, correction, keepdim):
     """Of a variance: twice the distance from the mean, over the degrees of freedom."""
     free = xp.reduced_count(x.shape, dim) - correction
     away = x - xp.mean(x, dim, True)
-    return xp.keep_reduced(g, x.shape, dim, keepdim) * (2 / free if free > 0 else math.inf) * away
+    factor = xp.number(g, 2 / free if free > 0 else math.inf)
+    return xp.keep_reduced(g, x.shape, dim, keepdim) * factor * away
 
 
 def _std_vjp(xp, g, x, out, dim, correction, keepdim):
     nothing = out == 0
-    g = xp.where(nothing, xp.zero(g), g / (2 * xp.where(nothing, xp.one(out), out)))
+    g = xp.where(nothing, xp.zero(g), g / (out + out))
     return _var_vjp(xp, g, x, dim, correction, keepdim)
 
 
@@ -526,8 +527,8 @@ def _spread_function(name: str, record, doc: str):
     @numpy_names
     @called(
         name,
-        f"{doc} of all elements or along `dim`.\n\nOf n elements the squares are divided by n - `correction`, which is 1 "
-        "unless given; `unbiased` False means 0.",
+        f"{doc} of all elements or along `dim`.\n\nOf n elements the squares are divided by n - `correction`, which is "
+        "1 unless given; `unbiased` False means 0.",
     )
     def spread(input, dim=None, unbiased: bool | None = None, keepdim: bool = False, *, correction=None, out=None):
         array = array_of(name, input)

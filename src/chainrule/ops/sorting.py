@@ -57,8 +57,8 @@ def sort(input, dim: int = -1, descending: bool = False, stable: bool | None = N
     """(values in order along `dim`, their indices); equal elements stay in order, a nan is the greatest."""
     if isinstance(dim, bool):
         raise TypeError(
-            "sort() received an invalid combination of arguments - got (bool), but expected one of:\n * (*, bool stable, "
-            "int dim = -1, bool descending = False)\n * (int dim = -1, bool descending = False)"
+            "sort() received an invalid combination of arguments - got (bool), but expected one of:\n * (*, bool "
+            "stable, int dim = -1, bool descending = False)\n * (int dim = -1, bool descending = False)"
         )
     dim = wrap_dim(dim, array_of("sort", input).ndim)
     _refuse(input, "c", " Sort does not support complex dtypes on CPU")
@@ -218,8 +218,8 @@ def _refuse_empty_slices(array, dim: int, name: str) -> None:
 def unique(
     input, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ):
-    """The distinct elements in order, or the distinct slices along `dim`; with the positions in them of input's elements
-    if `return_inverse`, and how often each occurs if `return_counts`."""
+    """The distinct elements in order, or the distinct slices along `dim`; with the positions in them of input's
+    elements if `return_inverse`, and how often each occurs if `return_counts`."""
     array = array_of("unique", input)
     no_kernel_for("unique", array, "c")
     if dim is None:
@@ -285,9 +285,9 @@ def _check_search(name: str, boundaries, values, out_int32: bool, out, is_number
         target = dtypes.int32 if out_int32 else dtypes.int64
         if out.dtype is not target:
             raise RuntimeError(
-                f"torch.searchsorted(): output tensor's dtype is wrong, it can only be Int(int32) or Long(int64) depending "
-                f"on whether out_int32 flag is True, but we got output tensor's dtype {dtypes.scalar_name(out.dtype)} and "
-                f"out_int32 flag is {out_int32}"
+                f"torch.searchsorted(): output tensor's dtype is wrong, it can only be Int(int32) or Long(int64) "
+                f"depending on whether out_int32 flag is True, but we got output tensor's dtype "
+                f"{dtypes.scalar_name(out.dtype)} and out_int32 flag is {out_int32}"
             )
     if not wanted and len(have) != 1 and is_number:
         raise RuntimeError(
@@ -300,9 +300,9 @@ def _check_search(name: str, boundaries, values, out_int32: bool, out, is_number
         )
     if len(have) != 1 and (len(have) != len(wanted) or have[:-1] != wanted[:-1]):
         raise RuntimeError(
-            "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor "
-            f"and input value tensor must match, but we got boundaries tensor {_shape_text(boundaries)} and input value "
-            f"tensor {_shape_text(values)}"
+            "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries "
+            f"tensor and input value tensor must match, but we got boundaries tensor {_shape_text(boundaries)} and "
+            f"input value tensor {_shape_text(values)}"
         )
 
 

@@ -104,7 +104,7 @@ def _at_ranks(ordered, q, interpolation: str, ignore_nan: bool):
 @method()
 @numpy_names
 def quantile(input, q, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out=None):
-    """The `q`-th quantiles (0 to 1) of all elements or along `dim`; of several, the first dimension. nan if there is one."""
+    """The `q`-th quantiles (0 to 1) of all elements or along `dim`; of several, the first dimension; nan if any is."""
     return _quantile("quantile", input, q, dim, keepdim, interpolation, out)
 
 
@@ -143,7 +143,7 @@ def _text(number: float) -> str:
 
 @method()
 def histc(input, bins: int = 100, min=0, max=0, *, out=None):
-    """How many elements fall into each of `bins` equal parts of [min, max], or of their own range if those are equal."""
+    """How many elements fall into each of `bins` equal parts of [min, max], or of their range if those are equal."""
     array = array_of("histc", input)
     no_kernel_for("histogram_cpu", array, "biuc")
     if bins <= 0:
@@ -224,15 +224,15 @@ _histogramdd = op(
 def _check_weight(input_shape, weight) -> None:
     if weight is not None and weight._array.size != math.prod(input_shape[:-1]):
         raise RuntimeError(
-            "torch.histogramdd: if weight tensor is provided it should have the same shape as the input tensor excluding its "
-            f"innermost dimension, but got input with shape {list(input_shape)} and weight with shape "
+            "torch.histogramdd: if weight tensor is provided it should have the same shape as the input tensor "
+            f"excluding its innermost dimension, but got input with shape {list(input_shape)} and weight with shape "
             f"{list(weight._array.shape)}"
         )
 
 
 @method()
 def histogram(input, bins, *, range=None, weight=None, density: bool = False, out=None):
-    """(hist, bin_edges): how many elements, or what weight of them, each bin has. `bins`: their number or their edges."""
+    """(hist, bin_edges): how many elements, or what weight, each bin has. `bins`: their number or their edges."""
     array = array_of("histogram", input)
     no_kernel_for("histogramdd", array, "biuc")
     _check_weight((array.size, 1), weight)
@@ -289,12 +289,14 @@ def bincount(input, weights=None, minlength: int = 0):
 def _check_weights(name: str, weights, count: int, integral: bool) -> None:
     if weights._array.ndim > 1:
         raise RuntimeError(
-            f"cov(): expected {name} to have one or fewer dimensions but got {name} with {weights._array.ndim} dimensions"
+            f"cov(): expected {name} to have one or fewer dimensions but got {name} with {weights._array.ndim} "
+            "dimensions"
         )
     if (weights._array.dtype.kind in "iu") is not integral:
         wanted = "integral" if integral else "floating point"
         raise RuntimeError(
-            f"cov(): expected {name} to have {wanted} dtype but got {name} with {dtypes.scalar_name(weights.dtype)} dtype"
+            f"cov(): expected {name} to have {wanted} dtype but got {name} with "
+            f"{dtypes.scalar_name(weights.dtype)} dtype"
         )
     if weights._array.size != count:
         raise RuntimeError(
@@ -307,8 +309,8 @@ def _check_weights(name: str, weights, count: int, integral: bool) -> None:
 
 @method()
 def cov(input, *, correction: int = 1, fweights=None, aweights=None):
-    """The covariance matrix of variables (rows) over observations (columns): `fweights` are how often each observation is
-    counted, `aweights` how much it weighs; the sum of products is divided by the observations minus `correction`."""
+    """The covariance matrix of variables (rows) over observations (columns): `fweights` are how often each observation
+    is counted, `aweights` how much it weighs; sums of products are divided by the observations minus `correction`."""
     array = array_of("cov", input)
     if array.ndim > 2:
         raise RuntimeError(
