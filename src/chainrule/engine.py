@@ -13,6 +13,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from operator import attrgetter
 from sys import _getframe, getrefcount
+from typing import Any
 
 from . import graph_errors
 from .backend import numpy as backend
@@ -101,6 +102,12 @@ class Node:
     """A recorded operation: what `tensor.grad_fn` is. Subclasses are made per operation (op.py) or by users (Function)."""
 
     __slots__ = ("__weakref__", "code", "edges", "lasti", "meta", "saved", "sequence")
+    code: Any
+    edges: Any
+    lasti: int
+    meta: Any
+    saved: Any
+    sequence: int
 
     n_outputs = 1
     is_plain = True  # one output, and backward takes arrays

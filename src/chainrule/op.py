@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import operator
 from sys import _getframe
+from typing import Any
 
 from . import dtypes, graph_errors
 from .backend import numpy as backend
@@ -39,7 +40,7 @@ from .engine import (
     saved_input_array,
     user_position,
 )
-from .modes import CAREFUL, RECORD, is_quiet, local, silence
+from .modes import CAREFUL, active_saved_hooks, RECORD, is_quiet, local, silence
 from .tensor import (
     IN_INFERENCE,
     IN_NO_GRAD,
@@ -123,33 +124,32 @@ def kernel_of(forward):
 class Op:
     """Everything chainrule knows about one operation."""
 
-    __slots__ = (
-        "apply",
-        "batch",
-        "check",
-        "differentiable",
-        "floating",
-        "forward",
-        "holomorphic",
-        "inputs",
-        "jvp",
-        "kind",
-        "name",
-        "node_class",
-        "number_node_classes",
-        "numbers",
-        "operator",
-        "outputs",
-        "promote",
-        "refuses",
-        "saved_kinds",
-        "saved_names",
-        "scalar_node_class",
-        "settings",
-        "torch_names",
-        "variadic",
-        "vjps",
-    )
+    apply: Any
+    batch: Any
+    check: Any
+    differentiable: bool
+    floating: Any
+    forward: Any
+    holomorphic: Any
+    inputs: tuple[str, ...]
+    jvp: Any
+    kind: str
+    name: str
+    node_class: Any
+    number_node_classes: Any
+    numbers: Any
+    operator: Any
+    outputs: tuple[str, ...]
+    promote: Any
+    refuses: Any
+    saved_kinds: tuple[int, ...]
+    saved_names: tuple[str, ...]
+    scalar_node_class: Any
+    settings: tuple[str, ...]
+    torch_names: Any
+    variadic: Any
+    vjps: Any
+    __slots__ = tuple(__annotations__)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -1157,9 +1157,7 @@ def _saved_values(record: Op, node, inputs, arrays, settings, tensors):
         for (_, positions), edge in zip(record.vjps, node.edges, strict=True):
             if edge is not None:
                 used.update(positions)
-    hooks = local.saved_hooks[-1] if local.saved_hooks else None
-    if isinstance(hooks, str):
-        raise RuntimeError(hooks)
+    hooks = active_saved_hooks()
     values = []
     for position, (name, kind) in enumerate(zip(names, record.saved_kinds, strict=True)):
         if used is not None and position not in used:

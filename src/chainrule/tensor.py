@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -97,6 +98,16 @@ class Tensor:
         "_grad_fn",
         "_requires_grad",
     )
+    _array: Any  # a NumPy array
+    _counter: Any
+    _extra: Any
+    _grad: Any
+    _grad_fn: Any
+    _requires_grad: bool
+
+    if TYPE_CHECKING:  # most methods are put here by the operations (ops/publishing.py)
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __new__(cls, *args, **kwargs):
         from .legacy import legacy_tensor
