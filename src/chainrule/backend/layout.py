@@ -82,10 +82,19 @@ def expand_view(x, shape):
     return restride(x, shape, tuple(strides))
 
 
+def slice_view(x, dim, start, end, step):
+    """The elements ``start:end:step`` along `dim`; a part of one element, too, has the stride that the step makes."""
+    part = x[(slice(None),) * dim + (slice(start, end, step),)]
+    if step != 1 and part.shape[dim] <= 1:
+        strides = part.strides
+        return restride(part, part.shape, (*strides[:dim], x.strides[dim] * step, *strides[dim + 1 :]))
+    return part
+
+
 def insert_dim(x, dim):
     """A view of `x` with a dimension of size 1 at `dim`, with the stride that a contiguous array would have there."""
     shape, strides = x.shape, x.strides
-    if x.flags.c_contiguous:
+    if x.flags.c_contiguous and 1 not in shape and 0 not in shape:
         return x.reshape(shape[:dim] + (1,) + shape[dim:])
     stride = shape[dim] * strides[dim] if dim < len(shape) else x.itemsize
     return restride(x, (*shape[:dim], 1, *shape[dim:]), (*strides[:dim], stride, *strides[dim:]))

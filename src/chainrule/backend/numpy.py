@@ -123,6 +123,7 @@ from .layout import (
     place_diagonal,
     repeat,
     restride,
+    slice_view,
     roll,
     rotate,
     split_like,
@@ -322,9 +323,7 @@ def sum_to(x, shape):
     """`x` summed over the dimensions along which `shape` was broadcast to x's shape."""
     have = x.shape
     extra = len(have) - len(shape)
-    dims = tuple(range(extra)) + tuple(
-        i + extra for i, n in enumerate(shape) if n == 1 and have[i + extra] != 1
-    )
+    dims = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and have[i + extra] != 1)
     if dims:
         x = sum(x, dims, True)
     return x.reshape(shape) if extra else x

@@ -212,7 +212,7 @@ def _split_index(self, index):
     current, dim = self, 0
     dims: list[int] = []
     tensors: list[Tensor] = []
-    for item in parsed:
+    for position, item in enumerate(parsed):
         if item is Ellipsis:
             dim += ndim - taken
         elif item is None:
@@ -225,7 +225,7 @@ def _split_index(self, index):
             array = item._array
             if not array.ndim and array.dtype.kind in "iub":
                 if not _is_mask(item):
-                    current = _checked_select(current, dim, int(array))
+                    current = _checked_select(current, dim, int(array), position)
                     continue
                 item = bool(array)  # a mask without dimensions
             else:
@@ -244,7 +244,7 @@ def _split_index(self, index):
             tensors.append(wrap(np.zeros(1 if item else 0, np.int64)))
             dim += 1
         elif item is not None and item is not Ellipsis and not isinstance(item, slice):
-            current = _checked_select(current, dim, int(item))
+            current = _checked_select(current, dim, int(item), position)
     if dims:
         _check_positions(tensors, dims, current._array.shape)
     return current, tuple(dims), tensors
@@ -270,7 +270,7 @@ def _positions(mask, shape, dim: int, whole):
 
 def _check_positions(tensors, dims, shape) -> None:
     """IndexError where index tensors are no integers, do not broadcast together, or lie outside the dimensions."""
-    for tensor, dim in zip(tensors, dims):
+    for i, (tensor, dim) in enumerate(zip(tensors, dims)):
         array = tensor._array
         if array.dtype.kind != "i" or array.dtype.itemsize < 4:
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
@@ -279,7 +279,7 @@ def _check_positions(tensors, dims, shape) -> None:
             if not n:
                 raise IndexError("index is out of bounds for dimension with size 0")
             bad = array[(array < -n) | (array >= n)].flat[0]
-            raise IndexError(f"index {bad} is out of bounds for dimension {dim} with size {n}")
+            raise IndexError(f"index {bad} is out of bounds for dimension {i} with size {n}")
     if len(tensors) > 1:
         shapes = [t._array.shape for t in tensors]
         if any(s != shapes[0] for s in shapes):
@@ -292,7 +292,8 @@ def _check_positions(tensors, dims, shape) -> None:
                 ) from None
 
 
-def _checked_select(current, dim: int, index: int):
+def _checked_select(current, dim: int, index: int, position: int):
+    """One slice along `dim`; `position` in the whole index is what errors call the dimension."""
     shape = current._array.shape
     if not shape:
         raise IndexError(
@@ -301,7 +302,7 @@ def _checked_select(current, dim: int, index: int):
         )
     n = shape[dim]
     if not -n <= index < n:
-        raise IndexError(f"index {index} is out of bounds for dimension {dim} with size {n}")
+        raise IndexError(f"index {index} is out of bounds for dimension {position} with size {n}")
     return views._select(current, dim, index + n if index < 0 else index)
 
 
@@ -311,7 +312,7 @@ def _sliced(current, dim: int, item: slice, alone: bool):
     start, stop, step = item.indices(n)
     if step <= 0:
         raise ValueError("step must be greater than zero")
-    if not start and stop == n and step == 1 and not alone:
+    if not item.start and stop == n and step == 1 and not alone:  # not -n: PyTorch makes a view for that
         return current
     return views._slice(current, dim, start, max(start, stop), step)
 
@@ -324,15 +325,15 @@ def getitem(self, index):
     """``self[index]`` with ints, slices, None, Ellipsis, masks and integer tensors."""
     kind = index.__class__
     if kind is int:
-        return _checked_select(self, 0, index)
+        return _checked_select(self, 0, index, 0)
     if kind is slice and self._array.ndim:
         return _sliced(self, 0, index, True)
     if kind is tuple:
         current = self
         dim = 0
-        for item in index:
+        for position, item in enumerate(index):
             if item.__class__ is int and dim < current._array.ndim:
-                current = _checked_select(current, dim, item)
+                current = _checked_select(current, dim, item, position)
             elif item.__class__ is slice and dim < current._array.ndim:
                 current = _sliced(current, dim, item, False)
                 dim += 1
@@ -393,26 +394,28 @@ def checked_number(value, dtype):
 def setitem(self, index, value) -> None:
     """``self[index] = value``, in place and differentiable."""
     if index.__class__ is int:
-        current, dims, tensors = _checked_select(self, 0, index), (), []
+        current, dims, tensors = _checked_select(self, 0, index, 0), (), []
     elif index is Ellipsis or index == () if index.__class__ is tuple else False:
         current, dims, tensors = self, (), []
     else:
         if index is False:
             return
         current, dims, tensors = _split_index(self, index)
-    value = _value_to_assign(self, value)
+    value = _without_leading_ones(_value_to_assign(self, value))
     if not tensors:
         target = views._alias(self) if current is self else current
-        views.copy_(target, _without_leading_ones(value, target))
+        if value._array.ndim and value._array.shape != target._array.shape:
+            views.expand(value.detach(), target._array.shape)  # for its error
+        views.copy_(target, value)
         return
     in_place(_put_values, current, value, dims, tensors, False)
 
 
-def _without_leading_ones(value, target):
-    """`value` without dimensions of size 1 at the front that `target` does not have."""
+def _without_leading_ones(value):
+    """`value` without dimensions of size 1 at the front."""
     shape = value._array.shape
     ones = 0
-    while len(shape) - ones > target._array.ndim and shape[ones] == 1:
+    while ones < len(shape) and shape[ones] == 1:
         ones += 1
     return views.view(value, shape[ones:]) if ones else value
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import dtypes
 from ..inplace import in_place_method
-from ..op import LINEAR, general, method, op
+from ..op import GENERAL, LINEAR, general, method, op
 from ..tensor import Tensor, wrap
 from . import shape as views
 from .shape import check_diagonal, shape_argument, wrap_dim, wrap_dims
@@ -259,7 +259,7 @@ _diag_embed = op(
 )
 _fill_diagonal = op(
     "fill_diagonal",
-    kind=LINEAR,
+    kind=GENERAL,
     forward=lambda xp, x, /, value, wrap: xp.fill_diagonal(x, value, wrap),
     vjp=lambda xp, g, wrap: xp.fill_diagonal(g, 0, wrap),
 )

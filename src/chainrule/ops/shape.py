@@ -11,7 +11,7 @@ from .. import dtypes
 from ..backend import numpy as backend
 from ..inplace import address, detach_in_place
 from ..modes import local
-from ..op import GENERAL, LINEAR, VIEW, Op, general, method, op
+from ..op import GENERAL, LINEAR, VIEW, general, method, must_be_tensor, op
 from ..size import Size, channels_last, channels_last_3d, contiguous_format, preserve_format
 from ..tensor import Tensor, memory, own_extra, version_counter, wrap
 
@@ -153,7 +153,7 @@ _select = op(
 _slice = op(
     "slice",
     kind=VIEW,
-    forward=lambda xp, x, /, dim, start, end, step: x[_at(dim, slice(start, end, step))],
+    forward=lambda xp, x, /, dim, start, end, step: xp.slice_view(x, dim, start, end, step),
     vjp=lambda xp, g, x_shape, dim, start, end, step: xp.slice_backward(g, x_shape, dim, start, end, step),
 )
 _unsqueeze = op(
@@ -438,21 +438,21 @@ def expand(input, *sizes, implicit: bool = False):
             f"expand({type_name(input)}{{{list(have)}}}, size={list(shape)}): the number of sizes provided "
             f"({len(shape)}) must be greater or equal to the number of dimensions in the tensor ({len(have)})"
         )
-    wanted = []
-    for i, n in enumerate(shape):
+    wanted = list(shape)
+    for i in range(len(shape) - 1, -1, -1):
+        n = shape[i]
         if i < extra:
             if n < 0:
                 raise RuntimeError(
                     f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {i}"
                 )
         elif n == -1:
-            n = have[i - extra]
+            wanted[i] = have[i - extra]
         elif n != have[i - extra] and have[i - extra] != 1:
             raise RuntimeError(
                 f"The expanded size of the tensor ({n}) must match the existing size ({have[i - extra]}) at non-singleton "
                 f"dimension {i}.  Target sizes: {list(shape)}.  Tensor sizes: {list(have)}"
             )
-        wanted.append(n)
     return _expand(input, tuple(wanted))
 
 
@@ -491,17 +491,21 @@ def broadcast_shapes(*shapes):
 
 def broadcast_tensors(*tensors):
     """The tensors, each expanded to the shape they broadcast to."""
-    from ..op import broadcast_error
-
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
-    shapes = [x._array.shape for x in tensors]
+    shape = joint_shape(*[x._array.shape for x in tensors])
+    return tuple([expand(x, shape) for x in tensors])
+
+
+def joint_shape(*shapes) -> tuple[int, ...]:
+    """The shape that shapes broadcast to; RuntimeError, in PyTorch's words, if there is none."""
+    from ..op import broadcast_error
+
     try:
-        shape = np.broadcast_shapes(*shapes)
+        return np.broadcast_shapes(*shapes)
     except ValueError:
         broadcast_error(*shapes)
         raise
-    return tuple([expand(x, shape) for x in tensors])
 
 
 def _atleast(ndim: int, widen):
@@ -1051,11 +1055,24 @@ def contiguous(self, memory_format=contiguous_format):
 
 @method()
 def copy_(self, src, non_blocking: bool = False):
-    """Writes the elements of `src`, broadcast and cast, into this tensor."""
+    """Writes the elements of `src` (or a number), broadcast and cast, into this tensor."""
     from ..inplace import in_place
 
     if not isinstance(src, Tensor):
-        raise TypeError(f"copy_(): argument 'src' (position 1) must be Tensor, not {type(src).__name__}")
+        from .indexing import checked_number
+
+        if not isinstance(src, (int, float, complex)):
+            raise must_be_tensor("copy_", "other", 1, src)
+        src = wrap(checked_number(src, self.dtype))
+    own, given = self._array.shape, src._array.shape
+    if own != given:
+        joint = joint_shape(own, given)
+        if joint != own:
+            raise RuntimeError(f"output with shape {list(own)} doesn't match the broadcast shape {list(joint)}")
+    if src._array.dtype.kind == "c" and self._array.dtype.kind not in "cb":
+        from .conversion import warn_of_lost_part
+
+        warn_of_lost_part(2)
     return in_place(_copy, self, src)
 
 
