@@ -1092,11 +1092,9 @@ def record_call(record: Op, inputs, settings, arrays, results, many):
         edge, number = _input_edge(value)
         edges.append(edge)
         numbers.append(number)
-        if (
-            edge is not None
-            and record.promote
-            and (array.shape != first.shape or value._array.dtype is not first.dtype)
-        ):
+        if record.promote and isinstance(value, Tensor) and value._array.dtype is not first.dtype:
+            mismatch = True  # for all inputs: a formula that meets this one may give the other a gradient too wide
+        elif edge is not None and record.promote and array.shape != first.shape:
             mismatch = True
     node.edges = tuple(edges)
     node.sequence = next_sequence()
