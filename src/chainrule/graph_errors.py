@@ -30,6 +30,14 @@ def type_name(tensor: Tensor) -> str:
     return f"torch.{scalar_name(tensor.dtype)}Tensor"
 
 
+def _maker(tensor):
+    """The tensor's node, also where the memory of a view was written in a way its history cannot follow."""
+    try:
+        return tensor.grad_fn
+    except RuntimeError:
+        return tensor._grad_fn
+
+
 def modified_in_place(node, tensor, counter, expected: int, is_output: bool) -> RuntimeError:
     """A saved value was overwritten before backward needed it."""
     if not is_output and isinstance(counter, DetachedCounter) and expected < counter.since:
@@ -37,7 +45,7 @@ def modified_in_place(node, tensor, counter, expected: int, is_output: bool) -> 
             "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_().This is not supported, please "
             "use out-of-place `.detach()` instead"
         )
-    maker = node if is_output else tensor._grad_fn
+    maker = node if is_output else _maker(tensor)
     made_by = "" if maker is None else f", which is output {tensor.output_nr} of {short_name(maker)},"
     from .modes import local
 

@@ -24,7 +24,7 @@ from .engine import (
     next_sequence,
     user_position,
 )
-from .modes import local
+from .modes import active_saved_hooks, local
 from .op import INPUT, OUTPUT, REGISTRY
 from .tensor import (
     IN_CUSTOM_FUNCTION,
@@ -114,7 +114,7 @@ def in_place(function, tensor: Tensor, *arguments, **settings) -> Tensor:
     check_in_place(tensor, differentiable)
     check_memory(tensor._array)
     # hooks see what is saved before it is overwritten, so they are given a copy
-    source = snapshot(tensor) if local.saved_hooks else tensor
+    source = snapshot(tensor) if active_saved_hooks() is not None else tensor
     return overwrite(tensor, function(source, *arguments, **settings))
 
 
@@ -299,7 +299,7 @@ class CopySlices(Node):
         return node
 
     def name(self) -> str:
-        return "CopySlices"
+        return "torch::autograd::CopySlices"
 
     def _inner(self):
         if self.saved.__class__ is Freed:

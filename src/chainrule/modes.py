@@ -41,6 +41,12 @@ class _Local(threading.local):
 
 local = _Local()
 
+
+def active_saved_hooks():
+    """The innermost (pack, unpack) hooks on saved tensors; None where there are none or they are disabled."""
+    hooks = local.saved_hooks
+    return None if not hooks or isinstance(hooks[-1], str) else hooks[-1]
+
 _quiet: contextvars.ContextVar[bool] = contextvars.ContextVar("chainrule_quiet", default=False)
 is_quiet = _quiet.get
 

@@ -28,10 +28,10 @@ from typing import Any
 from . import dtypes, graph_errors
 from .backend import numpy as backend
 from .engine import (
+    USER_FILES,
     Freed,
     Node,
     NodeMeta,
-    USER_FILES,
     SavedTensor,
     check_output_version,
     next_sequence,
@@ -40,7 +40,7 @@ from .engine import (
     saved_input_array,
     user_position,
 )
-from .modes import CAREFUL, active_saved_hooks, RECORD, is_quiet, local, silence
+from .modes import CAREFUL, RECORD, active_saved_hooks, is_quiet, local, silence
 from .tensor import (
     IN_INFERENCE,
     IN_NO_GRAD,

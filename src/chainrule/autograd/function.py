@@ -14,7 +14,7 @@ from typing import Any
 from .. import graph_errors
 from ..engine import Freed, Node, SavedTensor, _grad_mode, fit_tensor, next_sequence, user_position
 from ..inplace import move_history, rebase_history
-from ..modes import local, no_grad
+from ..modes import active_saved_hooks, local, no_grad
 from ..op import REGISTRY, _input_edge, _save_input
 from ..tensor import (
     gradient_dtype,
@@ -452,7 +452,7 @@ def _check_saved(to_save) -> None:
 
 def _save(node, to_save, outputs: dict[int, int]) -> tuple:
     """What the node keeps of each tensor; of an output only the array, since the tensor holds the node."""
-    hooks = local.saved_hooks[-1] if local.saved_hooks else None
+    hooks = active_saved_hooks()
     saved = []
     for tensor in to_save:
         if tensor is None:

@@ -135,14 +135,18 @@ def call_node(self, *gradients: Tensor | None) -> Any:
     return results[0] if len(results) == 1 else results
 
 
+NOT_KEPT = -1  # the position of what PyTorch's node would keep, and shows as None
+
+
 def saved_names(node) -> dict[str, int]:
-    """{PyTorch's name: position} of what the node saved."""
+    """{PyTorch's name: position} of what the node saved. Dtypes are left out, as PyTorch does not show them."""
     record = getattr(type(node), "op", None)
     if record is None:
         return {}
+    names = {name: i for i, name in enumerate(record.saved_names) if not name.endswith("_dtype")}
     if type(node) is record.scalar_node_class:  # it keeps only the number
-        return {torch_name(record, record.inputs[1]): 0}
-    return {torch_name(record, name): i for i, name in enumerate(record.saved_names)}
+        names = {name: 0 if name == record.inputs[1] else NOT_KEPT for name in names}
+    return {torch_name(record, name): position for name, position in names.items()}
 
 
 def torch_name(record, name: str) -> str:
@@ -155,8 +159,6 @@ def torch_name(record, name: str) -> str:
         return "result"
     if name.endswith("_shape"):
         return torch_name(record, name.removesuffix("_shape")) + "_sym_sizes"
-    if name.endswith("_dtype"):
-        return torch_name(record, name.removesuffix("_dtype")) + "_scalar_type"
     return name
 
 
@@ -168,6 +170,8 @@ def saved_attribute(self, name: str) -> Any:
         if position is not None:
             if self.saved.__class__ is Freed:
                 raise graph_errors.freed(self)
+            if position == NOT_KEPT:
+                return None
             if not raw:
                 return _saved_value(self, position)
             if _kind(self, position) != PLAIN:
@@ -218,7 +222,7 @@ def list_attributes(self) -> list[str]:
     names = set(object.__dir__(self))
     for name, position in saved_names(self).items():
         names.add("_saved_" + name)
-        if _kind(self, position) in (INPUT, OUTPUT):
+        if position != NOT_KEPT and _kind(self, position) in (INPUT, OUTPUT):
             names.add("_raw_saved_" + name)
     return sorted(names)
 
