@@ -13,12 +13,13 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from operator import attrgetter
 from sys import _getframe, getrefcount
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import graph_errors
 from .backend import numpy as backend
 from .dtypes import dtype
 from .modes import _set_grad_enabled, is_quiet, local, silence
+from .opened import Opened
 from .tensor import TENSOR_TYPES, Tensor, VersionCounter, gradient_edge, own_extra, version_counter, wrap
 
 new = object.__new__
@@ -98,7 +99,7 @@ class NodeMeta:
         self.accumulators = None  # AccumulateGrad objects seen through this node, which keeps their hooks in force
 
 
-class Node:
+class Node(metaclass=Opened):
     """A recorded operation: what `tensor.grad_fn` is. Subclasses are made per operation (op.py) or by users (Function)."""
 
     __slots__ = ("__weakref__", "code", "edges", "lasti", "meta", "saved", "sequence")
@@ -108,6 +109,10 @@ class Node:
     meta: Any
     saved: Any
     sequence: int
+
+    if TYPE_CHECKING:  # what its users see is put here by autograd/graph.py
+
+        def __getattr__(self, name: str) -> Any: ...
 
     n_outputs = 1
     is_plain = True  # one output, and backward takes arrays

@@ -10,6 +10,7 @@ import numpy as np
 from . import dtypes
 from .backend import numpy as backend
 from .modes import local
+from .opened import Opened
 from .size import CPU, Size, strided
 
 __all__ = ["Tensor", "is_inference", "is_tensor"]
@@ -83,7 +84,7 @@ class View:
 ORDINARY, IN_NO_GRAD, ONE_OF_MANY, IN_CUSTOM_FUNCTION, IN_INFERENCE = range(5)
 
 
-class Tensor:
+class Tensor(metaclass=Opened):
     """A multi-dimensional array that remembers how it was computed. See PyTorch's documentation of torch.Tensor."""
 
     __module__ = "torch"  # what type(x) prints
