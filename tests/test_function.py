@@ -101,7 +101,10 @@ def test_vjp_is_another_name_for_backward_and_both_are_refused():
         (lambda g: 3, r"expected Variable or None \(got int\)"),
         (lambda g: (g, g), r"function MadeBackward returned an incorrect number of gradients \(expected 1, got 2\)"),
         (lambda g: (), r"incorrect number of gradients \(expected 1, got 0\)"),
-        (lambda g: torch.ones(4), r"returned an invalid gradient at index 0 - got \[4\] but expected shape compatible with \[2\]"),
+        (
+            lambda g: torch.ones(4),
+            r"returned an invalid gradient at index 0 - got \[4\] but expected shape compatible with \[2\]",
+        ),
         (lambda g: g.sum(), r"got \[\] but expected shape compatible with \[2\]"),
     ],
 )
@@ -115,7 +118,9 @@ def test_what_backward_may_not_return(returned, text):
 
 def test_gradients_for_what_is_no_tensor_must_be_none():
     x = leaf()
-    with pytest.raises(RuntimeError, match="different than None at position 2, but the corresponding forward input was not a Variable"):
+    with pytest.raises(
+        RuntimeError, match="different than None at position 2, but the corresponding forward input was not a Variable"
+    ):
         make(backward=lambda ctx, g: (g, g)).apply(x, 2).sum().backward()
     make(backward=lambda ctx, g: (g, None)).apply(x, 2).sum().backward()
     assert x.grad.tolist() == [1.0, 1.0]
@@ -182,7 +187,9 @@ def test_an_input_returned_as_it_is_becomes_a_view_with_the_functions_node():
 def test_views_out_of_functions_cannot_be_written():
     x = leaf() * 1
     y = make(lambda ctx, x: x.view(-1)).apply(x)
-    with pytest.raises(RuntimeError, match="Output 0 of Made is a view and is being modified inplace. This view was created inside"):
+    with pytest.raises(
+        RuntimeError, match="Output 0 of Made is a view and is being modified inplace. This view was created inside"
+    ):
         y.mul_(2)
     y, _ = make(lambda ctx, x: (x.view(-1), x.view(-1)), lambda ctx, g, h: g).apply(x)
     with pytest.raises(RuntimeError, match="This view is the output of a function that returns multiple views"):
@@ -323,7 +330,9 @@ def test_once_differentiable():
     x, a = leaf(), torch.ones((), requires_grad=True)
     (g,) = torch.autograd.grad(Once.apply(x).sum() * a, x, create_graph=True)
     assert g.grad_fn.name() == "torch::autograd::Error"
-    with pytest.raises(RuntimeError, match="trying to differentiate twice a function that was marked with @once_differentiable"):
+    with pytest.raises(
+        RuntimeError, match="trying to differentiate twice a function that was marked with @once_differentiable"
+    ):
         g.sum().backward()
 
 

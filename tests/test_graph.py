@@ -82,7 +82,10 @@ def test_gradient_edges_as_inputs_and_outputs():
     z = (y * y).sum()
     edge = graph.get_gradient_edge(y)
     assert edge == graph.GradientEdge(y.grad_fn, 0, None)
-    assert [g.tolist() for g in torch.autograd.grad(z, (edge, graph.get_gradient_edge(x)), retain_graph=True)] == [[12.0], [36.0]]
+    assert [g.tolist() for g in torch.autograd.grad(z, (edge, graph.get_gradient_edge(x)), retain_graph=True)] == [
+        [12.0],
+        [36.0],
+    ]
     torch.autograd.backward(graph.get_gradient_edge(z), inputs=graph.get_gradient_edge(x))
     assert x.grad.tolist() == [36.0]
     with pytest.raises(RuntimeError, match="grad can be implicitly created only for scalar outputs"):
@@ -128,7 +131,10 @@ def test_arguments_of_grad():
         grad(a.sum(), a, materialize_grads=True, allow_unused=False)
     with raises(RuntimeError, "element 0 of tensors does not require grad and does not have a grad_fn"):
         grad(torch.ones(1), a)
-    with raises(RuntimeError, r"grad_output\[0\] has a shape of torch.Size\(\[3\]\) and output\[0\] has a shape of torch.Size\(\[2\]\)"):
+    with raises(
+        RuntimeError,
+        r"grad_output\[0\] has a shape of torch.Size\(\[3\]\) and output\[0\] has a shape of torch.Size\(\[2\]\)",
+    ):
         grad(a * 2, a, torch.ones(3))
     with raises(RuntimeError, "For complex Tensors, both grad_output and output are required to have the same dtype"):
         grad(a * 2, a, torch.ones(2, dtype=torch.complex64))
@@ -201,7 +207,9 @@ def test_a_gradient_of_another_dtype():
     x.grad_dtype = torch.float64
     (x * 2).sum().backward()
     assert x.grad.dtype is torch.float64
-    with raises(RuntimeError, "Cannot set grad_dtype to 'Half' because there is already a gradient with dtype 'double'"):
+    with raises(
+        RuntimeError, "Cannot set grad_dtype to 'Half' because there is already a gradient with dtype 'double'"
+    ):
         x.grad_dtype = torch.float16
     with raises(RuntimeError, "grad_dtype can only be accessed on leaf tensors"):
         (x * 2).grad_dtype
@@ -273,7 +281,10 @@ def test_faulty_hooks():
     with raises(TypeError, "Output of saved tensor unpack_hook expected to be a Tensor"):
         y.sum().backward()
     z = x * 1
-    with graph.saved_tensors_hooks(lambda t: (_ for _ in ()).throw(KeyError("mine")), lambda t: t), raises(KeyError, "mine"):
+    with (
+        graph.saved_tensors_hooks(lambda t: (_ for _ in ()).throw(KeyError("mine")), lambda t: t),
+        raises(KeyError, "mine"),
+    ):
         z.exp()
     assert torch.equal(x.exp(), y)
 

@@ -187,9 +187,13 @@ def test_setting_data():
 
 def test_leaves_that_require_grad_and_their_views():
     x = ones(2)
-    with pytest.raises(RuntimeError, match="^a leaf Variable that requires grad is being used in an in-place operation"):
+    with pytest.raises(
+        RuntimeError, match="^a leaf Variable that requires grad is being used in an in-place operation"
+    ):
         x.add_(1)
-    with pytest.raises(RuntimeError, match="^a view of a leaf Variable that requires grad is being used in an in-place"):
+    with pytest.raises(
+        RuntimeError, match="^a view of a leaf Variable that requires grad is being used in an in-place"
+    ):
         x[0:1].add_(1)
     with torch.no_grad():
         x.add_(1)
@@ -216,7 +220,9 @@ def test_views_made_in_no_grad():
     with torch.no_grad():
         view = base.view(-1)
     assert view.requires_grad and view.grad_fn is None and view.is_leaf
-    with pytest.raises(RuntimeError, match="A view was created in no_grad mode and is being modified inplace with grad mode enabled"):
+    with pytest.raises(
+        RuntimeError, match="A view was created in no_grad mode and is being modified inplace with grad mode enabled"
+    ):
         view.mul_(2)
     further = view.view(3, 3)
     assert further.grad_fn.next_functions == ((None, 0),)
@@ -226,7 +232,10 @@ def test_views_made_in_no_grad():
         view.mul_(2)
     assert base[1, 1].item() == 8.0
     base.mul_(2)
-    with pytest.raises(RuntimeError, match="A view was created in no_grad mode and its base or another view of its base has been modified"):
+    with pytest.raises(
+        RuntimeError,
+        match="A view was created in no_grad mode and its base or another view of its base has been modified",
+    ):
         view.grad_fn
     with pytest.raises(RuntimeError, match="its base or another view"):
         view * 2
@@ -243,13 +252,17 @@ def test_outputs_of_functions_that_return_several_views():
     first, *_ = base.unbind(0)
     with torch.no_grad():
         first.mul_(2)
-    with pytest.raises(RuntimeError, match="Output 0 of Unbind is a view and its base or another view of its base has been modified"):
+    with pytest.raises(
+        RuntimeError, match="Output 0 of Unbind is a view and its base or another view of its base has been modified"
+    ):
         first.grad_fn
 
 
 def test_expanded_memory():
     for view in (torch.ones(1).expand(3), (ones(3) * 1).expand(2, 3)):
-        with pytest.raises(RuntimeError, match="more than one element of the written-to tensor refers to a single memory location"):
+        with pytest.raises(
+            RuntimeError, match="more than one element of the written-to tensor refers to a single memory location"
+        ):
             view.add_(1)
     torch.ones(1).expand(1).add_(1)
 

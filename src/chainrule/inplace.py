@@ -88,9 +88,7 @@ def check_in_place(tensor: Tensor, differentiable: bool) -> None:
         if view.creation != ORDINARY:
             raise refuse_view(tensor)
         if requires_grad and view.base._grad_fn is None:
-            raise RuntimeError(
-                "a view of a leaf Variable that requires grad is being used in an in-place operation."
-            )
+            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     if requires_grad and tensor.grad_fn is None:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
 
@@ -234,11 +232,7 @@ def _keep_outputs_checked(node, tensor: Tensor) -> None:
         return
     saved = list(node.saved)
     for position, kind in enumerate(record.saved_kinds):
-        if (
-            kind == OUTPUT
-            and not isinstance(saved[position], (tuple, SavedTensor))
-            and saved[position] is not None
-        ):
+        if kind == OUTPUT and not isinstance(saved[position], (tuple, SavedTensor)) and saved[position] is not None:
             entry = SavedTensor(tensor, is_output=True)
             entry.requires_grad = True
             saved[position] = entry
@@ -405,9 +399,7 @@ def write_out(record, out, result, inputs):
         raise TypeError(f"{record.name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if isinstance(result, tuple):
         return type(out)(write_out(record, o, r, inputs) for o, r in zip(out, result, strict=True))
-    if local.grad_enabled and (
-        out.requires_grad or any(isinstance(v, Tensor) and v.requires_grad for v in inputs)
-    ):
+    if local.grad_enabled and (out.requires_grad or any(isinstance(v, Tensor) and v.requires_grad for v in inputs)):
         raise RuntimeError(
             f"{record.name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
             "arguments requires grad."

@@ -47,6 +47,7 @@ def active_saved_hooks():
     hooks = local.saved_hooks
     return None if not hooks or isinstance(hooks[-1], str) else hooks[-1]
 
+
 _quiet: contextvars.ContextVar[bool] = contextvars.ContextVar("chainrule_quiet", default=False)
 is_quiet = _quiet.get
 

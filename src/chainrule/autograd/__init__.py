@@ -255,9 +255,7 @@ def _zeros_for(value: Tensor | GradientEdge, index: int, requires_grad: bool) ->
     from ..ops.creation import zeros_like
 
     if isinstance(value, GradientEdge):
-        raise RuntimeError(
-            f"materialize_grads cannot be used when the given input is a GradientEdge (index {index})"
-        )
+        raise RuntimeError(f"materialize_grads cannot be used when the given input is a GradientEdge (index {index})")
     return zeros_like(value, requires_grad=requires_grad)
 
 

@@ -10,7 +10,7 @@ from ..tensor import Tensor
 from ..warning import warn
 
 __all__ = [
-    "detect_anomaly", 
+    "detect_anomaly",
     "is_anomaly_check_nan_enabled",
     "is_anomaly_enabled",
     "set_anomaly_enabled",

@@ -17,12 +17,11 @@ from ..inplace import move_history, rebase_history
 from ..modes import active_saved_hooks, local, no_grad
 from ..op import REGISTRY, _input_edge, _save_input
 from ..tensor import (
-    gradient_dtype,
-    output_counters,
     IN_CUSTOM_FUNCTION,
     ONE_OF_MANY,
     Tensor,
-    own_extra,
+    gradient_dtype,
+    output_counters,
     refresh_view,
     wrap,
 )
@@ -106,9 +105,7 @@ class FunctionCtx:
 
     @property
     def saved_variables(self) -> tuple:
-        warn(
-            "'saved_variables' is deprecated; use 'saved_tensors'", DeprecationWarning, stacklevel=2
-        )
+        warn("'saved_variables' is deprecated; use 'saved_tensors'", DeprecationWarning, stacklevel=2)
         return self.saved_tensors
 
     def maybe_clear_saved_tensors(self) -> None:
@@ -347,9 +344,7 @@ class Function(metaclass=FunctionMeta):
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Runs the operation and records it."""
-        if cls.setup_context is not Function.setup_context and (
-            kwargs or getattr(cls.forward, "__defaults__", None)
-        ):
+        if cls.setup_context is not Function.setup_context and (kwargs or getattr(cls.forward, "__defaults__", None)):
             args, kwargs = _with_defaults(cls.forward, args, kwargs), {}
         for value in args:
             if isinstance(value, Tensor) and value._extra is not None and value._extra.special:
@@ -486,9 +481,7 @@ def _finish_outputs(ctx, node, tensors, outputs: list, with_setup: bool) -> None
             continue
         info[number] = (output._array.shape, output._array.dtype)
         is_input, modified = id(output) in inputs, id(output) in dirty
-        differentiable = (
-            node is not None and id(output) not in without_gradient and output._array.dtype.kind in "fcV"
-        )
+        differentiable = node is not None and id(output) not in without_gradient and output._array.dtype.kind in "fcV"
         if not differentiable:
             output = _without_history(output, is_input, modified)
         elif modified:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from .. import graph_errors
-from ..engine import Freed, Node, SavedTensor, accumulate_array, accumulate_tensor, renumbered, user_position
 from ..dtypes import from_numpy_dtype
+from ..engine import Freed, Node, SavedTensor, accumulate_array, accumulate_tensor, renumbered, user_position
 from ..modes import ContextDecorator, local, no_grad
 from ..op import INPUT, OUTPUT, PLAIN, _output_number, _tensor_of
 from ..size import CPU, Size
@@ -277,9 +277,7 @@ class GradientEdge(NamedTuple):
 def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     """The gradient edge of a tensor that requires grad."""
     if not tensor.requires_grad:
-        raise RuntimeError(
-            "It is not possible to get the gradient edge for a Tensor that does not require gradients"
-        )
+        raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
     node, number = tensor.grad_fn or accumulate_grad(tensor), tensor.output_nr
     meta = node.own_meta()
     if meta.output_info is None:

@@ -48,9 +48,7 @@ class RemovableHandle:
         hooks, self.id, *extra = state
         # A dictionary that is gone leaves an empty one behind, which no hook is in.
         self.hooks_dict_ref = weakref.ref(OrderedDict() if hooks is None else hooks)
-        self.extra_dict_ref = tuple(
-            weakref.ref(OrderedDict() if d is None else d) for d in (extra[0] if extra else ())
-        )
+        self.extra_dict_ref = tuple(weakref.ref(OrderedDict() if d is None else d) for d in (extra[0] if extra else ()))
 
     def __repr__(self) -> str:
         return f"<torch.utils.hooks.RemovableHandle object at {id(self):#x}>"
