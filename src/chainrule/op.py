@@ -22,6 +22,7 @@ and ``x_dtype`` save only the shape and dtype of ``x``, a setting's name passes 
 from __future__ import annotations
 
 import operator
+from functools import cached_property
 from sys import _getframe
 from typing import Any
 
@@ -135,8 +136,8 @@ class Op:
     jvp: Any
     kind: str
     name: str
-    node_class: Any
-    number_node_classes: Any
+    node_name: str
+    number_nodes: dict[int, str]
     numbers: Any
     operator: Any
     outputs: tuple[str, ...]
@@ -144,15 +145,31 @@ class Op:
     refuses: Any
     saved_kinds: tuple[int, ...]
     saved_names: tuple[str, ...]
-    scalar_node_class: Any
     settings: tuple[str, ...]
     torch_names: Any
     variadic: Any
     vjps: Any
-    __slots__ = tuple(__annotations__)
+
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+    # Classes of nodes are made when the operation is first recorded: a program uses few of the operations.
+
+    @cached_property
+    def node_class(self) -> type[Node]:
+        """The class of the nodes that record this operation."""
+        return _node_class(self, self.node_name)
+
+    @cached_property
+    def number_node_classes(self) -> dict[int, type[Node]]:
+        """{position: the class instead, when the input at that position is a number}."""
+        return {i: _node_class(self, name) for i, name in self.number_nodes.items()}
+
+    @cached_property
+    def scalar_node_class(self) -> type[Node] | None:
+        """The class of the nodes of ``tensor op number`` that need save only the number; None if they need more."""
+        return _scalar_node_class(self, self.number_nodes.get(1, self.node_name)) if _saves_only_numbers(self) else None
 
 
 def parameters(function):
@@ -217,15 +234,12 @@ def op(
     record.differentiable = vjp is not None
     formulas = vjp if isinstance(vjp, tuple) else (vjp,) if vjp is not None else ()
     _plan(record, formulas)
-    node_name = node or "".join(part[:1].upper() + part[1:] for part in name.split("_")) + "Backward0"
-    record.node_class = _node_class(record, node_name, formulas)
-    record.number_node_classes = {i: _node_class(record, name, formulas) for i, name in (number_nodes or {}).items()}
-    record.scalar_node_class = None
+    record.node_name = node or "".join(part[:1].upper() + part[1:] for part in name.split("_")) + "Backward0"
+    record.number_nodes = number_nodes or {}
     shown = public or name
     if kind == ELEMENTWISE and not record.settings and not outputs and len(record.inputs) == 1:
         apply = _unary(record, shown)
     elif kind == ELEMENTWISE and not record.settings and not outputs and len(record.inputs) == 2:
-        record.scalar_node_class = _scalar_node_class(record, (number_nodes or {}).get(1, node_name), formulas)
         apply = _binary(record, shown)
         record.operator = _binary(record, shown, as_operator=True)
     else:
@@ -276,7 +290,7 @@ def _plan(record: Op, formulas) -> None:
     record.vjps = tuple(vjps)
 
 
-def _node_class(record: Op, name: str, formulas):
+def _node_class(record: Op, name: str) -> type[Node]:
     body = {
         "__slots__": (),
         "op": record,
@@ -287,7 +301,7 @@ def _node_class(record: Op, name: str, formulas):
         body["n_outputs"] = len(record.outputs)
     if record.outputs:
         body["is_plain"] = False
-    if len(formulas) == len(record.inputs) == 1 and not record.variadic and not record.outputs:
+    if len(record.vjps) == len(record.inputs) == 1 and not record.variadic and not record.outputs:
         make = _backward_of_one
     elif _has_two_simple_formulas(record):
         make = _backward_of_two
@@ -523,16 +537,16 @@ def _real_gradients(record: Op, namespace, gradient, values, needs):
     ]
 
 
-def _scalar_node_class(record: Op, name: str, formulas):
-    """The node of a binary operation whose second operand is a Python number: it saves `x` only if the formula asks."""
-    if not formulas:
-        return None
-    if len(record.vjps) != 2 or record.vjps[0][0] is None:
-        return None
-    formula, positions = record.vjps[0]
-    wanted = tuple(record.saved_names[p] for p in positions)
-    if any(w not in (record.inputs[1],) for w in wanted):
-        return None  # needs x or out as well: the general node serves
+def _saves_only_numbers(record: Op) -> bool:
+    """Whether the gradient for the first of two inputs needs nothing but, perhaps, the second."""
+    if record.kind != ELEMENTWISE or len(record.inputs) != 2 or len(record.vjps) != 2 or record.vjps[0][0] is None:
+        return False
+    return all(record.saved_names[p] == record.inputs[1] for p in record.vjps[0][1])
+
+
+def _scalar_node_class(record: Op, name: str) -> type[Node]:
+    """The node of a binary operation whose second operand is a Python number: there is nothing in it to free."""
+    formula, wanted = record.vjps[0]
 
     def backward(self, gradient, needs):
         if wanted:
@@ -574,7 +588,7 @@ def _careful_kinds(record: Op) -> str:
 
 def _unary(record: Op, shown: str):
     """The function of an elementwise operation on one tensor: the recording of it is spelled out, for speed."""
-    kernel, node_class, kinds = kernel_of(record.forward), record.node_class, record.saved_kinds
+    kernel, node_class, kinds = kernel_of(record.forward), None, record.saved_kinds
     careful_kinds = _careful_kinds(record)
     save_input, save_output = kinds == (INPUT,), kinds == (OUTPUT,)
     straight = record.differentiable and (save_input or save_output or not kinds)
@@ -582,6 +596,7 @@ def _unary(record: Op, shown: str):
     careful_inexact = "".join(kind for kind in careful_kinds if kind in "fcV")
 
     def apply(input, *, out=None):
+        nonlocal node_class
         try:
             extra = input._extra
         except AttributeError:
@@ -599,6 +614,8 @@ def _unary(record: Op, shown: str):
             and not (careful_inexact and array.dtype.kind in careful_inexact)
         ):
             result = kernel(array)
+            if node_class is None:
+                node_class = record.node_class
             node = new(node_class)
             node.edges = (input._grad_fn or input,)
             if save_output:
@@ -638,7 +655,7 @@ def _binary(record: Op, shown: str, as_operator: bool = False):
     """The function of an elementwise operation on two tensors, or a tensor and a number: spelled out, for speed.
 
     `as_operator`, it answers NotImplemented to an operand it cannot use, so that Python asks the other side."""
-    kernel, node_class, scalar_node_class = kernel_of(record.forward), record.node_class, record.scalar_node_class
+    kernel, node_class, scalar_node_class = kernel_of(record.forward), None, None
     kinds, names = record.saved_kinds, record.saved_names
     x = record.inputs[0]
     differentiable = record.differentiable
@@ -653,9 +670,10 @@ def _binary(record: Op, shown: str, as_operator: bool = False):
     saves_nothing, saves_both = not kinds, len(kinds) == 2
     x_first = saves_both and names[0] == x
     careful_kinds = _careful_kinds(record)
-    takes_numbers = 1 in record.numbers and not (differentiable and scalar_node_class is None)
+    takes_numbers = 1 in record.numbers and not (differentiable and not _saves_only_numbers(record))
 
     def apply(input, other, *, out=None):
+        nonlocal node_class, scalar_node_class
         other_class = other.__class__
         if other_class is float or other_class is int:
             try:
@@ -682,6 +700,8 @@ def _binary(record: Op, shown: str, as_operator: bool = False):
                 tensor._requires_grad = False
                 tensor._grad_fn = None
                 return tensor
+            if scalar_node_class is None:
+                scalar_node_class = record.scalar_node_class
             node = new(scalar_node_class)
             node.meta = None
             node.edges = (input._grad_fn or input, None)
@@ -724,6 +744,8 @@ def _binary(record: Op, shown: str, as_operator: bool = False):
             tensor = new(Tensor)
             tensor._array = result
             tensor._grad = tensor._counter = tensor._extra = None
+            if node_class is None:
+                node_class = record.node_class
             node = new(node_class)
             node.meta = meta
             if x_needs and y_needs:
@@ -791,12 +813,13 @@ def _general_function(record: Op, shown: str):
 
 def _one_with_settings(record: Op):
     """The function of an operation on one tensor with settings: ``apply(input, *settings)``."""
-    forward, node_class = record.forward, record.node_class
+    forward, node_class = record.forward, None
     careful_kinds = _careful_kinds(record)
     is_view, differentiable = record.kind == VIEW, record.differentiable
     plan = [_saved_source(record, name) for name in record.saved_names]
 
     def apply(input, *settings):
+        nonlocal node_class
         mode = local.mode
         if (
             input._extra is not None
@@ -824,6 +847,8 @@ def _one_with_settings(record: Op):
             tensor._requires_grad = False
             tensor._grad_fn = None
             return tensor
+        if node_class is None:
+            node_class = record.node_class
         node = new(node_class)
         node.edges = (input._grad_fn or input,)
         saved = []
@@ -851,7 +876,7 @@ def _one_with_settings(record: Op):
 
 def _two_unlike(record: Op):
     """The function of an operation on two tensors that neither broadcasts nor promotes, such as a matrix product."""
-    forward, node_class, names = record.forward, record.node_class, record.saved_names
+    forward, node_class, names = record.forward, None, record.saved_names
     x, y = record.inputs
     wants = [[record.saved_names[p] for p in positions] for _, positions in record.vjps]
     straight = (
@@ -861,6 +886,7 @@ def _two_unlike(record: Op):
     )
 
     def apply(input, other):
+        nonlocal node_class
         mode = local.mode
         if not straight or input._extra is not None or other._extra is not None or mode == CAREFUL:
             return general(record, (input, other))
@@ -876,6 +902,8 @@ def _two_unlike(record: Op):
             tensor._requires_grad = False
             tensor._grad_fn = None
             return tensor
+        if node_class is None:
+            node_class = record.node_class
         node = new(node_class)
         edges = node.edges = (
             (input._grad_fn or input) if input._requires_grad else None,
