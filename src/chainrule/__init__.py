@@ -59,6 +59,7 @@ from .ops.activations import *
 from .ops.bitwise import *
 from .ops.comparison import *
 from .ops.complexes import *
+from .ops.contractions import *
 from .ops.creation import *
 from .ops.scatter import *
 from .ops.rearranging import *
@@ -67,6 +68,7 @@ from .ops.indexing import *
 from .ops.filling import *
 from .ops.conversion import *
 from .ops.elementwise import *
+from .ops.matrices import *
 from .ops.products import *
 from .ops.random import *
 from .ops.reduction import *
@@ -111,7 +113,7 @@ __version__ = "0.1.0"
 e, pi, tau, inf, nan, newaxis = _math.e, _math.pi, 2 * _math.pi, _math.inf, _math.nan, None
 
 _LAZY = {
-    "accelerator", "backends", "cuda", "distributions", "fft", "func", "insight", "linalg", "mps", "nn", "optim", "special",
+    "_C", "accelerator", "backends", "cuda", "distributions", "fft", "func", "insight", "linalg", "mps", "nn", "optim", "special",
     "testing", "utils", "version", "return_types", "serialization", "onnx", "jit", "overrides", "types",
 }  # fmt: skip
 
