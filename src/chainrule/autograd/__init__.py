@@ -10,7 +10,7 @@ from ..engine import SavedTensor, run_backward
 from ..modes import _force_original_view_tracking, is_multithreading_enabled, is_view_replay_enabled, local
 from ..tensor import Tensor, wrap
 from ..warning import warn, warn_once
-from . import anomaly_mode, forward_ad, function, functional, grad_mode, graph
+from . import anomaly_mode, function, grad_mode, graph
 from .anomaly_mode import detect_anomaly, set_detect_anomaly
 from .function import Function, NestedIOFunction
 from .grad_mode import (
@@ -20,7 +20,6 @@ from .grad_mode import (
     set_grad_enabled,
     set_multithreading_enabled,
 )
-from .gradcheck import gradcheck, gradgradcheck
 from .graph import GradientEdge, as_edge
 from .variable import Variable
 
@@ -50,6 +49,23 @@ __all__ = [
     "set_grad_enabled",
     "set_multithreading_enabled",
 ]
+
+
+_LAZY = {"forward_ad": None, "functional": None, "gradcheck": "gradcheck", "gradgradcheck": "gradcheck"}
+
+
+def __getattr__(name: str):
+    """Imports on first use what few programs need: {name: the module it is in, or None for a module itself}."""
+    if name not in _LAZY:
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}: chainrule has no torch.autograd.{name} (yet)"
+        )
+    import importlib
+
+    module = importlib.import_module(f"{__name__}.{_LAZY[name] or name}")
+    if _LAZY[name] == "gradcheck":  # the module's own name is that of one of its functions
+        globals().update(gradcheck=module.gradcheck, gradgradcheck=module.gradgradcheck)
+    return globals()[name]
 
 
 def _as_tuple(values) -> tuple:
@@ -94,10 +110,10 @@ def _checked_gradient(i: int, output: Tensor, gradient: Tensor, is_grads_batched
         mismatch = f"grad_output[{i}] has a shape of {shape} and output[{i}] has a shape of {output.shape}."
         if is_grads_batched:
             raise RuntimeError(
-                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension. "
-                "The sizes of the remaining dimensions are expected to match the shape of corresponding output, but a "
-                f"mismatch was detected: {mismatch} If you only want some tensors in `grad_output` to be considered "
-                "batched, consider using vmap."
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch "
+                "dimension. The sizes of the remaining dimensions are expected to match the shape of corresponding "
+                f"output, but a mismatch was detected: {mismatch} If you only want some tensors in `grad_output` to "
+                "be considered batched, consider using vmap."
             )
         raise RuntimeError(f"Mismatch in shape: {mismatch}")
     if output.is_complex() != gradient.is_complex():
@@ -144,8 +160,8 @@ def backward(
         warn("`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning)
         if grad_tensors is not None:
             raise RuntimeError(
-                "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. Please only use "
-                "`grad_tensors`."
+                "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. Please only "
+                "use `grad_tensors`."
             )
         grad_tensors = grad_variables
     _backward(tensors, grad_tensors, retain_graph, create_graph, inputs)
@@ -175,9 +191,10 @@ def _backward(tensors, grad_tensors, retain_graph, create_graph, inputs) -> None
 
 
 _CYCLE = (
-    "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient which can "
-    "cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If you have to use this "
-    "function, make sure to reset the .grad fields of your parameters to None after use to break the cycle and avoid the leak."
+    "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient "
+    "which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If you "
+    "have to use this function, make sure to reset the .grad fields of your parameters to None after use to break "
+    "the cycle and avoid the leak."
 )
 
 
@@ -203,8 +220,8 @@ def grad(
         )
     if not only_inputs:
         warn(
-            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for other "
-            "parts of the graph, please use torch.autograd.backward.",
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for "
+            "other parts of the graph, please use torch.autograd.backward.",
             FutureWarning,
         )
     outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
