@@ -101,8 +101,9 @@ def _columns(x):
 
 def nansum(x, dim, keepdim):
     """The sum of what is not nan."""
-    if x.dtype.kind in "iub":
-        return sum(x, dim, keepdim)
+    found = sum(x, dim, keepdim)
+    if x.dtype.kind in "iub" or not np.isnan(found).any():
+        return found
     return sum(np.where(np.isnan(x), np.zeros((), x.dtype), x), dim, keepdim)
 
 
@@ -114,7 +115,8 @@ def count_nonzero(x, dim):
 
 
 def prod(x, dim=None, keepdim=False):
-    return narrowed(np.multiply.reduce(widened(x), axis=dim, keepdims=keepdim, dtype=widened(x).dtype), x.dtype)
+    wide = widened(x)
+    return narrowed(np.multiply.reduce(wide, axis=dim, keepdims=keepdim, dtype=wide.dtype), x.dtype)
 
 
 def has_zero(x) -> bool:
@@ -158,6 +160,8 @@ def argmin(x, dim, keepdim):
 
 def pick_along(x, index, dim):
     """x's elements at `index` along `dim`, an array of as many dimensions, without checks."""
+    if x.ndim == 1:
+        return x[index]
     return np.take_along_axis(x, index, dim) if x.ndim else x
 
 

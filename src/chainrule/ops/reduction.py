@@ -275,12 +275,12 @@ _max = op("max", forward=lambda xp, x: xp.amax(x), vjp=evenly_or_nan, node="MaxB
 _min = op("min", forward=lambda xp, x: xp.amin(x), vjp=evenly_or_nan, node="MinBackward1")
 _max_dim = picking(
     "max_dim",
-    lambda xp, x, /, dim, keepdim: xp.picked(x, xp.argmax(x, dim, True), dim, keepdim),
+    lambda xp, x, /, dim, keepdim: (xp.amax(x, dim if x.ndim else (), keepdim), xp.argmax(x, dim, keepdim)),
     "MaxBackward0",
 )
 _min_dim = picking(
     "min_dim",
-    lambda xp, x, /, dim, keepdim: xp.picked(x, xp.argmin(x, dim, True), dim, keepdim),
+    lambda xp, x, /, dim, keepdim: (xp.amin(x, dim if x.ndim else (), keepdim), xp.argmin(x, dim, keepdim)),
     "MinBackward0",
 )
 
