@@ -1,4 +1,4 @@
-"""Forward mode: dual levels, tangents of every kind of operation, views and in-place writes, mixed with reverse mode."""
+"""Forward mode: dual levels, tangents of all kinds of operations, views, in-place writes, mixed with reverse mode."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_bad_duals():
     with fw.dual_level():
         with pytest.raises(RuntimeError, match="different size than that of the original Tensor"):
             fw.make_dual(x, torch.ones(3))
-        with pytest.raises(ValueError, match="Expected primal to be floating point or complex, but got: torch.int64"):
+        with pytest.raises(ValueError, match=r"Expected primal to be floating point or complex, but got: torch.int64"):
             fw.make_dual(torch.tensor([1, 2]), x)
         with pytest.raises(ValueError, match="Expected tangent to be floating point or complex"):
             fw.make_dual(x, torch.tensor([1, 2]))

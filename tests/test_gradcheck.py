@@ -202,7 +202,7 @@ def test_gradient_must_be_multiplied_by_what_comes_in():
         def backward(ctx, g):
             return torch.ones_like(g)
 
-    with pytest.raises(GradcheckError, match="Jacobian mismatch|backward not multiplied by grad_output"):
+    with pytest.raises(GradcheckError, match=r"Jacobian mismatch|backward not multiplied by grad_output"):
         gradcheck(Constant.apply, double(1.0))
 
 

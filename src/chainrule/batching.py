@@ -64,6 +64,8 @@ def batch_in_front(tensor: Tensor, number: int, size: int) -> Tensor:
 
 # ---------------------------------------------------------------- operations
 
+warn_when_slow = False  # whether an operation without a batching rule warns
+
 
 def apply_batched(record: Op, inputs, settings, number: int):
     """Runs an operation on inputs of which some are batched at level `number`, the innermost among them."""
@@ -161,6 +163,14 @@ def _shifted(record: Op, values, settings, size: int):
 
 def _one_by_one(record: Op, values, batched, settings, size: int):
     """Sample by sample: right for every operation, and slow."""
+    if warn_when_slow:
+        import warnings
+
+        warnings.warn(
+            f"There is a performance drop because we have not yet implemented the batching rule for {record.name}.",
+            UserWarning,
+            stacklevel=2,
+        )
     results = [
         general(record, [v.select(0, k) if b else v for v, b in zip(values, batched, strict=True)], settings)
         for k in range(size)
@@ -323,7 +333,14 @@ def _index(record, values, batched, settings, size):
 
 def check_random() -> None:
     """Raises PyTorch's error for a random operation inside vmap, unless it was told what to do about them."""
-    if any(level.kind == BATCH and level.randomness == "error" for level in local.level_stack):
+    for level in local.level_stack:
+        if level.kind != BATCH or level.randomness != "error":
+            continue
+        if not level.strict:
+            raise RuntimeError(
+                "vmap: We do not yet support calling random operations inside of vmap. Please perform random "
+                "operations outside of vmap as a workaround"
+            )
         raise RuntimeError(
             "vmap: called random operation while in randomness error mode. Please either use the 'same' or 'different' "
             "randomness flags on vmap or perform the randomness operation out of vmap"

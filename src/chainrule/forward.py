@@ -60,6 +60,18 @@ def attach(tensor: Tensor, tangent: Tensor, number: int) -> None:
     local.level_stack[number - 1].members.append(weakref.ref(tensor))
 
 
+def share_tangents(source: Tensor, target: Tensor) -> None:
+    """Gives ``target`` all the tangents of ``source``; neither is a batch."""
+    tangent = source._extra and source._extra.tangent
+    if tangent is None:
+        return
+    extra = own_extra(target)
+    extra.tangent, extra.special = tangent, True
+    while tangent is not None:
+        local.level_stack[tangent.level - 1].members.append(weakref.ref(target))
+        tangent = tangent.below
+
+
 def below_batches(tensor):
     """The tensor that autograd sees: what a batch of batches stands for."""
     while isinstance(tensor, Tensor) and tensor._extra is not None and tensor._extra.batch is not None:
@@ -101,7 +113,7 @@ def apply_dual(record: Op, inputs, settings, number: int):
     for output, tangent in zip(outputs, moved, strict=True):
         if tangent is not None and output._array.dtype.kind in DIFFERENTIABLE:
             attach(output, fitted(tangent, output), number)
-    keep_saved_outputs(record, outputs, number)
+    keep_saved_outputs(record, outputs)
     return result
 
 
@@ -114,7 +126,7 @@ def fitted(tangent: Tensor, like: Tensor) -> Tensor:
     return tangent if tangent._array.shape == like._array.shape else tangent.expand(like.shape)
 
 
-def keep_saved_outputs(record: Op, outputs, number: int) -> None:
+def keep_saved_outputs(record: Op, outputs) -> None:
     """Lets the node find the tangents of the outputs it saved, for a backward while the level is open."""
     node = next((y._grad_fn for y in outputs if y._grad_fn is not None), None)
     if node is None or OUTPUT not in record.saved_kinds or getattr(node, "op", None) is not record:
@@ -125,24 +137,22 @@ def keep_saved_outputs(record: Op, outputs, number: int) -> None:
             continue
         if isinstance(saved[position], tuple):
             saved[position] = tuple(
-                saved_dual(entry, y, i, number) for i, (entry, y) in enumerate(zip(saved[position], outputs))
+                saved_dual(entry, y, i) for i, (entry, y) in enumerate(zip(saved[position], outputs))
             )
         else:
             i = record.outputs.index(name) if name in record.outputs else 0
-            saved[position] = saved_dual(saved[position], outputs[i], i, number)
+            saved[position] = saved_dual(saved[position], outputs[i], i)
     node.saved = tuple(saved)
 
 
-def saved_dual(entry, output: Tensor, position: int, number: int):
+def saved_dual(entry, output: Tensor, position: int):
     tangent = output._extra and output._extra.tangent
     if tangent is None or (entry.__class__ is SavedTensor and entry.unpack_hook is not None):
         return entry  # nothing to keep, or a hook has packed it
     if entry.__class__ is not SavedTensor:
         entry = SavedTensor(output, is_output=True, number=position)
         entry.requires_grad = True
-    extra = own_extra(entry.tensor)
-    extra.tangent, extra.special = tangent, True
-    local.level_stack[number - 1].members.append(weakref.ref(entry.tensor))
+    share_tangents(output, entry.tensor)
     return entry
 
 
@@ -173,6 +183,12 @@ def zeros(like: Tensor) -> Tensor:
     from .ops.creation import zeros_like
 
     return zeros_like(like)
+
+
+def ones(like: Tensor) -> Tensor:
+    from .ops.creation import ones_like
+
+    return ones_like(like)
 
 
 def formula_values(record: Op, inputs, settings, outputs, names, kinds):
@@ -280,7 +296,7 @@ def transposed(record: Op, inputs, tangents, settings, outputs) -> list[Tensor |
         for y in outputs:
             probe = None
             if y._array.dtype.kind in DIFFERENTIABLE:
-                probe = zeros(y)
+                probe = ones(y)  # v is linear in u, but its formula need not be good at 0
                 probe._requires_grad = True
             probes.append(probe)
         results = _gradients(record, graph_xp, list(probes) if record.outputs else probes[0], values, needs)

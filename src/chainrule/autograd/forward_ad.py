@@ -6,10 +6,12 @@ from collections import namedtuple
 
 import numpy as np
 
+from ..backend.layout import memory_root
 from ..batching import wrap_batch
 from ..forward import attach, primal_parts, tangent_at
+from ..inplace import address
 from ..modes import ContextDecorator, local
-from ..tensor import Tensor, memory
+from ..tensor import Tensor, memory, wrap
 from ..transforms import DUAL, batch_level, carries, close_level, open_level
 
 __all__ = [
@@ -134,20 +136,25 @@ def same_memory(tensor: Tensor) -> Tensor:
 
 
 def laid_out(tangent: Tensor, like: Tensor) -> Tensor:
-    """The tangent with the strides of its primal, which views by strides rely on: a copy if it has others."""
+    """The tangent in memory of the same form as its primal's, on which views by strides rely: a copy if need be."""
     if carries(like) or carries(tangent):
         return tangent
     array, wanted = memory(tangent), memory(like)
-    if not array.size or all(
-        a == w * array.itemsize // wanted.itemsize
+    if any(stride == 0 and n > 1 for stride, n in zip(wanted.strides, wanted.shape)):
+        return tangent  # several elements of the primal are one: the tangent's are not
+    whole, whole_tangent = memory_root(wanted), memory_root(array)
+    same_strides = all(
+        a * wanted.itemsize == w * array.itemsize
         for a, w, n in zip(array.strides, wanted.strides, array.shape, strict=True)
         if n > 1
-    ):
+    )
+    if not array.size or (same_strides and whole.size == whole_tangent.size):
         return tangent
-    from ..ops.creation import empty_strided_like
-
-    with_strides = empty_strided_like(np.empty_like(wanted, array.dtype))
-    return with_strides.copy_(tangent)
+    buffer = np.zeros(whole.size, array.dtype)
+    offset = (address(wanted) - address(whole)) // wanted.itemsize
+    strides = [s // wanted.itemsize for s in wanted.strides]
+    made = wrap(buffer).as_strided(array.shape, strides, offset)
+    return made.copy_(tangent)
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:

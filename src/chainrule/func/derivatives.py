@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..batching import batch_in_front, mirror, wrap_batch
-from ..forward import below_batches, primal_parts, tangent_at
-from ..modes import enable_grad, local, no_grad
+from ..forward import below_batches, primal_parts, share_tangents, tangent_at
+from ..modes import enable_grad, local
 from ..tensor import Tensor, gradient_edge, wrap
 from ..transforms import DUAL, batch_level, close_level, open_level
 from .mapping import vmap
@@ -79,8 +79,10 @@ def _without_history(y):
     """The same elements (and tangent, and batch) as no part of the graph."""
     if not isinstance(y, Tensor):
         return y
-    with no_grad():
-        made = _alias(y)
+    if batch_level(y):
+        return wrap_batch(_without_history(y._extra.batch.value), y._extra.batch.level)
+    made = y.detach()
+    share_tangents(y, made)
     return made
 
 
@@ -109,7 +111,11 @@ def _chosen(args: tuple, argnums):
     numbers = (argnums,) if isinstance(argnums, int) else argnums
     if not isinstance(numbers, tuple):
         raise RuntimeError(f"argnums must be int or Tuple[int, ...], got: {type(argnums)}")
+    if not numbers:
+        raise RuntimeError("argnums must be non-empty")
     for n in numbers:
+        if not isinstance(n, int):
+            raise RuntimeError(f"argnum must be int, got: {type(n)}")
         if not -len(args) <= n < len(args):
             raise RuntimeError(f"Got argnum={n}, but only {len(args)} positional inputs")
     numbers = tuple(n % len(args) for n in numbers)
@@ -134,6 +140,9 @@ def _output_and_aux(result, has_aux: bool, what: str):
         return result, None
     if not (isinstance(result, tuple) and len(result) == 2):
         raise RuntimeError(f"{what}: output of function f should be a tuple: (output, aux) if has_aux is True")
+    for value in flatten(result[1])[0]:
+        if not isinstance(value, Tensor):
+            raise RuntimeError(f"Expected tensors, got unsupported type {type(value)}")
     return result
 
 
@@ -148,7 +157,7 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
 
     @functools.wraps(func)
     def both(*args, **kwargs):
-        what = "grad_and_value(f)(*args)"
+        what, recording = "grad_and_value(f)(*args)", local.grad_enabled
         with enable_grad():
             leaves, structure = flatten(_chosen(args, argnums))
             leaves = [fresh(x) for x in leaves]
@@ -161,9 +170,10 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
                     f"{what}: Expected f(*args) to return a scalar Tensor, got tensor with {output.dim()} dims. Maybe "
                     "you wanted to use the vjp or jacrev APIs instead?"
                 )
-            keep = output.requires_grad and _reaches_others([output], leaves)
+            keep = recording and output.requires_grad and _reaches_others([output], leaves)
             gradients = _gradients([output], leaves, [wrap(np.ones((), output._array.dtype))])
         if not keep:
+            gradients = [_without_history(g) for g in gradients]
             output, aux = _without_history(output), tree_map(_without_history, aux)
         found = unflatten(gradients, structure)
         return (found, (output, aux)) if has_aux else (found, output)
@@ -186,7 +196,17 @@ def grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = Fal
     return gradient
 
 
+def _real_only(tensors, what: str, which: str) -> None:
+    for i, x in enumerate(tensors):
+        if isinstance(x, Tensor) and x.is_complex():
+            raise RuntimeError(
+                f"{what}: Expected all {which} to be real but received complex tensor at flattened input idx: {i}"
+            )
+
+
 def _tensors_only(leaves, what: str) -> None:
+    if not leaves:
+        raise RuntimeError(f"{what}: Expected f to be a function that has non-empty output (got output = {leaves})")
     for y in leaves:
         if not isinstance(y, Tensor):
             raise RuntimeError(f"{what}: expected f(*primals) to return only tensors, got unsupported type {type(y)}")
@@ -197,7 +217,7 @@ def vjp(func: Callable, *primals, has_aux: bool = False):
 
     With `has_aux`, `func` returns (outputs, anything), which comes as a third result.
     """
-    what = "vjp(f, *primals)"
+    what, recording = "vjp(f, *primals)", local.grad_enabled
     with enable_grad():
         leaves, structure = flatten(primals)
         leaves = [fresh(x) for x in leaves]
@@ -205,7 +225,7 @@ def vjp(func: Callable, *primals, has_aux: bool = False):
         output, aux = _output_and_aux(result, has_aux, what)
         outputs, form = flatten(output)
         _tensors_only(outputs, what)
-        keep = _reaches_others([y for y in outputs if y.requires_grad], leaves)
+        keep = recording and _reaches_others([y for y in outputs if y.requires_grad], leaves)
 
     def pull(cotangents):
         seeds, seed_form = flatten(cotangents)
@@ -214,8 +234,10 @@ def vjp(func: Callable, *primals, has_aux: bool = False):
                 "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the "
                 f"function. cotangents: {seed_form}, primal output: {form}"
             )
+        recording = local.grad_enabled
         with enable_grad():
-            return unflatten(_gradients(outputs, leaves, seeds, retain=True), structure)
+            found = _gradients(outputs, leaves, seeds, retain=True)
+        return unflatten(found if recording else [_without_history(g) for g in found], structure)
 
     shown = unflatten(outputs if keep else [_without_history(y) for y in outputs], form)
     if has_aux:
@@ -245,14 +267,15 @@ def jacrev(
 
     @functools.wraps(func)
     def jacobian(*args, **kwargs):
-        chosen = _chosen(args, argnums)
-        leaves, structure = flatten(chosen)
+        leaves, structure = flatten(_chosen(args, argnums))
+        _real_only(leaves, "jacrev", "inputs")
 
         def of_chosen(*some):
             return func(*_replaced(args, argnums, unflatten(some, structure)), **kwargs)
 
         output, pull, *aux = vjp(of_chosen, *leaves, has_aux=has_aux)
         outputs, form = flatten(output)
+        _real_only(outputs, "jacrev", "outputs")
         rows = []
         for k, y in enumerate(outputs):
 
@@ -345,7 +368,7 @@ def jacfwd(
     @functools.wraps(func)
     def jacobian(*args, **kwargs):
         leaves, structure = flatten(_chosen(args, argnums))
-        aux: list = []
+        _real_only(leaves, "jacfwd", "inputs")
         forms: list = []
 
         def columns(position: int):
@@ -357,14 +380,16 @@ def jacfwd(
                     return func(*_replaced(args, argnums, unflatten(some, structure)), **kwargs)
 
                 _, moved, *more = jvp(of_chosen, tuple(leaves), tuple(directions), has_aux=has_aux)
-                aux[:] = more
                 flat, form = flatten(moved)
+                _real_only(flat, "jacfwd", "outputs")
                 forms[:] = [form]
-                return tuple(flat)
+                return tuple(flat), more
 
             return vmap(column, randomness=randomness)(_basis(leaves[position]))
 
-        by_input = [columns(i) for i in range(len(leaves))]
+        found = [columns(i) for i in range(len(leaves))]
+        by_input = [parts for parts, _ in found]
+        aux = found[0][1]
         rows = [
             unflatten(
                 [p.movedim(0, -1).reshape((*p.shape[1:], *x.shape)) for p, x in zip(parts, leaves, strict=True)],
@@ -372,8 +397,8 @@ def jacfwd(
             )
             for parts in zip(*by_input, strict=True)
         ]
-        found = unflatten(rows, forms[0])
-        return (found, aux[0]) if has_aux else found
+        matrix = unflatten(rows, forms[0])
+        return (matrix, tree_map(lambda a: a[0], aux[0])) if has_aux else matrix
 
     return jacobian
 
