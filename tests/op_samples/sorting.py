@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .makers import ANY, FLOATING, INTEGER, REAL, distinct, floats, given, integers, positive, row, whole
+from .makers import FLOATING, INTEGER, REAL, distinct, floats, given, integers, positive, row, whole
 
 NUMBERS = FLOATING + INTEGER
 
@@ -91,10 +91,10 @@ ROWS = {
             given([1.0, 1.0, 2.0, 1.0]),
             settings=(None,),
             reference=unique_consecutive,
-            dtypes=ANY,
+            dtypes=REAL,
             differentiable=(),
         ),
-        row(whole(4, 2), settings=(0,), reference=unique_consecutive, dtypes=ANY, differentiable=()),
+        row(whole(4, 2), settings=(0,), reference=unique_consecutive, dtypes=REAL, differentiable=()),
     ],
     "isin": row(whole(2, 3), whole(3), settings=(False,), reference=lambda x, y, _: np.isin(x, y), dtypes=REAL),
     "searchsorted": row(

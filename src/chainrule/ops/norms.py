@@ -6,7 +6,7 @@ import math
 
 from .. import dtypes
 from ..inplace import in_place_method
-from ..op import general, method, op
+from ..op import common_dtype, general, method, op
 from ..tensor import Tensor
 from .reduction import array_of, dims_argument
 from .shape import wrap_dim
@@ -72,18 +72,14 @@ def _renorm_vjp(xp, g, x, p, dims, maxnorm):
     return xp.where(norm > maxnorm, moved, g)
 
 
-_renorm_op = op("renorm", forward=_renorm, vjp=_renorm_vjp)
+_renorm_op = op("renorm", forward=_renorm, vjp=_renorm_vjp, saved_as={"dims": "dim"})
 
 
 def vector_norm(x, ord=2, dim=None, keepdim: bool = False, *, dtype=None, out=None):
     """``sum(abs(x) ** ord) ** (1 / ord)`` of all elements or along `dim`; for inf and -inf the largest and the smallest
     magnitude, for 0 the count of nonzeros. RuntimeError for integers, and for a `dtype` that is narrower than x's."""
     array = array_of("linalg_vector_norm", x)
-    if array.dtype.kind in "iub":
-        raise RuntimeError(
-            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
-            + dtypes.scalar_name(x.dtype)
-        )
+    _refuse_integers(x)
     if isinstance(ord, Tensor):
         ord = ord.item()
     ord = float(ord)
@@ -95,6 +91,14 @@ def vector_norm(x, ord=2, dim=None, keepdim: bool = False, *, dtype=None, out=No
     if out is not None:
         return general(_vector_norm.record, (x,), (ord, dims, keepdim), out)
     return _vector_norm(x, ord, dims, keepdim)
+
+
+def _refuse_integers(x) -> None:
+    if x._array.dtype.kind in "iub":
+        raise RuntimeError(
+            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
+            + dtypes.scalar_name(x.dtype)
+        )
 
 
 def _refuse_empty(array, ord: float, dims) -> None:
@@ -138,20 +142,17 @@ def norm(input, p="fro", dim=None, keepdim: bool = False, out=None, dtype=None):
         if dim is None:
             dim = (-2, -1) if input.ndim != 2 else (0, 1)
         return matrix_norm(input, p, dim, keepdim, dtype=dtype, out=out)
-    if dtype is not None:
-        input = input.to(dtype)
-    return vector_norm(input, 2 if p is None or p == "fro" else p, dim, keepdim, out=out)
+    return vector_norm(input, 2 if p is None or p == "fro" else p, dim, keepdim, dtype=dtype, out=out)
 
 
 @method()
 def dist(input, other, p=2):
     """The norm of ``input - other``."""
-    for value in (input, other):
-        if value._array.dtype.kind in "iub":
-            raise RuntimeError(
-                "norm(): input dtype should be either floating point or complex. "
-                f"Got {dtypes.scalar_name(value.dtype)} instead."
-            )
+    common = common_dtype((input, other))
+    if common.category < dtypes.FLOATING:
+        raise RuntimeError(
+            f"norm(): input dtype should be either floating point or complex. Got {dtypes.scalar_name(common)} instead."
+        )
     return general(_dist.record, (input, other), (float(p),))
 
 
@@ -165,6 +166,7 @@ def renorm(input, p, dim: int, maxnorm, *, out=None):
         raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
     if array.ndim < 2:
         raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {array.ndim} dimensions")
+    _refuse_integers(input)
     dim = wrap_dim(dim, array.ndim)
     dims = tuple([d for d in range(array.ndim) if d != dim])
     return general(_renorm_op.record, (input,), (float(p), dims, maxnorm), out)

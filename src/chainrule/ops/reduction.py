@@ -339,7 +339,8 @@ def _extreme(name: str, whole, along, pairwise):
             raise TypeError(f"{name}(): argument 'keepdim' (position 2) must be bool, not {type(keepdim).__name__}")
         dim = wrap_dim(dim, array.ndim)
         not_empty(name, array, (dim,))
-        no_kernel_for(name, array, "c")
+        if array.dtype.kind == "c":
+            raise RuntimeError(f"{name}(): does not support complex input")
         return result(general(along.record, (input,), (dim, keepdim if keepdims is None else keepdims), out))
 
     return extreme
@@ -518,6 +519,7 @@ _std_mean = op(
     ),
     vjp=_std_mean_vjp,
     outputs=("std", "mean"),
+    saved_as={"std": "result0"},
 )
 
 

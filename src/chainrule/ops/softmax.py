@@ -76,7 +76,7 @@ def _normalizer(name: str, function, kernel: str, doc: str):
         if dtype is not None:
             input = input.to(dtype)
         no_kernel_for(
-            kernel if dim == array.ndim - 1 or not array.ndim else kernel.replace("lastdim_", ""), input._array, "iub"
+            kernel if dim == array.ndim - 1 or not array.ndim else kernel.replace("lastdim_", ""), input._array, "iubc"
         )
         return function(input, dim) if out is None else general(function.record, (input,), (dim,), out)
 

@@ -161,7 +161,7 @@ def _middle(name: str, whole, along, doc: str):
         if dim is None:
             no_kernel_for("median_cpu", array, "bc")
             return general(whole.record, (input,), (), out)
-        dim = _checked_dim(name, array, dim, "bc", "median_out_impl")
+        dim = _checked_dim(name, array, dim, "bc", "median_out")
         return getattr(return_types, name)(general(along.record, (input,), (dim, keepdim), out))
 
     return middle
@@ -237,6 +237,7 @@ def unique(
 def unique_consecutive(input, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None):
     """The elements that differ from the one before them, or the slices along `dim`; see `unique`."""
     array = array_of("unique_consecutive", input)
+    no_kernel_for("unique", array, "c")
     if dim is not None:
         dim = wrap_dim(dim, array.ndim)
         if array.ndim:
