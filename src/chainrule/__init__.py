@@ -103,6 +103,7 @@ from .size import (
     sparse_coo,
     strided,
 )
+from .switches import *
 from .tensor import Tensor, is_inference, is_tensor
 from .warning import is_warn_always_enabled, set_warn_always
 
@@ -113,7 +114,7 @@ __version__ = "0.1.0"
 e, pi, tau, inf, nan, newaxis = _math.e, _math.pi, 2 * _math.pi, _math.inf, _math.nan, None
 
 _LAZY = {
-    "_C", "accelerator", "backends", "cuda", "distributions", "fft", "func", "insight", "linalg", "mps", "nn", "optim", "special",
+    "_C", "accelerator", "xpu", "backends", "cpu", "cuda", "distributions", "fft", "func", "insight", "linalg", "mps", "nn", "optim", "special",
     "testing", "utils", "version", "return_types", "serialization", "onnx", "jit", "overrides", "types",
 }  # fmt: skip
 

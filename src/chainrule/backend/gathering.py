@@ -127,7 +127,7 @@ def gather_along(x, index, dim):
 
 def scatter_along(x, index, values, dim):
     """A copy of `x` with the first of `values` (or a number) put at the positions `index` along `dim`."""
-    out = np.array(x, copy=True)
+    out = np.array(x, copy=True, order="C")
     if index.size:
         target, positions = (out, index) if out.ndim and index.ndim else (out.reshape(1), index.reshape(-1))
         part = values if np.ndim(values) == 0 else corner(values, index.shape)
@@ -145,7 +145,7 @@ _INITIAL = {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
 
 def scatter_add_along(x, index, values, dim):
     """A copy of `x` with `values` added at the positions `index` along `dim`."""
-    out = np.array(x, copy=True)
+    out = np.array(x, copy=True, order="C")
     if not index.size:
         return out
     if out.ndim and index.ndim:
@@ -177,7 +177,7 @@ def scatter_reduce_along(x, index, values, dim, reduce, include_self):
         if total.dtype.kind in "iu":
             return (total // count).astype(total.dtype)
         return (total / count).astype(total.dtype)
-    out = np.array(x, copy=True)
+    out = np.array(x, copy=True, order="C")
     if not index.size:
         return out
     if not out.ndim or not index.ndim:

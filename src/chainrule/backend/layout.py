@@ -177,7 +177,8 @@ def concatenate(arrays, dim):
     """Joins arrays along a dimension; 1-d empty arrays are passed over, as PyTorch's cat does."""
     if any(a.shape == (0,) for a in arrays):
         arrays = [a for a in arrays if a.shape != (0,)] or arrays[:1]
-    return np.concatenate(arrays, axis=dim)
+    joined = np.concatenate(arrays, axis=dim)
+    return joined if joined.flags.c_contiguous else np.ascontiguousarray(joined)
 
 
 def stack_arrays(arrays, dim):
@@ -206,7 +207,7 @@ def roll(x, shifts, dims):
         shift = shift % n if n else 0
         before = (slice(None),) * dim
         x = np.concatenate((x[(*before, slice(n - shift, n))], x[(*before, slice(0, n - shift))]), axis=dim)
-    return x
+    return np.ascontiguousarray(x)
 
 
 def rotate(x, k, dim0, dim1):

@@ -357,7 +357,7 @@ def cat(arrays, dim):
 
 def copy(x):
     """A fresh array of the same elements and memory order."""
-    return x.copy(order="K") if type(x) is ndarray else x
+    return x.copy(order="C" if 0 in x.strides else "K") if type(x) is ndarray else x
 
 
 def result_array(x):

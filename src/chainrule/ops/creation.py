@@ -529,7 +529,7 @@ def _new_like(function: str, input, value, dtype, device, requires_grad, memory_
             return finish(np.zeros(array.shape, target), requires_grad)
         made = np.empty(array.shape, target)
     else:
-        made = np.empty_like(array, dtype=target)
+        made = np.empty_like(array, dtype=target, order="C" if 0 in array.strides else "K")
     made[...] = value
     return finish(made, requires_grad)
 
@@ -635,7 +635,7 @@ def _short(value) -> str:
 
 
 def _integers(start, end, step, dtype):
-    if not int(step):
+    if not int(step) and dtype is dtypes.int64:
         raise ValueError("step must be nonzero")
     whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
     if any(abs(v) >= 1 << 64 for v in (start, end, step)):

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from .. import dtypes
-from ..inplace import in_place, in_place_method
+from ..inplace import check_memory, in_place, in_place_method
 from ..op import ELEMENTWISE, LINEAR, general, method, must_be_tensor, op
 from ..tensor import Tensor, memory, wrap
 from . import shape as views
@@ -15,7 +15,7 @@ from .shape import wrap_dim
 
 __all__ = [
     "argwhere", "index_put", "index_put_", "index_select", "masked_fill", "masked_scatter", "masked_select", "nonzero", "nonzero_static", "put", "take",
-    "take_along_dim",
+    "take_along_dim", "unravel_index",
 ]  # fmt: skip
 
 
@@ -312,7 +312,8 @@ def _sliced(current, dim: int, item: slice, alone: bool):
     start, stop, step = item.indices(n)
     if step <= 0:
         raise ValueError("step must be greater than zero")
-    if not item.start and stop == n and step == 1 and not alone:  # not -n: PyTorch makes a view for that
+    whole = not item.start and (item.stop is None or item.stop >= n) and step == 1  # but not from -n, as PyTorch has it
+    if whole and not alone:
         return current
     return views._slice(current, dim, start, max(start, stop), step)
 
@@ -408,7 +409,21 @@ def setitem(self, index, value) -> None:
             views.expand(value.detach(), target._array.shape)  # for its error
         views.copy_(target, value)
         return
+    check_overlap(current, value)
     in_place(_put_values, current, value, dims, tensors, False)
+
+
+def check_overlap(written, *read) -> None:
+    """Refuses to write into memory that is being read, or into one place twice."""
+    target = written._array
+    check_memory(target)
+    if type(target) is np.ndarray and target.size:
+        for tensor in read:
+            if np.may_share_memory(target, tensor._array):
+                raise RuntimeError(
+                    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+                    "memory location. Please clone() the tensor before performing the operation."
+                )
 
 
 def _without_leading_ones(value):
@@ -537,6 +552,8 @@ def index_select(input, dim: int, index, *, out=None):
         return general(views._clone.record, (input,), (), out)
     if not index._array.ndim:
         index = views.view(index, 1)
+    if out is not None:
+        check_overlap(out, input, index)
     return general(_index_select.record, (input, index), (dim,), out)
 
 
@@ -557,6 +574,8 @@ def _check_flat_index(function: str, input, index) -> None:
 def take(input, index, *, out=None):
     """The elements of `input`, read as a vector, at the positions `index`."""
     _check_flat_index("take", input, index)
+    if out is not None:
+        check_overlap(out, input, index)
     return general(_take.record, (input, index), (), out)
 
 
@@ -626,6 +645,8 @@ def masked_fill(input, mask, value):
         raise RuntimeError(
             f"masked_fill_ only supports boolean masks, but got mask with dtype {C_NAMES.get(mask.dtype.name, mask.dtype.name)}"
         )
+    if mask._array.shape != input._array.shape:
+        views.joint_shape(mask._array.shape, input._array.shape)
     if not isinstance(value, Tensor):
         return _masked_fill(input, mask, checked_number(value, input.dtype).item())
     if value._array.ndim:
@@ -647,7 +668,9 @@ def masked_select(input, mask, *, out=None):
     """The elements of `input` where `mask` holds, in one dimension."""
     if mask._array.dtype.kind != "b" and mask.dtype is not dtypes.uint8:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
-    views.broadcast_tensors(input.detach(), mask)
+    views.joint_shape(mask._array.shape, input._array.shape)
+    if out is not None:
+        check_overlap(out, input, mask)
     return general(_masked_select.record, (input, mask), (), out)
 
 
@@ -663,8 +686,7 @@ def masked_scatter(input, mask, source):
         raise RuntimeError(
             f"masked_scatter_ only supports boolean masks, but got mask with dtype {dtypes.scalar_name(mask.dtype)}"
         )
-    views.broadcast_tensors(input.detach(), mask)
-    shape = np.broadcast_shapes(input._array.shape, mask._array.shape)
+    shape = views.joint_shape(mask._array.shape, input._array.shape)
     if np.count_nonzero(np.broadcast_to(mask._array, shape)) > source._array.size:
         raise RuntimeError("Number of elements of source < number of ones in mask")
     return _masked_scatter(input, mask, source)
@@ -711,6 +733,22 @@ def nonzero_static(input, *, size: int, fill_value: int = -1, out=None):
 
 
 Tensor.nonzero_static = nonzero_static
+
+
+def unravel_index(indices, shape):
+    """The coordinates, one tensor a dimension, of positions in a tensor of `shape` read as a vector."""
+    if not isinstance(indices, Tensor):
+        raise TypeError(f"unravel_index(): argument 'indices' must be Tensor, not {type(indices).__name__}")
+    if indices._array.dtype.kind not in "iu":
+        raise ValueError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+    shape = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+    if any(n < 0 for n in shape):
+        raise ValueError(f"'shape' cannot have negative values, but got {shape}")
+    found, rest = [], indices._array
+    for n in reversed(shape):
+        found.append(wrap(np.asarray(rest % n, rest.dtype)))
+        rest = rest // n
+    return tuple(reversed(found))
 
 
 @method()

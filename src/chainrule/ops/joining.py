@@ -9,6 +9,7 @@ import numpy as np
 from ..op import general, op
 from ..tensor import Tensor, wrap
 from . import shape as views
+from .indexing import check_overlap
 from .shape import wrap_dim
 
 __all__ = [
@@ -16,17 +17,19 @@ __all__ = [
     "meshgrid", "row_stack", "stack", "vstack",
 ]  # fmt: skip
 
+EVERY = (0,)  # promote the whole list of inputs
+
 _cat = op(
     "cat",
     forward=lambda xp, *tensors, dim: xp.concatenate(tensors, dim),
     vjp=lambda xp, g, tensors_shape, dim, needs: xp.split_like(g, tensors_shape, dim, needs),
-    promote=True,
+    promote=EVERY,
 )
 _stack = op(
     "stack",
     forward=lambda xp, *tensors, dim: xp.stack_arrays(tensors, dim),
     vjp=lambda xp, g, dim, needs: [None if need is None else xp.select(g, dim, i) for i, need in enumerate(needs)],
-    promote=True,
+    promote=EVERY,
 )
 
 
@@ -46,7 +49,7 @@ _block_diag = op(
         None if need is None else xp.reshape(g[row : row + rows, column : column + columns], shape)
         for (row, column, rows, columns), shape, need in zip(_blocks(tensors_shape), tensors_shape, needs, strict=True)
     ],
-    promote=True,
+    promote=EVERY,
 )
 
 
@@ -88,6 +91,8 @@ def cat(tensors, dim: int = 0, *, axis: int | None = None, out=None):
                         f"Sizes of tensors must match except in dimension {at}. Expected size {wanted} but got size {n} for "
                         f"tensor number {i} in the list."
                     )
+    if out is not None:
+        check_overlap(out, *tensors)
     return general(_cat.record, tensors, (wrap_dim(dim, len(first)),), out)
 
 

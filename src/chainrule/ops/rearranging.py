@@ -118,9 +118,10 @@ def rot90(input, k: int = 1, dims=(0, 1)):
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if ndim < 2:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {ndim}")
-    if dims[0] == dims[1] or abs(dims[0] - dims[1]) == ndim:
+    dim0, dim1 = wrap_dim(dims[0], ndim), wrap_dim(dims[1], ndim)
+    if dim0 == dim1:
         raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
-    return _rot90(input, k, wrap_dim(dims[0], ndim), wrap_dim(dims[1], ndim))
+    return _rot90(input, k, dim0, dim1)
 
 
 def _repeat_of(input, repeats):

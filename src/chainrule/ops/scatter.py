@@ -9,7 +9,7 @@ from ..inplace import in_place_method
 from ..op import GENERAL, LINEAR, general, method, must_be_tensor, op
 from ..tensor import Tensor
 from . import shape as views
-from .indexing import checked_number
+from .indexing import C_NAMES, check_overlap, checked_number
 from .shape import wrap_dim
 
 __all__ = [
@@ -228,6 +228,10 @@ def _check_index(function: str, input, dim: int, index, src=None) -> None:
     check_bounds(index, dim, own[dim])
 
 
+def _word(dtype) -> str:
+    return C_NAMES.get(dtype.name, dtype.name)
+
+
 def check_bounds(index, dim: int, n: int, error=RuntimeError, function: str = "") -> None:
     """Refuses positions that are negative or not below `n`."""
     array = index._array
@@ -241,6 +245,12 @@ def gather(input, dim: int, index, *, sparse_grad: bool = False, out=None):
     """The elements of `input` at the positions `index` along `dim`; the result has the shape of `index`."""
     dim = wrap_dim(dim, input._array.ndim)
     _check_index("gather", input, dim, index)
+    if out is not None:
+        if out.dtype is not input.dtype:
+            raise RuntimeError(
+                f"Expected out tensor to have dtype {_word(input.dtype)}, but got {_word(out.dtype)} instead"
+            )
+        check_overlap(out, input, index)
     return general(_gather.record, (input, index), (dim,), out)
 
 

@@ -477,7 +477,7 @@ def broadcast_shapes(*shapes):
         for i in range(-1, -1 - len(shape), -1):
             n = shape[i]
             if n < 0:
-                raise RuntimeError(f"Trying to create tensor with negative dimension ({n}): ({n})")
+                raise ValueError("Attempting to broadcast a dimension with negative length!")
             if n in (1, made[i]):
                 continue
             if made[i] != 1:
@@ -1138,7 +1138,8 @@ def size(self, dim=None):
 @method()
 def stride(self, dim=None):
     """Steps in memory, in elements, from one element to the next along each dimension (or along `dim`)."""
-    strides = element_strides(self._array)
+    array = self._array
+    strides = element_strides(array) if array.size else backend.dense_strides(array.shape)
     return strides if dim is None else strides[_existing(dim, strides)]
 
 
