@@ -13,8 +13,8 @@ from ..forward import below_batches, primal_parts, share_tangents, tangent_at
 from ..modes import enable_grad, local
 from ..tensor import Tensor, gradient_edge, wrap
 from ..transforms import DUAL, batch_level, close_level, open_level
+from ..utils._pytree import tree_flatten, tree_map, tree_unflatten
 from .mapping import vmap
-from .trees import flatten, tree_map, unflatten
 
 __all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "vjp"]
 
@@ -140,7 +140,7 @@ def _output_and_aux(result, has_aux: bool, what: str):
         return result, None
     if not (isinstance(result, tuple) and len(result) == 2):
         raise RuntimeError(f"{what}: output of function f should be a tuple: (output, aux) if has_aux is True")
-    for value in flatten(result[1])[0]:
+    for value in tree_flatten(result[1])[0]:
         if not isinstance(value, Tensor):
             raise RuntimeError(f"Expected tensors, got unsupported type {type(value)}")
     return result
@@ -159,9 +159,9 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
     def both(*args, **kwargs):
         what, recording = "grad_and_value(f)(*args)", local.grad_enabled
         with enable_grad():
-            leaves, structure = flatten(_chosen(args, argnums))
+            leaves, structure = tree_flatten(_chosen(args, argnums))
             leaves = [fresh(x) for x in leaves]
-            result = func(*_replaced(args, argnums, unflatten(leaves, structure)), **kwargs)
+            result = func(*_replaced(args, argnums, tree_unflatten(leaves, structure)), **kwargs)
             output, aux = _output_and_aux(result, has_aux, what)
             if not isinstance(output, Tensor):
                 raise RuntimeError(f"{what}: Expected f(*args) to return a Tensor, got {type(output)}")
@@ -175,7 +175,7 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
         if not keep:
             gradients = [_without_history(g) for g in gradients]
             output, aux = _without_history(output), tree_map(_without_history, aux)
-        found = unflatten(gradients, structure)
+        found = tree_unflatten(gradients, structure)
         return (found, (output, aux)) if has_aux else (found, output)
 
     return both
@@ -219,16 +219,16 @@ def vjp(func: Callable, *primals, has_aux: bool = False):
     """
     what, recording = "vjp(f, *primals)", local.grad_enabled
     with enable_grad():
-        leaves, structure = flatten(primals)
+        leaves, structure = tree_flatten(primals)
         leaves = [fresh(x) for x in leaves]
-        result = func(*unflatten(leaves, structure))
+        result = func(*tree_unflatten(leaves, structure))
         output, aux = _output_and_aux(result, has_aux, what)
-        outputs, form = flatten(output)
+        outputs, form = tree_flatten(output)
         _tensors_only(outputs, what)
         keep = recording and _reaches_others([y for y in outputs if y.requires_grad], leaves)
 
     def pull(cotangents):
-        seeds, seed_form = flatten(cotangents)
+        seeds, seed_form = tree_flatten(cotangents)
         if seed_form != form:
             raise RuntimeError(
                 "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the "
@@ -237,9 +237,9 @@ def vjp(func: Callable, *primals, has_aux: bool = False):
         recording = local.grad_enabled
         with enable_grad():
             found = _gradients(outputs, leaves, seeds, retain=True)
-        return unflatten(found if recording else [_without_history(g) for g in found], structure)
+        return tree_unflatten(found if recording else [_without_history(g) for g in found], structure)
 
-    shown = unflatten(outputs if keep else [_without_history(y) for y in outputs], form)
+    shown = tree_unflatten(outputs if keep else [_without_history(y) for y in outputs], form)
     if has_aux:
         return shown, pull, aux if keep else tree_map(_without_history, aux)
     return shown, pull
@@ -267,14 +267,14 @@ def jacrev(
 
     @functools.wraps(func)
     def jacobian(*args, **kwargs):
-        leaves, structure = flatten(_chosen(args, argnums))
+        leaves, structure = tree_flatten(_chosen(args, argnums))
         _real_only(leaves, "jacrev", "inputs")
 
         def of_chosen(*some):
-            return func(*_replaced(args, argnums, unflatten(some, structure)), **kwargs)
+            return func(*_replaced(args, argnums, tree_unflatten(some, structure)), **kwargs)
 
         output, pull, *aux = vjp(of_chosen, *leaves, has_aux=has_aux)
-        outputs, form = flatten(output)
+        outputs, form = tree_flatten(output)
         _real_only(outputs, "jacrev", "outputs")
         rows = []
         for k, y in enumerate(outputs):
@@ -282,13 +282,13 @@ def jacrev(
             def pull_one(seed, k=k):
                 seeds = [_zeros(z) for z in outputs]
                 seeds[k] = seed
-                return pull(unflatten(seeds, form))
+                return pull(tree_unflatten(seeds, form))
 
             parts = vmap(pull_one, chunk_size=chunk_size)(_basis(y))
             rows.append(
-                unflatten([p.reshape((*y.shape, *x.shape)) for p, x in zip(parts, leaves, strict=True)], structure)
+                tree_unflatten([p.reshape((*y.shape, *x.shape)) for p, x in zip(parts, leaves, strict=True)], structure)
             )
-        found = unflatten(rows, form)
+        found = tree_unflatten(rows, form)
         return (found, aux[0]) if has_aux else found
 
     return jacobian
@@ -310,8 +310,8 @@ def jvp(func: Callable, primals: Any, tangents: Any, *, strict: bool = False, ha
     what = "jvp(f, primals, tangents)"
     if not isinstance(primals, tuple):
         raise RuntimeError(f"{what}: Expected primals to be a tuple. E.g. it should be valid to call f(*primals).")
-    leaves, structure = flatten(primals)
-    directions, other = flatten(tangents)
+    leaves, structure = tree_flatten(primals)
+    directions, other = tree_flatten(tangents)
     if structure != other:
         raise RuntimeError(
             f"{what}: Expected primals and tangents to have the same python structure. For example, if primals is a "
@@ -330,8 +330,8 @@ def jvp(func: Callable, primals: Any, tangents: Any, *, strict: bool = False, ha
     enabled, local.forward_grad_enabled = local.forward_grad_enabled, True
     try:
         duals = [dual(x, t, level.number) for x, t in zip(leaves, directions, strict=True)]
-        output, aux = _output_and_aux(func(*unflatten(duals, structure)), has_aux, what)
-        outputs, form = flatten(output)
+        output, aux = _output_and_aux(func(*tree_unflatten(duals, structure)), has_aux, what)
+        outputs, form = tree_flatten(output)
         _tensors_only(outputs, what)
         values, moved = [], []
         for y in outputs:
@@ -347,7 +347,7 @@ def jvp(func: Callable, primals: Any, tangents: Any, *, strict: bool = False, ha
     finally:
         local.forward_grad_enabled = enabled
         close_level(level)
-    results = unflatten(values, form), unflatten(moved, form)
+    results = tree_unflatten(values, form), tree_unflatten(moved, form)
     return (*results, aux) if has_aux else results
 
 
@@ -367,7 +367,7 @@ def jacfwd(
 
     @functools.wraps(func)
     def jacobian(*args, **kwargs):
-        leaves, structure = flatten(_chosen(args, argnums))
+        leaves, structure = tree_flatten(_chosen(args, argnums))
         _real_only(leaves, "jacfwd", "inputs")
         forms: list = []
 
@@ -377,10 +377,10 @@ def jacfwd(
                 directions[position] = direction
 
                 def of_chosen(*some):
-                    return func(*_replaced(args, argnums, unflatten(some, structure)), **kwargs)
+                    return func(*_replaced(args, argnums, tree_unflatten(some, structure)), **kwargs)
 
                 _, moved, *more = jvp(of_chosen, tuple(leaves), tuple(directions), has_aux=has_aux)
-                flat, form = flatten(moved)
+                flat, form = tree_flatten(moved)
                 _real_only(flat, "jacfwd", "outputs")
                 forms[:] = [form]
                 return tuple(flat), more
@@ -391,13 +391,13 @@ def jacfwd(
         by_input = [parts for parts, _ in found]
         aux = found[0][1]
         rows = [
-            unflatten(
+            tree_unflatten(
                 [p.movedim(0, -1).reshape((*p.shape[1:], *x.shape)) for p, x in zip(parts, leaves, strict=True)],
                 structure,
             )
             for parts in zip(*by_input, strict=True)
         ]
-        matrix = unflatten(rows, forms[0])
+        matrix = tree_unflatten(rows, forms[0])
         return (matrix, tree_map(lambda a: a[0], aux[0])) if has_aux else matrix
 
     return jacobian
@@ -410,13 +410,13 @@ def hessian(func: Callable, argnums: int | tuple[int, ...] = 0) -> Callable:
 
 def linearize(func: Callable, *primals):
     """(outputs of `func` at `primals`, a function from tangents to the derivative along them at that place)."""
-    leaves, structure = flatten(primals)
+    leaves, structure = tree_flatten(primals)
     for x in leaves:
         if not isinstance(x, Tensor):
             raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
 
     def along(*tangents):
-        directions, form = flatten(tangents)
+        directions, form = tree_flatten(tangents)
         if form != structure:
             raise RuntimeError(f"Expected the tangents {form} to have the same argspec as the primals {structure}")
         for i, (t, x) in enumerate(zip(directions, leaves, strict=True)):

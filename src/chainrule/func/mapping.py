@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..batching import batch_in_front, open_batch, unwrap_batch, wrap_batch
+from ..random import get_rng_state, set_rng_state
 from ..tensor import Tensor
 from ..transforms import close_level
-from .trees import broadcast, flatten, unflatten
+from ..utils._pytree import broadcast, tree_flatten, tree_unflatten
 
 __all__ = ["vmap"]
 
@@ -34,12 +35,15 @@ def vmap(
 
     @functools.wraps(func)
     def mapped(*args, **kwargs):
-        leaves, structure = flatten(args)
+        leaves, structure = tree_flatten(args)
         dims, size = _input_dims(func, in_dims, leaves, structure)
         if chunk_size is None or chunk_size >= size:
             return _run(func, leaves, structure, dims, size, out_dims, randomness, kwargs)
         parts = []
+        state = get_rng_state() if randomness == "same" else None
         for start in range(0, size, chunk_size):
+            if state is not None:
+                set_rng_state(state)
             count = min(chunk_size, size - start)
             some = [x if d is None else x.narrow(d, start, count) for x, d in zip(leaves, dims, strict=True)]
             parts.append(_run(func, some, structure, dims, count, out_dims, randomness, kwargs))
@@ -65,7 +69,7 @@ def _input_dims(func, in_dims, leaves, structure) -> tuple[list, int]:
     if dims is None:
         raise ValueError(
             f"{what}: in_dims is not compatible with the structure of `inputs`. in_dims has structure "
-            f"{flatten(in_dims)[1]} but inputs has structure {structure}."
+            f"{tree_flatten(in_dims)[1]} but inputs has structure {structure}."
         )
     sizes = []
     for i, (x, dim) in enumerate(zip(leaves, dims, strict=True)):
@@ -105,10 +109,10 @@ def _run(func, leaves, structure, dims, size, out_dims, randomness, kwargs):
             x if d is None else wrap_batch(x.movedim(d, 0) if d else x, level.number)
             for x, d in zip(leaves, dims, strict=True)
         ]
-        outputs, form = flatten(func(*unflatten(inputs, structure), **kwargs))
+        outputs, form = tree_flatten(func(*tree_unflatten(inputs, structure), **kwargs))
         places = _output_dims(func, out_dims, form)
         results = [_result(func, y, d, level.number, size) for y, d in zip(outputs, places, strict=True)]
-        return unflatten(results, form)
+        return tree_unflatten(results, form)
     finally:
         close_level(level)
 
@@ -118,7 +122,7 @@ def _output_dims(func, out_dims, form) -> list:
         f"vmap({_name(func)}, ..., out_dims={out_dims}): `out_dims` must be an int, None or a python collection of "
         "ints representing where in the outputs the vmapped dimension should appear."
     )
-    if not all(d is None or isinstance(d, int) for d in flatten(out_dims)[0]):
+    if not all(d is None or isinstance(d, int) for d in tree_flatten(out_dims)[0]):
         raise bad
     if form.type is None and isinstance(out_dims, tuple) and len(out_dims) == 1:
         out_dims = out_dims[0]
@@ -126,7 +130,7 @@ def _output_dims(func, out_dims, form) -> list:
     if places is None:
         raise ValueError(
             f"vmap({_name(func)}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the structure "
-            f"of `outputs`. out_dims has structure {flatten(out_dims)[1]} but outputs has structure {form}."
+            f"of `outputs`. out_dims has structure {tree_flatten(out_dims)[1]} but outputs has structure {form}."
         )
     return places
 
@@ -150,12 +154,12 @@ def _result(func, output, dim: int | None, number: int, size: int):
 def _joined(parts: list, out_dims):
     from ..ops.joining import cat
 
-    flat = [flatten(p) for p in parts]
+    flat = [tree_flatten(p) for p in parts]
     form = flat[0][1]
     if form.type is None and isinstance(out_dims, tuple):
         out_dims = out_dims[0]
     places = broadcast(out_dims, form) or []
     columns = zip(*[leaves for leaves, _ in flat], strict=True)
-    return unflatten(
+    return tree_unflatten(
         [column[0] if d is None else cat(list(column), d) for column, d in zip(columns, places, strict=True)], form
     )
