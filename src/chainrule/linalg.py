@@ -582,15 +582,14 @@ def _finite_for_svd(array) -> None:
         )
 
 
-def _svd(name: str, A, full_matrices: bool, vectors: bool, driver: str | None):
-    array = _matrices("linalg.svd", A, "A", name)
+def _check_svd(function: str, A, driver: str | None) -> None:
+    array = _matrices("linalg.svd", A, "A", function)
     _floating("linalg.svd", A, "linalg_svd_cpu")
     if driver is not None:
         raise RuntimeError(
             "torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER backend."
         )
     _finite_for_svd(array)
-    return records.svd(A, full_matrices, vectors)
 
 
 def svd(A, full_matrices: bool = True, *, driver: str | None = None, out=None):
@@ -598,14 +597,14 @@ def svd(A, full_matrices: bool = True, *, driver: str | None = None, out=None):
 
     Derivatives of U and Vh: where the singular values differ (and are not 0, for rectangular matrices), of functions that do
     not depend on the vectors' phases nor on the columns that complete U and V."""
-    return _given("linalg_svd", out, return_types.linalg_svd(_svd("linalg_svd", A, full_matrices, True, driver)))
+    _check_svd("linalg_svd", A, driver)
+    return _given("linalg_svd", out, return_types.linalg_svd(records.svd(A, full_matrices)))
 
 
 def svdvals(A, *, driver: str | None = None, out=None):
     """The singular values, in descending order."""
-    special = isinstance(A, Tensor) and A._extra is not None and A._extra.special
-    vectors = isinstance(A, Tensor) and (special or (A.requires_grad and local.grad_enabled))
-    return _given("linalg_svdvals", out, _svd("linalg_svdvals", A, False, vectors, driver)[1])
+    _check_svd("linalg_svdvals", A, driver)
+    return _given("linalg_svdvals", out, records.svdvals(A))
 
 
 # ---------------------------------------------------------------- functions of matrices
@@ -656,8 +655,10 @@ def vander(x, N: int | None = None):
     """The powers 0 to ``N - 1`` of the elements, as a new last dimension."""
     if x._array.dtype.kind == "b":
         x = x.to(dtypes.int64)
+    if not x._array.ndim:
+        x = x.reshape(1)
     if N is None:
-        N = x._array.shape[-1] if x._array.ndim else 0
+        N = x._array.shape[-1]
     if N <= 1:
         raise RuntimeError("N must be greater than 1.")
     powers = [ones_like(x)]
@@ -763,8 +764,6 @@ def _condition(input, p):
         return (smallest / largest if p == -2 else largest / smallest).squeeze(-1)
     if not input._array.size:
         return zeros(input._array.shape[:-2], dtype=dtypes.from_numpy_dtype(input._array.real.dtype))
-    if p == "nuc":
-        _matrices("linalg.cond", input)
     size = input._array.shape[-2:]
     if size[0] != size[1]:
         raise RuntimeError(

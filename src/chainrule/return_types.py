@@ -5,6 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 
 _FIELDS = {
+    "_lu_with_info": "LU pivots info",
     "aminmax": "min max",
     "cummax": "values indices",
     "cummin": "values indices",

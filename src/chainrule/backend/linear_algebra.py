@@ -270,11 +270,13 @@ def eigh(x, triangle: str):
     return tuple(linalg.eigh(x, triangle))
 
 
-def svd(x, full: bool, vectors: bool):
-    """U, S and the conjugate transpose of V; U and V are empty where they are not wanted."""
-    if vectors:
-        return tuple(linalg.svd(x, full))
-    return np.zeros(0, x.dtype), linalg.svd(x, compute_uv=False), np.zeros(0, x.dtype)
+def svd(x, full: bool):
+    """U, S and the conjugate transpose of V."""
+    return tuple(linalg.svd(x, full))
+
+
+def singular_values(x):
+    return linalg.svd(x, compute_uv=False)
 
 
 def pseudoinverse(x, atol, rtol, hermitian: bool):
@@ -374,7 +376,7 @@ def ldl_factor(x, hermitian: bool):
     packed, pivots, info = np.empty_like(x), np.empty(x.shape[:-1], np.int32), no_info(x)
     for index in np.ndindex(info.shape) if x.size else ():
         packed[index], pivots[index], info[index] = factor(x[index], lower=True)
-    return packed, pivots, info
+    return np.tril(packed), pivots, info
 
 
 def ldl_solve(packed, pivots, b, hermitian: bool):

@@ -177,6 +177,8 @@ pinv = op(
 
 def _least_squares_vjp(xp, g, x, y, solution, x_shape, y_shape, cutoff, needs):
     g_solution, g_residuals = g[:2]
+    if g_residuals is not None and 0 in g_residuals.shape:
+        g_residuals = None  # they were not computed
     gx = gy = None
     if g_solution is not None:
         nothing = xp.zero(xp.abs(x))
@@ -190,7 +192,8 @@ def _least_squares_vjp(xp, g, x, y, solution, x_shape, y_shape, cutoff, needs):
         if needs[0] is not None:
             slope = xp.matmul(away, _adjoint(xp, solution))
             gx = slope if gx is None else gx + slope
-    return None if gx is None else xp.sum_to(gx, x_shape), xp.sum_to(gy, y_shape) if needs[1] is not None else None
+    gx = None if gx is None else xp.sum_to(gx, x_shape)
+    return gx, None if gy is None or needs[1] is None else xp.sum_to(gy, y_shape)
 
 
 lstsq = op(
@@ -490,7 +493,7 @@ def _householder_vjp(xp, g, x, y):
 def _on_columns(xp, x):
     """The first columns of the identity, of the shape of `x`, which has no more columns than rows."""
     rows, columns = x.shape[-2:]
-    square = _on_diagonal(xp, xp.ones_like(x[..., 0, :]))
+    square = _on_diagonal(xp, xp.ones_like(_diagonal(xp, x)))
     return square if rows == columns else xp.slice_backward(square, x.shape, x.ndim - 2, 0, columns, 1)
 
 
@@ -565,13 +568,8 @@ def _skew(xp, x):
     return x - _adjoint(xp, x)
 
 
-def _svd_vjp(xp, g, U, S, Vh, vectors):
+def _svd_vjp(xp, g, U, S, Vh):
     """Of the thin factors: columns that complete U and V are not determined, and no gradient leads through them."""
-    if not vectors:
-        raise RuntimeError(
-            "svd_backward: Setting compute_uv to false in torch.svd doesn't compute singular matrices, hence we cannot "
-            "compute backward. Please use torch.svd(compute_uv=True)"
-        )
     g_u, g_s, g_vh = g
     count = S.shape[-1]
     rows, columns = U.shape[-2], Vh.shape[-1]
@@ -617,9 +615,23 @@ def _svd_vjp(xp, g, U, S, Vh, vectors):
 
 svd = op(
     "linalg_svd",
-    forward=lambda xp, x, /, full, vectors: la.svd(x, full, vectors),
+    forward=lambda xp, x, /, full: la.svd(x, full),
     vjp=_svd_vjp,
     outputs=("U", "S", "Vh"),
+    batch=stacks(2),
+)
+
+
+def _svdvals_vjp(xp, g, x):
+    u, _, vh = xp.linalg_svd(x, False)
+    return xp.matmul(_scaled_columns(u, g), vh)
+
+
+svdvals = op(
+    "linalg_svdvals",
+    forward=lambda xp, x: la.singular_values(x),
+    vjp=_svdvals_vjp,
+    node="LinalgSvdBackward0",
     batch=stacks(2),
 )
 

@@ -261,6 +261,8 @@ def _check_reflections(a, t, b, left: bool) -> None:
 @method()
 def lu(A, pivot: bool = True, get_infos: bool = False, out=None):
     """L and U in one matrix and LAPACK's pivots, with its info if `get_infos`."""
+    from ..return_types import _lu_with_info as named
+
     _deprecated(
         "lu",
         "torch.linalg.lu_factor / torch.linalg.lu_factor_ex and will be removed in a future PyTorch release.",
@@ -274,7 +276,7 @@ def lu(A, pivot: bool = True, get_infos: bool = False, out=None):
     )
     linalg = _linalg()
     if get_infos:
-        result = tuple(linalg.lu_factor_ex(A, pivot=pivot))
+        result = named(linalg.lu_factor_ex(A, pivot=pivot))
     else:
         packed, pivots, info = linalg.lu_factor_ex(A, pivot=pivot)
         linalg._check_lu("torch.linalg.lu_factor", info)
