@@ -59,7 +59,7 @@ def test_setup_context_sees_inputs_and_output_without_recording():
 
         @staticmethod
         def setup_context(ctx, inputs, output):
-            x, ctx.factor = inputs
+            _, ctx.factor = inputs
             assert ctx.needs_input_grad == (True, False)
             assert not output.requires_grad and not torch.is_grad_enabled()
 
@@ -188,7 +188,7 @@ def test_views_out_of_functions_cannot_be_written():
     x = leaf() * 1
     y = make(lambda ctx, x: x.view(-1)).apply(x)
     with pytest.raises(
-        RuntimeError, match="Output 0 of Made is a view and is being modified inplace. This view was created inside"
+        RuntimeError, match=r"Output 0 of Made is a view and is being modified inplace. This view was created inside"
     ):
         y.mul_(2)
     y, _ = make(lambda ctx, x: (x.view(-1), x.view(-1)), lambda ctx, g, h: g).apply(x)
@@ -259,7 +259,7 @@ def test_saved_tensors_are_guarded():
     y = x * 2
     out = Square.apply(y)
     y.add_(1)
-    with pytest.raises(RuntimeError, match="modified by an inplace operation.*is at version 1; expected version 0"):
+    with pytest.raises(RuntimeError, match=r"modified by an inplace operation.*is at version 1; expected version 0"):
         out.sum().backward()
     out = Square.apply(x)
     out.sum().backward()
@@ -403,7 +403,6 @@ def test_graphs_of_functions_die_with_their_last_name():
         del y
 
         def keeps_output(ctx, x):
-            out = x * 2
             ctx.mark_dirty(x)
             ctx.save_for_backward(x)
             return x

@@ -108,7 +108,10 @@ def test_a_saved_input_that_was_overwritten_is_noticed(write):
     out = y * y
     with torch.no_grad():
         write(y)
-    text = r"modified by an inplace operation: \[torch.FloatTensor \[2\]\], which is output 0 of Mul, is at version 1; expected version 0"
+    text = (
+        r"modified by an inplace operation: \[torch.FloatTensor \[2\]\], which is output 0 of Mul, is at version 1; "
+        "expected version 0"
+    )
     with pytest.raises(RuntimeError, match=text):
         out.sum().backward()
 
@@ -188,11 +191,11 @@ def test_setting_data():
 def test_leaves_that_require_grad_and_their_views():
     x = ones(2)
     with pytest.raises(
-        RuntimeError, match="^a leaf Variable that requires grad is being used in an in-place operation"
+        RuntimeError, match=r"^a leaf Variable that requires grad is being used in an in-place operation"
     ):
         x.add_(1)
     with pytest.raises(
-        RuntimeError, match="^a view of a leaf Variable that requires grad is being used in an in-place"
+        RuntimeError, match=r"^a view of a leaf Variable that requires grad is being used in an in-place"
     ):
         x[0:1].add_(1)
     with torch.no_grad():
@@ -216,7 +219,7 @@ def test_nothing_changes_when_a_write_is_refused():
 
 
 def test_views_made_in_no_grad():
-    x, base = grid()
+    _, base = grid()
     with torch.no_grad():
         view = base.view(-1)
     assert view.requires_grad and view.grad_fn is None and view.is_leaf
@@ -245,7 +248,7 @@ def test_views_made_in_no_grad():
 
 
 def test_outputs_of_functions_that_return_several_views():
-    x, base = grid()
+    _, base = grid()
     for first in (base.unbind(0)[0], base.split(1)[0], base.chunk(3)[0]):
         with pytest.raises(RuntimeError, match="This view is the output of a function that returns multiple views"):
             first.mul_(2)
@@ -269,7 +272,7 @@ def test_expanded_memory():
 
 def test_detach_in_place():
     x = ones(2)
-    with pytest.raises(RuntimeError, match="Can't detach views in-place. Use detach\\(\\) instead"):
+    with pytest.raises(RuntimeError, match=r"Can't detach views in-place. Use detach\(\) instead"):
         (x * 2).view(-1).detach_()
     y = x * 2
     out = y * y
@@ -299,7 +302,7 @@ def test_requires_grad_of_views():
     base = torch.zeros(3)
     view = base[0:1].requires_grad_()
     assert not base.requires_grad
-    with pytest.raises(RuntimeError, match="a leaf Variable|a view of a leaf Variable"):
+    with pytest.raises(RuntimeError, match=r"a leaf Variable|a view of a leaf Variable"):
         view.mul_(2)
 
 
@@ -347,7 +350,7 @@ def test_half_of_a_complex_tensor_through_its_real_view():
 def test_written_graphs_die_with_their_last_name():
     gc.disable()
     try:
-        x, base = grid()
+        _, base = grid()
         view = base[0]
         view.mul_(2)
         base.exp_()

@@ -225,8 +225,8 @@ def test_nan_in_backward_names_the_function_and_its_line():
     with anomaly():
         y = Spoil.apply(x)  # the line to be shown
         with (
-            pytest.raises(RuntimeError, match="Function 'SpoilBackward' returned nan values in its 0th output."),
-            pytest.warns(UserWarning, match="Error detected in SpoilBackward. Traceback of forward call") as caught,
+            pytest.raises(RuntimeError, match=r"Function 'SpoilBackward' returned nan values in its 0th output."),
+            pytest.warns(UserWarning, match=r"Error detected in SpoilBackward. Traceback of forward call") as caught,
         ):
             y.sum().backward()
     assert "the line to be shown" in str(caught[0].message)
@@ -237,7 +237,7 @@ def test_nan_of_an_operation():
     with anomaly():
         y = torch.zeros(2, requires_grad=True).sqrt() * 0.0
         with (
-            pytest.raises(RuntimeError, match="Function 'SqrtBackward0' returned nan values in its 0th output."),
+            pytest.raises(RuntimeError, match=r"Function 'SqrtBackward0' returned nan values in its 0th output."),
             pytest.warns(UserWarning, match="Error detected in SqrtBackward0"),
         ):
             y.sum().backward()
@@ -256,7 +256,7 @@ def test_an_error_outside_the_recorded_part():
     with (
         anomaly(),
         pytest.raises(RuntimeError, match="boo"),
-        pytest.warns(UserWarning, match="Error detected in FailBackward. No forward pass information available"),
+        pytest.warns(UserWarning, match=r"Error detected in FailBackward. No forward pass information available"),
     ):
         y.sum().backward()
 

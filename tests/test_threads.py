@@ -115,7 +115,7 @@ def test_backward_inside_backward_thousands_deep():
 
 
 def test_an_error_comes_up_from_the_depths():
-    function, reached = nested(500)
+    function, _ = nested(500)
 
     class Stop(Exception):
         pass

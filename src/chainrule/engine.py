@@ -1,6 +1,7 @@
 """The graph that operations record, and the pass that carries gradients back through it.
 
-A `Node` stands for one recorded operation. Its edges lead to what made its inputs: another node, or, for a leaf, the leaf
+A `Node` stands for one recorded operation. Its edges lead to what made its inputs: another node, or, for a leaf, the
+leaf
 tensor itself (`AccumulateGrad` objects are made only when somebody asks for them). Sequence numbers grow from inputs to
 outputs, so visiting reachable nodes in descending order is a topological order, and it is PyTorch's.
 """
@@ -78,8 +79,8 @@ class NodeMeta:
         "dict",
         "hooks",
         "numbers",
-        "output_info",
         "output_counters",
+        "output_info",
         "prehooks",
         "retained",
         "targets",
@@ -100,7 +101,8 @@ class NodeMeta:
 
 
 class Node(metaclass=Opened):
-    """A recorded operation: what `tensor.grad_fn` is. Subclasses are made per operation (op.py) or by users (Function)."""
+    """A recorded operation: what `tensor.grad_fn` is. Subclasses are made per operation (op.py) or by users
+    (Function)."""
 
     __slots__ = ("__weakref__", "code", "edges", "lasti", "meta", "saved", "sequence")
     code: Any
@@ -173,14 +175,15 @@ class SavedTensor:
         node = None if self.owner is None else self.owner()
         if node is None or node.saved.__class__ is Freed:
             raise RuntimeError(
-                "Calling register_hooks on a saved tensor after it has been freed. Saved intermediate values of the graph "
-                "are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward "
-                "through the graph a second time or if you need to access saved variables after calling backward."
+                "Calling register_hooks on a saved tensor after it has been freed. Saved intermediate values of the "
+                "graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need "
+                "to backward through the graph a second time or if you need to access saved variables after calling "
+                "backward."
             )
         if self.unpack_hook is not None:
             raise RuntimeError(
-                "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks "
-                "is allowed at a time."
+                "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of "
+                "hooks is allowed at a time."
             )
         if self.tensor is None:
             raise RuntimeError("Calling register_hooks on a saved tensor with value None is forbidden")
@@ -194,9 +197,9 @@ class SavedTensor:
             packed = pack_hook(tensor)
         if counter.version != version:
             raise RuntimeError(
-                "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook can not "
-                "be modified by in-place operations as this can lead to unexpected side-effects. Please open an issue if "
-                "you need to perform in-place operations on the input to a pack hook."
+                "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook "
+                "can not be modified by in-place operations as this can lead to unexpected side-effects. Please open "
+                "an issue if you need to perform in-place operations on the input to a pack hook."
             )
         self.unpack_hook = unpack_hook
         if packed is tensor and self.is_output:
@@ -364,7 +367,8 @@ renumbered: list = []  # not empty: a user has set sequence numbers, which then 
 
 
 def ready_order(nodes) -> list:
-    """Nodes with every node after those that lead to it, and among those that are ready the highest sequence number first."""
+    """Nodes with every node after those that lead to it, and among those that are ready the highest sequence number
+    first."""
     waiting = dict.fromkeys(nodes, 0)
     for node in nodes:
         for edge in node.edges:
@@ -461,7 +465,8 @@ class _Task:
         return ready_order(nodes) if renumbered else sorted(nodes, key=by_sequence, reverse=True)
 
     def _needed(self) -> dict:
-        """{node: for each edge, True if a wanted input lies behind it, else None}, for the nodes that have such an edge."""
+        """{node: for each edge, True if a wanted input lies behind it, else None}, for the nodes that have such an
+        edge."""
         wanted, needed = self.wanted, {}
         asked = {node for node, _ in wanted}
         for node in reversed(self.order):
@@ -473,9 +478,7 @@ class _Task:
                 else None
                 for i, edge in enumerate(node.edges)
             )
-            if True in flags:
-                needed[node] = flags
-            elif self.accumulate and node in asked:  # run for its hooks, which keep the gradient
+            if True in flags or (self.accumulate and node in asked):  # the latter run for hooks that keep gradients
                 needed[node] = flags
         return needed
 
@@ -583,6 +586,7 @@ class _Task:
             node.saved = self.freed
         numbers = None if meta is None else meta.numbers
         pending = self.pending
+        may_be_shared = not self.on_tensors
         passed_on = None if gradient is None or results is None else [r is gradient for r in results]
         gradient, results = None, None if results is None else list(results)
         for i, edge in enumerate(edges):
@@ -590,8 +594,9 @@ class _Task:
                 continue
             if results is not None and needs[i] is not None and results[i] is not None:
                 result, results[i] = results[i], None
-                # A leaf keeps what it gets, so that must be nobody else's: two references are this name and the call's own.
-                if edge in pending and not self.on_tensors and (others_hold or passed_on[i]) and getrefcount(result) > 2:
+                # A leaf keeps what it gets, so that must be nobody else's: two references are this name and the call's
+                # own.
+                if edge in pending and may_be_shared and (others_hold or passed_on[i]) and getrefcount(result) > 2:
                     result = backend.copy(result)
                 self._add(edge, numbers[i] if numbers else 0, result)
             if edge in pending:

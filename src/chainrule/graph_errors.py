@@ -42,8 +42,8 @@ def modified_in_place(node, tensor, counter, expected: int, is_output: bool) -> 
     """A saved value was overwritten before backward needed it."""
     if not is_output and isinstance(counter, DetachedCounter) and expected < counter.since:
         return RuntimeError(
-            "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_().This is not supported, please "
-            "use out-of-place `.detach()` instead"
+            "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_().This is not "
+            "supported, please use out-of-place `.detach()` instead"
         )
     maker = node if is_output else _maker(tensor)
     made_by = "" if maker is None else f", which is output {tensor.output_nr} of {short_name(maker)},"
@@ -51,8 +51,8 @@ def modified_in_place(node, tensor, counter, expected: int, is_output: bool) -> 
 
     if local.anomaly is not None:
         hint = (
-            "Hint: the backtrace further above shows the operation that failed to compute its gradient. The variable in "
-            "question was changed in there or anywhere later. Good luck!"
+            "Hint: the backtrace further above shows the operation that failed to compute its gradient. The variable "
+            "in question was changed in there or anywhere later. Good luck!"
         )
     else:
         hint = (
@@ -61,8 +61,8 @@ def modified_in_place(node, tensor, counter, expected: int, is_output: bool) -> 
         )
     error = RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[{type_name(tensor)} {list(tensor.shape)}]{made_by} is at version {counter.version}; expected version {expected} "
-        f"instead. {hint}"
+        f"[{type_name(tensor)} {list(tensor.shape)}]{made_by} is at version {counter.version}; expected version "
+        f"{expected} instead. {hint}"
     )
     note(error, f"the value was saved for backward here:\n  {describe(node.code, node.lasti)}")
     write = counter.writes and counter.writes.get(expected + 1)
@@ -74,10 +74,10 @@ def modified_in_place(node, tensor, counter, expected: int, is_output: bool) -> 
 def freed(node) -> RuntimeError:
     """A second backward through a node whose saved values are gone."""
     error = RuntimeError(
-        "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
-        "freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
-        "retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors "
-        "after calling backward."
+        "Trying to backward through the graph a second time (or directly access saved tensors after they have "
+        "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
+        "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if "
+        "you need to access saved tensors after calling backward."
     )
     note(
         error,
@@ -101,7 +101,8 @@ def check_hook_result(hook, gradient, result) -> None:
         raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
     if result._array.dtype is not gradient._array.dtype:
         raise RuntimeError(
-            f"hook '{hook_name(hook)}' has changed the type of value (was {type_name(gradient)} got {type_name(result)})"
+            f"hook '{hook_name(hook)}' has changed the type of value (was {type_name(gradient)} got "
+            f"{type_name(result)})"
         )
     if result._array.shape != gradient._array.shape:
         raise RuntimeError(f"hook '{hook_name(hook)}' has changed the size of value")

@@ -1,6 +1,7 @@
 """In-place writes: permission, the write itself, the version bump, and the new history of what was written.
 
-An in-place operation computes its result out of place, recorded as usual, copies it into the tensor's memory and gives the
+An in-place operation computes its result out of place, recorded as usual, copies it into the tensor's memory and gives
+the
 tensor the result's history. Written through a view, the history goes to the base: a `CopySlices` node that carries a
 gradient of the base past the write. Other views of that base get a new grad_fn when somebody asks for it.
 """
@@ -43,16 +44,17 @@ from .tensor import (
 )
 
 _ADVICE = {
-    ONE_OF_MANY: " This view is the output of a function that returns multiple views. Such functions do not allow the output "
-    "views to be modified inplace. You should replace the inplace operation by an out-of-place one.",
-    IN_CUSTOM_FUNCTION: " This view was created inside a custom Function (or because an input was returned as-is) and the "
-    "autograd logic to handle view+inplace would override the custom backward associated with the custom Function, leading to "
-    "incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of the custom Function.",
+    ONE_OF_MANY: " This view is the output of a function that returns multiple views. Such functions do not allow the "
+    "output views to be modified inplace. You should replace the inplace operation by an out-of-place one.",
+    IN_CUSTOM_FUNCTION: " This view was created inside a custom Function (or because an input was returned as-is) and "
+    "the autograd logic to handle view+inplace would override the custom backward associated with the custom Function, "
+    "leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of the "
+    "custom Function.",
 }
 _MODE_ADVICE = (
-    " Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the "
-    "view and the inplace either both inside the {0} block (if you don't want the inplace to be tracked) or both outside (if "
-    "you want the inplace to be tracked)."
+    " Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving "
+    "both the view and the inplace either both inside the {0} block (if you don't want the inplace to be tracked) or "
+    "both outside (if you want the inplace to be tracked)."
 )
 
 
@@ -77,8 +79,8 @@ def check_in_place(tensor: Tensor, differentiable: bool) -> None:
     extra = tensor._extra
     if extra is not None and extra.inference and not local.inference:
         raise RuntimeError(
-            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "
-            "tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
+            "normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
         )
     if not differentiable:
         return
@@ -253,7 +255,8 @@ def rebase_history(tensor: Tensor, node) -> None:
 
 
 def move_history(tensor: Tensor, node, number: int = 0) -> None:
-    """Makes the tensor output `number` of `node`. Hooks stay with the old node; a retained gradient is the new one's."""
+    """Makes the tensor output `number` of `node`. Hooks stay with the old node; a retained gradient is the new
+    one's."""
     old, extra = tensor._grad_fn, tensor._extra
     retains = extra is not None and extra.retains_grad
     if retains and old is not None and old.meta is not None and old.meta.retained is not None:
@@ -269,7 +272,8 @@ def move_history(tensor: Tensor, node, number: int = 0) -> None:
 
 
 class CopySlices(Node):
-    """An in-place write through a view, as the base's history: the gradient of the written part goes through the write."""
+    """An in-place write through a view, as the base's history: the gradient of the written part goes through the
+    write."""
 
     __module__ = "builtins"  # as PyTorch shows it
     __slots__ = ("base_like", "geometry")
@@ -301,7 +305,8 @@ class CopySlices(Node):
         return self.saved[0]
 
     def _inner_needs(self, inner, needs):
-        """What the write itself is asked for: its first input is the written part's old value, if that had a history."""
+        """What the write itself is asked for: its first input is the written part's old value, if that had a
+        history."""
         return (None if inner.edges[0] is None else True, *needs[1:])
 
     def backward(self, gradient, needs):
@@ -359,7 +364,8 @@ def view_steps(view: Tensor):
 
 
 def strides_from_base(view: Tensor):
-    """as_strided's settings for a view: size, strides in elements, offset from the base's first element, base's strides."""
+    """as_strided's settings for a view: size, strides in elements, offset from the base's first element, base's
+    strides."""
     array, base = view._array, memory(view._extra.view.base)
     size = array.itemsize
     offset = (address(array) - address(base)) // size if array.size else 0
@@ -401,8 +407,8 @@ def write_out(record, out, result, inputs):
         return type(out)(write_out(record, o, r, inputs) for o, r in zip(out, result, strict=True))
     if local.grad_enabled and (out.requires_grad or any(isinstance(v, Tensor) and v.requires_grad for v in inputs)):
         raise RuntimeError(
-            f"{record.name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
-            "arguments requires grad."
+            f"{record.name}(): functions with out=... arguments don't support automatic differentiation, but one of "
+            "the arguments requires grad."
         )
     return fill_out(out, result)
 

@@ -69,8 +69,8 @@ def explain(node) -> None:
         text = f"Error detected in {node.name()}. Traceback of forward call that caused the error:\n{stack}"
     else:
         text = (
-            f"Error detected in {node.name()}. No forward pass information available. Enable detect anomaly during forward "
-            "pass for more information."
+            f"Error detected in {node.name()}. No forward pass information available. Enable detect anomaly during "
+            "forward pass for more information."
         )
     _tell(text)
     parent = notes.get("parent_")
@@ -78,15 +78,15 @@ def explain(node) -> None:
         notes = parent.metadata
         if "traceback_" not in notes:
             text = (
-                f"\n\nPrevious calculation was induced by {parent.name()}. No forward pass information available. Enable "
-                "detect anomaly during forward pass for more information."
+                f"\n\nPrevious calculation was induced by {parent.name()}. No forward pass information available. "
+                "Enable detect anomaly during forward pass for more information."
             )
             _tell(text)
             return
         stack = "".join(notes["traceback_"]).rstrip()
         text = (
-            f"\n\nPrevious calculation was induced by {parent.name()}. Traceback of forward call that induced the previous "
-            f"calculation:\n{stack}"
+            f"\n\nPrevious calculation was induced by {parent.name()}. Traceback of forward call that induced the "
+            f"previous calculation:\n{stack}"
         )
         _tell(text)
         parent = notes.get("parent_")

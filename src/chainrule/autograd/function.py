@@ -60,7 +60,8 @@ class FunctionCtx:
         for tensor in tensors:
             if not isinstance(tensor, Tensor) and tensor is not None:
                 raise AssertionError(
-                    "save_for_forward expects all arguments to be tensors; you should save non-tensors as attributes on ctx."
+                    "save_for_forward expects all arguments to be tensors; you should save non-tensors as attributes "
+                    "on ctx."
                 )
         self.saved_for_forward = tensors
 
@@ -75,8 +76,8 @@ class FunctionCtx:
     def mark_shared_storage(self, *pairs: Any) -> None:
         """Without effect: tensors that share memory are noticed by themselves."""
         warn(
-            "mark_shared_storage is deprecated. Tensors with shared storages are automatically tracked. Note that calls to "
-            "`set_()` are not tracked",
+            "mark_shared_storage is deprecated. Tensors with shared storages are automatically tracked. Note that "
+            "calls to `set_()` are not tracked",
             FutureWarning,
         )
 
@@ -105,7 +106,7 @@ class FunctionCtx:
 
     @property
     def saved_variables(self) -> tuple:
-        warn("'saved_variables' is deprecated; use 'saved_tensors'", DeprecationWarning, stacklevel=2)
+        warn("'saved_variables' is deprecated; use 'saved_tensors'", DeprecationWarning)
         return self.saved_tensors
 
     def maybe_clear_saved_tensors(self) -> None:
@@ -246,8 +247,8 @@ def _fit_to_input(node, index: int, gradient: Tensor) -> Tensor:
             )
     if dtype is not None and gradient.is_complex() and dtype.kind != "c":
         raise RuntimeError(
-            f"Function {type(node).__name__} returned a complex gradient at index {index} for a real input; its real part is "
-            "what belongs there"
+            f"Function {type(node).__name__} returned a complex gradient at index {index} for a real input; its real "
+            "part is what belongs there"
         )
     return fit_tensor(gradient, shape, gradient._array.dtype if dtype is None else dtype)
 
@@ -262,8 +263,8 @@ def _user_backward(cls) -> Callable:
     """The method that computes gradients: `backward`, or `vjp`, its other name."""
     if cls.backward is not Function.backward and cls.vjp is not Function.vjp:
         raise RuntimeError(
-            "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one "
-            "of them."
+            "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement "
+            "one of them."
         )
     return cls.vjp if cls.vjp is not Function.vjp else cls.backward
 
@@ -284,7 +285,8 @@ class FunctionMeta(type):
 class Function(metaclass=FunctionMeta):
     """An operation with a derivative of its own: a subclass with static methods `forward` and `backward`.
 
-    ``forward(ctx, *args)``, or ``forward(*args)`` with ``setup_context(ctx, inputs, output)``; ``backward(ctx, *gradients)``
+    ``forward(ctx, *args)``, or ``forward(*args)`` with ``setup_context(ctx, inputs, output)``; ``backward(ctx,
+    *gradients)``
     returns one gradient (or None) for each argument of forward. Call it as ``F.apply(*args)``.
     """
 
@@ -292,19 +294,18 @@ class Function(metaclass=FunctionMeta):
     clear_saved_tensors_on_access = False  # True: `ctx.saved_tensors` may be read once, and then holds them no longer
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        import warnings
-
-        warnings.warn(
-            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should invoke "
-            "them on the class itself. Instantiating an autograd function will raise an error in a future version of "
-            "PyTorch.",
+        warn(
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all static, so you should "
+            "invoke them on the class itself. Instantiating an autograd function will raise an error in a future "
+            "version of PyTorch.",
             DeprecationWarning,
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError(
-            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function "
-            "with static forward method. (Example: https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)"
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd "
+            "function with static forward method. (Example: "
+            "https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)"
         )
 
     @staticmethod
@@ -321,8 +322,8 @@ class Function(metaclass=FunctionMeta):
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         """The gradients of the inputs from those of the outputs; to be overridden."""
         raise NotImplementedError(
-            "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward "
-            "mode AD."
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with "
+            "backward mode AD."
         )
 
     vjp = backward  # the same under its mathematical name
@@ -338,7 +339,8 @@ class Function(metaclass=FunctionMeta):
     def vmap(info: Any, in_dims: tuple, *args: Any) -> Any:
         """The outputs, and their batch dimensions, from inputs with batch dimensions; to be overridden."""
         raise NotImplementedError(
-            "To use autograd.Function with vmap, you must either override the vmap staticmethod or set generate_vmap_rule=True."
+            "To use autograd.Function with vmap, you must either override the vmap staticmethod or set "
+            "generate_vmap_rule=True."
         )
 
     @classmethod
@@ -490,9 +492,9 @@ def _finish_outputs(ctx, node, tensors, outputs: list, with_setup: bool) -> None
             if is_input:
                 if with_setup and id(output) in saved:
                     raise RuntimeError(
-                        "An input that has been returned as-is as output is being saved for backward. This is not supported "
-                        "if you override setup_context. You should return and save a view of the input instead, e.g. with "
-                        "x.view_as(x) or setup ctx inside the forward function itself."
+                        "An input that has been returned as-is as output is being saved for backward. This is not "
+                        "supported if you override setup_context. You should return and save a view of the input "
+                        "instead, e.g. with x.view_as(x) or setup ctx inside the forward function itself."
                     )
                 output = REGISTRY["alias"].apply(output)
             set_history(output, node, number)
@@ -538,19 +540,20 @@ def _rebase_dirty(tensor: Tensor, node, number: int, is_input: bool, count: int)
         raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
     if not is_input:
         text = (
-            "ctx.mark_dirty() received a tensor that was not an input. Only input Tensors that have been mutated should be "
-            "passed to ctx.mark_dirty()."
+            "ctx.mark_dirty() received a tensor that was not an input. Only input Tensors that have been mutated "
+            "should be passed to ctx.mark_dirty()."
         )
         if tensor._is_view():
             raise RuntimeError(text)
         warn(text)
     if tensor._is_view() and count > 1:
         raise RuntimeError(
-            "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return more "
-            "than one Tensor. This is not supported by the current autograd engine. You should either make sure the input is "
-            "not a view (using .clone() for example) or make your Function only return one Tensor (potentially splitting it "
-            "into two Functions: one doing the inplace that returns a single Tensor and a second one that does the other "
-            "operations). You can ask on the forum https://discuss.pytorch.org/ if you need help to do this change."
+            "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot "
+            "return more than one Tensor. This is not supported by the current autograd engine. You should either "
+            "make sure the input is not a view (using .clone() for example) or make your Function only return one "
+            "Tensor (potentially splitting it into two Functions: one doing the inplace that returns a single Tensor "
+            "and a second one that does the other operations). You can ask on the forum https://discuss.pytorch.org/ "
+            "if you need help to do this change."
         )
     tensor._grad = None
     if tensor._is_view():

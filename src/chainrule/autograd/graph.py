@@ -163,7 +163,8 @@ def torch_name(record, name: str) -> str:
 
 
 def saved_attribute(self, name: str) -> Any:
-    """``_saved_x``: the value saved as `x`, unpacked and checked. ``_raw_saved_x``: its SavedTensor, which takes hooks."""
+    """``_saved_x``: the value saved as `x`, unpacked and checked. ``_raw_saved_x``: its SavedTensor, which takes
+    hooks."""
     raw = name.startswith("_raw_saved_")
     if raw or name.startswith("_saved_"):
         position = saved_names(self).get(name.removeprefix("_raw_saved_" if raw else "_saved_"))
@@ -236,7 +237,8 @@ class InputMetadata(NamedTuple):
 
 
 def input_metadata(self) -> tuple[InputMetadata | None, ...]:
-    """What is known of each output: None unless the node came from `get_gradient_edge` or is a leaf's or a Function's."""
+    """What is known of each output: None unless the node came from `get_gradient_edge` or is a leaf's or a
+    Function's."""
     info = self.known_outputs()
     return tuple(
         None if known is None else InputMetadata(from_numpy_dtype(known[1]), CPU, Size(known[0])) for known in info
@@ -287,7 +289,8 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
 
 
 def as_edge(value: Tensor | GradientEdge):
-    """(node or leaf, output number), as the engine takes it, of a tensor or gradient edge; (None, 0) without history."""
+    """(node or leaf, output number), as the engine takes it, of a tensor or gradient edge; (None, 0) without
+    history."""
     if isinstance(value, Tensor):
         return gradient_edge(value)
     if isinstance(value.node, AccumulateGrad):
@@ -400,7 +403,7 @@ def register_multi_grad_hook(
     """Registers one hook on several tensors.
 
     mode "all": ``fn(gradients)``, once in each backward, when the gradients of all those tensors that this backward
-    reaches are there (None for the others). mode "any": ``fn(gradient)``, once in each backward, with the first to come.
+    reaches are there (None for the others). mode "any": ``fn(gradient)``, once in each backward, with the first one.
     """
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
@@ -449,7 +452,8 @@ def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
 
 
 class saved_tensors_hooks:
-    """Inside, each tensor saved for backward is kept as ``pack_hook(tensor)`` and comes back from ``unpack_hook(packed)``."""
+    """Inside, each tensor saved for backward is kept as ``pack_hook(tensor)`` and comes back from
+    ``unpack_hook(packed)``."""
 
     def __init__(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
         self.pack_hook = pack_hook
@@ -502,7 +506,8 @@ class disable_saved_tensors_hooks(ContextDecorator):
 
 
 class _AllowMutationOnSavedContext:
-    """What `allow_mutation_on_saved_tensors` keeps: which memory is saved at which version, and copies of what was written."""
+    """What `allow_mutation_on_saved_tensors` keeps: which memory is saved at which version, and copies of what was
+    written."""
 
     def __init__(self) -> None:
         self.cloned: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # {handle: copy of the saved values}

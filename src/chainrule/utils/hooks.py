@@ -15,8 +15,8 @@ next_id = count().__next__
 class RemovableHandle:
     """Takes its hook away again: by `remove()`, or at the end of a ``with`` block.
 
-    `hooks_dict` (weakly held) is where the hook is registered under `id`; `extra_dict` is one more dictionary, or a list of
-    them, that has an entry under the same id.
+    `hooks_dict` (weakly held) is where the hook is registered under `id`; `extra_dict` is one more dictionary, or several
+    of them in a list, with an entry under the same id.
     """
 
     def __init__(self, hooks_dict: Any, *, extra_dict: Any = None) -> None:
