@@ -157,6 +157,14 @@ def test_in_place():
         assert fw.unpack_dual(dual).tangent.tolist() == [0, 0]
 
 
+def test_in_place_change_of_shape():
+    with fw.dual_level():
+        dual = fw.make_dual(torch.ones(1, 2), torch.tensor([[1.0, 2.0]]))
+        dual.t_()
+        assert fw.unpack_dual(dual).tangent.tolist() == [[1], [2]]
+        assert fw.unpack_dual(dual * dual).tangent.tolist() == [[2], [4]]
+
+
 def test_out_is_refused():
     with fw.dual_level():
         dual = fw.make_dual(torch.ones(2), torch.ones(2))

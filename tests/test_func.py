@@ -64,6 +64,11 @@ def test_vjp():
     assert aux.tolist() == [5, 10]
 
 
+def test_gradient_by_what_comes_in():
+    _, pull = vjp(torch.sin, double(0.5))
+    assert grad(lambda g: pull(g)[0])(double(2.0)).item() == pytest.approx(np.cos(0.5))
+
+
 def test_jvp():
     out, moved = jvp(cubic, (X,), (T,))
     assert (out.item(), moved.item()) == (9, -9)

@@ -139,6 +139,20 @@ def test_in_place():
     same(vmap(lambda v: v.new_zeros(2).add_(v))(x), x)
 
 
+@pytest.mark.parametrize(
+    "change", [lambda v: v.squeeze_(0), lambda v: v.t_(), lambda v: v.unsqueeze_(0), lambda v: v.transpose_(0, 1)]
+)
+def test_in_place_changes_of_shape(change):
+    x = numbers(3, 1, 2)
+
+    def f(v):
+        w = v * 2
+        assert change(w) is w
+        return w + 1
+
+    same(vmap(f)(x), torch.stack([f(x[i]) for i in range(3)]))
+
+
 def test_gradients_flow_through():
     x = numbers(3, 2).requires_grad_()
     (g,) = grad(vmap(lambda v: (v.sin() * v).sum())(x).sum(), x)

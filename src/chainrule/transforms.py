@@ -121,6 +121,19 @@ def overwrite_special(tensor: Tensor, result: Tensor) -> Tensor:
     return overwrite_dual(tensor, result, max(tangent_level(tensor), tangent_level(result)))
 
 
+def take_shape(tensor: Tensor, view: Tensor) -> bool:
+    """Lets a tensor carry what a view of it carries; True if that was all there is to do for it to become the view."""
+    if batch_level(tensor):
+        from .batching import mirror
+
+        tensor._extra.batch = view._extra.batch
+        mirror(tensor)
+        return True
+    if tangent_level(tensor):
+        tensor._extra.tangent = view._extra.tangent
+    return False
+
+
 def apply_function(cls, args, kwargs):
     """Runs a custom Function on arguments some of which carry something for a level."""
     if number := max(map(batch_level, args), default=0):

@@ -99,7 +99,7 @@ def _gradients(outputs, inputs, seeds, retain: bool = False) -> list[Tensor]:
             roots,
             inputs,
             [s for _, s in kept],
-            create_graph=_reaches_others(roots, inputs),
+            create_graph=_reaches_others(roots, inputs) or any(s.requires_grad for _, s in kept),
             retain_graph=retain or None,
             allow_unused=True,
         )

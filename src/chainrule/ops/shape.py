@@ -1088,6 +1088,11 @@ def _in_place_view(name: str, function, node: str) -> None:
 
         check_in_place(self, local.grad_enabled and self.requires_grad)
         made = function(self, *arguments, **named)
+        if self._extra is not None and self._extra.special:
+            from ..transforms import take_shape
+
+            if take_shape(self, made):
+                return self
         self._array = made._array
         version_counter(self).version += 1
         step = made._grad_fn
