@@ -295,8 +295,10 @@ def _pairs(function: str, y, x, dim: int):
 def trapezoid(y, x=None, *, dx=1, dim: int = -1):
     """The integral along `dim` by the trapezoid rule, of values at the points `x` or at distances `dx`."""
     sums, distances, dim = _pairs("trapezoid", y, x, dim)
+    if not y._array.shape[dim]:
+        return y.sum(dim) * 0.0
     if distances is None:
-        return sums.sum(dim) * (dx / 2.0)
+        return (y.sum(dim) - (y.select(dim, 0) + y.select(dim, -1)) * 0.5) * dx
     return (sums * distances).sum(dim) / 2.0
 
 

@@ -31,7 +31,7 @@ def _norm_vjp(xp, g, x, out, ord, dim, keepdim):
         return xp.sgn(x) * g
     size = xp.abs(x)
     if math.isinf(ord):
-        there = xp.where((size == out) | (xp.isnan(size) & xp.isnan(out)), xp.one(size), xp.zero(size))
+        there = xp.where((size == out) | (xp.isnan(size) & xp.isnan(out)), xp.ones_like(size), xp.zero(size))
         return xp.sgn(x) * (there * (g / xp.sum(there, dim, True)))
     if ord > 2:
         return x * xp.power_number(size, ord - 2) * _scaled(xp, g, out, ord - 1)

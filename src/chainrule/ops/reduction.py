@@ -81,7 +81,7 @@ def accumulated(input, dtype):
 def not_empty(function: str, array, dims) -> None:
     """IndexError where one of the dimensions, over which there is no result for nothing, has no elements."""
     for d in dims:
-        if array.ndim and not array.shape[d]:
+        if array.ndim and not array.shape[wrap_dim(d, array.ndim)]:
             raise IndexError(f"{function}(): Expected reduction dim {d} to have non-zero size.")
 
 
@@ -233,13 +233,13 @@ def prod(input, dim: int | None = None, keepdim: bool = False, *, dtype=None, ou
 
 def evenly(xp, g, x, out, dim, keepdim):
     """The gradient of an extreme value, shared evenly among the elements that have it."""
-    there = xp.where(x == xp.keep_reduced(out, x.shape, dim, keepdim), xp.one(x), xp.zero(x))
+    there = xp.where(x == xp.keep_reduced(out, x.shape, dim, keepdim), xp.ones_like(x), xp.zero(x))
     return xp.keep_reduced(g, x.shape, dim, keepdim) * there / xp.sum(there, dim, True)
 
 
 def evenly_or_nan(xp, g, x, out):
     """The same for the one extreme of all elements, where a nan is an extreme like any other."""
-    there = xp.where((x == out) | (xp.isnan(x) & xp.isnan(out)), xp.one(x), xp.zero(x))
+    there = xp.where((x == out) | (xp.isnan(x) & xp.isnan(out)), xp.ones_like(x), xp.zero(x))
     return g * there / xp.sum(there, None, False)
 
 
@@ -356,11 +356,10 @@ def _extremes(name: str, function):
     @called(name, f"The {name[1:]}imum of all elements or along `dim` (an int or several); ties share its gradient.")
     def extremes(input, dim=(), keepdim: bool = False, *, out=None):
         array = array_of(name, input)
+        not_empty(name, array, (dim,) if isinstance(dim, int) else dim)
         dims = dims_argument(dim, array.ndim)
         if dims is None:
             _of_all(name, input, array)
-        else:
-            not_empty(name, array, dims)
         no_kernel_for(f"{'max' if name == 'amax' else 'min'}_values_cpu", array, "c")
         return (
             function(input, dims, keepdim) if out is None else general(function.record, (input,), (dims, keepdim), out)

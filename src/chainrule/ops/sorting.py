@@ -138,9 +138,10 @@ def _checked_dim(name: str, array, dim: int, kinds: str, kernel: str) -> int:
 def kthvalue(input, k: int, dim: int = -1, keepdim: bool = False, *, out=None):
     """(the k-th smallest element along `dim`, counted from 1, its index)."""
     array = array_of("kthvalue", input)
-    dim = _checked_dim("kthvalue", array, dim, "bc", "kthvalue_cpu")
+    dim = _checked_dim("kthvalue", array, dim, "", "")
     if not 1 <= k <= (array.shape[dim] if array.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
+    no_kernel_for("kthvalue_cpu", array, "bc")
     return return_types.kthvalue(general(_kthvalue.record, (input,), (k, dim, keepdim), out))
 
 
@@ -161,7 +162,7 @@ def _middle(name: str, whole, along, doc: str):
         if dim is None:
             no_kernel_for("median_cpu", array, "bc")
             return general(whole.record, (input,), (), out)
-        dim = _checked_dim(name, array, dim, "bc", "median_out")
+        dim = _checked_dim("median", array, dim, "bc", "median_out")
         return getattr(return_types, name)(general(along.record, (input,), (dim, keepdim), out))
 
     return middle
@@ -209,9 +210,11 @@ def _wanted(found, return_inverse: bool, return_counts: bool):
     return wanted if len(wanted) > 1 else wanted[0]
 
 
-def _refuse_empty_slices(array, dim: int, name: str) -> None:
+def _refuse_empty_slices(array, dim: int) -> None:
+    if not array.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     if any(n == 0 for d, n in enumerate(array.shape) if d != dim):
-        raise RuntimeError(f"There are 0 sized dimensions, and they aren't selected, so {name} cannot be applied")
+        raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
 
 
 @method()
@@ -221,14 +224,12 @@ def unique(
     """The distinct elements in order, or the distinct slices along `dim`; with the positions in them of input's
     elements if `return_inverse`, and how often each occurs if `return_counts`."""
     array = array_of("unique", input)
-    no_kernel_for("unique", array, "c")
+    no_kernel_for("unique" if dim is None else "unique_dim", array, "c")
     if dim is None:
         found = general(_unique.record, (input,))
     else:
         dim = wrap_dim(dim, array.ndim)
-        if not array.ndim:
-            raise RuntimeError("unique_dim expects a tensor with at least one dimension")
-        _refuse_empty_slices(array, dim, "unique")
+        _refuse_empty_slices(array, dim)
         found = general(_unique_dim.record, (input,), (dim,))
     return _wanted(found, return_inverse, return_counts)
 
@@ -237,13 +238,10 @@ def unique(
 def unique_consecutive(input, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None):
     """The elements that differ from the one before them, or the slices along `dim`; see `unique`."""
     array = array_of("unique_consecutive", input)
-    no_kernel_for("unique", array, "c")
+    no_kernel_for("unique" if dim is None else "unique_dim", array, "c")
     if dim is not None:
         dim = wrap_dim(dim, array.ndim)
-        if array.ndim:
-            _refuse_empty_slices(array, dim, "unique_consecutive")
-        else:
-            dim = None
+        _refuse_empty_slices(array, dim)
     return _wanted(general(_unique_consecutive.record, (input,), (dim,)), return_inverse, return_counts)
 
 
@@ -255,9 +253,10 @@ def isin(elements, test_elements, *, assume_unique: bool = False, invert: bool =
             f"({type(elements).__name__}, {type(test_elements).__name__})"
         )
     common = common_dtype((elements, test_elements)).numpy_dtype
-    if common.kind == "c":
-        kind = dtypes.scalar_name(dtypes.from_numpy_dtype(common))
-        raise RuntimeError(f"Unsupported input type encountered for isin(): {kind}")
+    for value in (elements, test_elements):
+        kind = value.dtype if isinstance(value, Tensor) else dtypes.of_number(value)
+        if kind is dtypes.bool_ or kind.is_complex:
+            raise RuntimeError(f"Unsupported input type encountered for isin(): {dtypes.scalar_name(kind)}")
     elements, test_elements = [
         v if isinstance(v, Tensor) else wrap(number_array(v, common)) for v in (elements, test_elements)
     ]
@@ -345,8 +344,8 @@ def searchsorted(
         if sorter._array.size and not 0 <= sorter._array.min() <= sorter._array.max() < boundaries._array.shape[-1]:
             raise RuntimeError("torch.searchsorted(): sorter index out of range")
     _check_search("searchsorted", boundaries, input, out_int32, out, is_number)
-    no_kernel_for("searchsorted_out_cpu", input._array, "c")
-    no_kernel_for("searchsorted_out_cpu", boundaries._array, "c")
+    common = common_dtype((boundaries, input)).numpy_dtype
+    no_kernel_for("searchsorted_out_cpu", np.empty(0, common), "bc")
     dtype = np.int32 if out_int32 else np.int64
     return general(_searchsorted.record, (boundaries, input, sorter), (right or side == "right", dtype), out)
 

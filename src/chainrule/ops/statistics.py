@@ -26,33 +26,39 @@ __all__ = [
 INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
-def _quantile(name: str, input, q, dim, keepdim: bool, interpolation: str, out):
-    array = array_of(name, input)
-    shape, ndim = array.shape, array.ndim
-    if not array.size and not (dim is not None and shape[wrap_dim(dim, ndim)]):
-        raise RuntimeError(f"{name}() input tensor must be non-empty")
-    if array.dtype not in (np.float32, np.float64):
-        raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
-    if isinstance(q, Tensor):
-        if q._array.ndim > 1:
-            raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
-        if q._array.dtype is not array.dtype:
-            raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
-        if not ((q._array >= 0) & (q._array <= 1)).all():
-            raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
-    elif isinstance(q, (int, float)):
+def _checked_quantiles(name: str, q, array):
+    """`q` as a tensor, after the checks of it and of the input's array, which PyTorch words as quantile's."""
+    if isinstance(q, (int, float)):
         if not 0 <= q <= 1:
-            raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q:g}")
-        q = wrap(np.array(q, array.dtype))
-    else:
+            raise RuntimeError(f"quantile() q must be in the range [0, 1] but got {q:g}")
+    elif not isinstance(q, Tensor):
         raise TypeError(
             f"{name}() received an invalid combination of arguments - got ({type(q).__name__}), but expected one of:\n"
             ' * (Tensor q, int dim = None, bool keepdim = False, *, str interpolation = "linear")\n'
             ' * (float q, int dim = None, bool keepdim = False, *, str interpolation = "linear")'
         )
+    if not array.size:
+        raise RuntimeError("quantile() input tensor must be non-empty")
+    if isinstance(q, Tensor) and q._array.ndim > 1:
+        raise RuntimeError("quantile() q must be a scalar or 1D tensor")
+    if array.dtype not in (np.float32, np.float64):
+        raise RuntimeError("quantile() input tensor must be either float or double dtype")
+    if not isinstance(q, Tensor):
+        return wrap(np.array(q, array.dtype))
+    if q._array.dtype is not array.dtype:
+        raise RuntimeError("quantile() q tensor must be same dtype as the input tensor")
+    if not ((q._array >= 0) & (q._array <= 1)).all():
+        raise RuntimeError("quantile() q values must be in the range [0, 1]")
+    return q
+
+
+def _quantile(name: str, input, q, dim, keepdim: bool, interpolation: str, out):
+    array = array_of(name, input)
+    ndim = array.ndim
+    q = _checked_quantiles(name, q, array)
     if interpolation not in INTERPOLATIONS:
         raise RuntimeError(
-            f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
+            f"quantile() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
         )
     if dim is None:
         ordered = sort(input.reshape(-1))[0]
@@ -221,6 +227,25 @@ _histogramdd = op(
 )
 
 
+def _check_histogram(array, bins) -> None:
+    for i, edges in enumerate(bins):
+        if isinstance(edges, Tensor) and edges._array.dtype is not array.dtype:
+            raise RuntimeError(
+                "torch.histogramdd: input tensor and bins tensors should have the same dtype, but got input with dtype "
+                f"{_c_name(array.dtype)} and bins for dimension {i} with dtype {_c_name(edges._array.dtype)}"
+            )
+    no_kernel_for("histogramdd", array, "biucV" if array.itemsize > 2 else "biucfV")
+
+
+C_NAMES = {"int64": "long int", "int32": "int", "int16": "short int", "int8": "signed char", "uint8": "unsigned char",
+           "float32": "float", "float64": "double", "float16": "c10::Half", "bfloat16": "c10::BFloat16",
+           "complex64": "c10::complex<float>", "complex128": "c10::complex<double>"}  # fmt: skip
+
+
+def _c_name(dtype) -> str:
+    return C_NAMES.get(dtype.name, dtype.name)
+
+
 def _check_weight(input_shape, weight) -> None:
     if weight is not None and weight._array.size != math.prod(input_shape[:-1]):
         raise RuntimeError(
@@ -234,7 +259,7 @@ def _check_weight(input_shape, weight) -> None:
 def histogram(input, bins, *, range=None, weight=None, density: bool = False, out=None):
     """(hist, bin_edges): how many elements, or what weight, each bin has. `bins`: their number or their edges."""
     array = array_of("histogram", input)
-    no_kernel_for("histogramdd", array, "biuc")
+    _check_histogram(array, bins if isinstance(bins, (tuple, list)) else [bins])
     _check_weight((array.size, 1), weight)
     edges = _edges(array, bins, range, 0)
     return return_types.histogram(general(_histogram.record, (input, weight), (edges, density), out))
@@ -249,7 +274,7 @@ def histogramdd(input, bins, *, range=None, weight=None, density: bool = False):
     bins = [bins] * n if isinstance(bins, int) else list(bins)
     if len(bins) != n:
         raise RuntimeError("histogramdd: The size of bins must be equal to the innermost dimension of the input.")
-    no_kernel_for("histogramdd", array, "biuc")
+    _check_histogram(array, bins if isinstance(bins, (tuple, list)) else [bins])
     _check_weight(array.shape, weight)
     ranges = [None if range is None else (range[2 * i], range[2 * i + 1]) for i in np.arange(n)]
     edges = tuple([_edges(array[..., i], b, r, i) for i, (b, r) in enumerate(zip(bins, ranges, strict=True))])
