@@ -243,11 +243,18 @@ def test_custom_functions():
         (lambda x: vmap(lambda x: x if x[0] > 0 else -x)(x), RuntimeError, "data-dependent control flow"),
         (lambda x: vmap(lambda x: x.numpy())(x), RuntimeError, "Cannot access data pointer"),
         (lambda x: vmap(lambda x: x.tolist())(x), RuntimeError, "Cannot access data pointer"),
+        (lambda x: vmap(lambda x: torch.tensor(x))(x), RuntimeError, "Cannot access data pointer"),
     ],
 )
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call(numbers(3, 2))
+
+
+def test_printing():
+    seen = []
+    vmap(lambda v: seen.append(repr(v)) or v)(torch.tensor([[1.0], [2.0]]))
+    assert seen == ["BatchedTensor(lvl=1, bdim=0, value=\n    tensor([[1.],\n            [2.]])\n)"]
 
 
 def test_a_failure_closes_the_level():

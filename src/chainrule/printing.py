@@ -69,6 +69,8 @@ def printoptions(**kwargs: Any) -> Iterator[None]:
 
 def tensor_repr(tensor: Tensor, *, contents: str | None = None) -> str:
     """What ``repr(tensor)`` prints; ``contents`` takes the place of the elements where it is given."""
+    if tensor._extra is not None and tensor._extra.batch is not None:
+        return _batch_repr(tensor._extra.batch)
     array, dtype = tensor._array, tensor.dtype
     options = _options
     name, is_named_parameter = _name_to_print(tensor)
@@ -92,6 +94,12 @@ def tensor_repr(tensor: Tensor, *, contents: str | None = None) -> str:
         contents = _contents(array, dtype, indent, options)
     text = _with_suffixes(f"{name}({contents}", suffixes, indent, options["linewidth"])
     return f"Parameter({text})" if is_named_parameter else text
+
+
+def _batch_repr(batch) -> str:
+    """A tensor inside vmap shows the batch it stands for."""
+    value = tensor_repr(batch.value).replace("\n", "\n    ")
+    return f"BatchedTensor(lvl={batch.level}, bdim=0, value=\n    {value}\n)"
 
 
 def format_tensor(tensor: Tensor, spec: str) -> str:

@@ -113,6 +113,10 @@ def array_of(data, dtype=None):
     if kind is list or kind is tuple:
         return _from_sequence(data, dtype)
     if isinstance(data, Tensor):
+        if data._extra is not None and data._extra.special:
+            from ..batching import refuse_reading
+
+            refuse_reading(data, "memory")
         return _converted(memory(data), dtype)
     if isinstance(data, np.ndarray):
         check_array(data)
