@@ -11,7 +11,7 @@ import weakref
 
 from .engine import SavedTensor, _grad_mode, fit_tensor, run_backward
 from .modes import local
-from .op import ELEMENTWISE, LINEAR, OUTPUT, PLAIN, VIEW, Op, _gradients, general, graph_xp
+from .op import ELEMENTWISE, LINEAR, OUTPUT, PLAIN, VIEW, Op, gradients, general, graph_xp
 from .tensor import Tensor, gradient_edge, own_extra, wrap
 
 DIFFERENTIABLE = "fcV"  # kinds of NumPy dtypes that have derivatives; V: bfloat16
@@ -299,7 +299,7 @@ def transposed(record: Op, inputs, tangents, settings, outputs) -> list[Tensor |
                 probe = ones(y)  # v is linear in u, but its formula need not be good at 0
                 probe._requires_grad = True
             probes.append(probe)
-        results = _gradients(record, graph_xp, list(probes) if record.outputs else probes[0], values, needs)
+        results = gradients(record, graph_xp, list(probes) if record.outputs else probes[0], values, needs)
         pulled_back, seeds = [], []
         for x, tangent, result in zip(inputs, tangents, results, strict=True):
             if tangent is None or result is None:

@@ -15,7 +15,7 @@ from .. import graph_errors
 from ..engine import Freed, Node, SavedTensor, _grad_mode, fit_tensor, next_sequence, user_position
 from ..inplace import move_history, rebase_history
 from ..modes import active_saved_hooks, local, no_grad
-from ..op import REGISTRY, _input_edge, _save_input
+from ..op import REGISTRY, input_edge, save_input
 from ..tensor import (
     IN_CUSTOM_FUNCTION,
     ONE_OF_MANY,
@@ -425,7 +425,7 @@ def _make_node(cls, ctx, args, tensors) -> FunctionNode:
     node.ctx = ctx
     ctx._node = weakref.ref(node)
     node.function = cls
-    edges = [_input_edge(t) for t in tensors]
+    edges = [input_edge(t) for t in tensors]
     node.edges = tuple([edge for edge, _ in edges])
     node.sequence = next_sequence()
     node.code, node.lasti = user_position(3)
@@ -457,7 +457,7 @@ def _save(node, to_save, outputs: dict[int, int]) -> tuple:
         elif id(tensor) in outputs and tensor._requires_grad:
             saved.append(SavedTensor(tensor, is_output=True, number=outputs[id(tensor)], hooks=hooks))
         else:
-            saved.append(_save_input(tensor, hooks))
+            saved.append(save_input(tensor, hooks))
     return tuple(saved)
 
 

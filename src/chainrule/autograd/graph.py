@@ -12,7 +12,7 @@ from .. import graph_errors
 from ..dtypes import from_numpy_dtype
 from ..engine import Freed, Node, SavedTensor, accumulate_array, accumulate_tensor, renumbered, user_position
 from ..modes import ContextDecorator, local, no_grad
-from ..op import INPUT, OUTPUT, PLAIN, _output_number, _tensor_of
+from ..op import INPUT, OUTPUT, PLAIN, output_number, tensor_of
 from ..size import CPU, Size
 from ..tensor import Tensor, accumulate_grad, gradient_edge, output_counter, own_extra, version_counter, wrap
 from ..utils.hooks import RemovableHandle, register
@@ -186,9 +186,9 @@ def _kind(node, position: int) -> int:
 
 def _saved_value(node, position: int) -> Any:
     kind, name = _kind(node, position), _formula_name(node, position)
-    value = _tensor_of(node, kind, name, node.saved[position])
+    value = tensor_of(node, kind, name, node.saved[position])
     if kind == OUTPUT and isinstance(value, Tensor) and value._counter is None:
-        value._counter = output_counter(node, _output_number(node.op, name))
+        value._counter = output_counter(node, output_number(node.op, name))
     if type(node) is node.op.scalar_node_class:
         from ..ops.creation import tensor
 
@@ -210,7 +210,7 @@ def _raw_saved(node, position: int) -> SavedTensor:
             made.version = 0  # it was saved unchanged
             made.tensor = entry
         else:
-            number = _output_number(node.op, _formula_name(node, position))
+            number = output_number(node.op, _formula_name(node, position))
             made = SavedTensor(wrap(entry), is_output=True, number=number)
             made.requires_grad = True
         entry = made

@@ -1,0 +1,362 @@
+"""Calling an operation in full generality: numbers, promotion, broadcasting, views, several outputs, every mode."""
+
+from __future__ import annotations
+
+from . import dtypes
+from .backend import numpy as backend
+from .engine import SavedTensor, next_sequence, user_position
+from .modes import CAREFUL, active_saved_hooks, is_quiet, local, silence
+from .node_classes import output_number
+from .record import CHANGES_DTYPE, ELEMENTWISE, INPUT, NUMBERS, OUTPUT, REGISTRY, VIEW, Op, run_forward
+from .tensor import (
+    IN_INFERENCE,
+    IN_NO_GRAD,
+    ONE_OF_MANY,
+    ORDINARY,
+    Tensor,
+    View,
+    memory,
+    own_extra,
+    refresh_view,
+    version_counter,
+    wrap,
+)
+
+new = object.__new__
+scalar_array = backend.scalar_array
+
+
+def must_be_tensor(function: str, argument: str, position: int, value) -> TypeError:
+    kind = type(value)
+    name = f"numpy.{kind.__name__}" if kind.__module__ == "numpy" else kind.__name__
+    return TypeError(f"{function}(): argument '{argument}' (position {position}) must be Tensor, not {name}")
+
+
+def broadcast_error(*shapes) -> None:
+    """Raises PyTorch's error if the shapes do not broadcast together."""
+    ndim = max(map(len, shapes))
+    for dim in range(ndim - 1, -1, -1):
+        size = 1
+        for shape in shapes:
+            i = dim - ndim + len(shape)
+            if i < 0 or shape[i] == 1 or shape[i] == size:
+                continue
+            if size == 1:
+                size = shape[i]
+                continue
+            raise RuntimeError(
+                f"The size of tensor a ({size}) must match the size of tensor b ({shape[i]}) at non-singleton "
+                f"dimension {dim}"
+            )
+
+
+def general(record: Op, inputs, settings=(), out=None):
+    """Runs an operation in full generality: numbers, promotion, views, modes, tangents, batches, several outputs."""
+    special = needs_grad = False
+    mode = local.mode
+    for i, value in enumerate(inputs):
+        if isinstance(value, Tensor):
+            extra = value._extra
+            if extra is not None:
+                if extra.special:
+                    special = True
+                if extra.view is not None and value.requires_grad and local.grad_enabled:
+                    refresh_view(value)
+                    needs_grad = True  # though nothing may lead to its base: see attach_views
+            if value._requires_grad:
+                needs_grad = True
+        elif value is not None and not (i in record.numbers and isinstance(value, NUMBERS)):
+            if i in record.numbers and isinstance(value, backend.np.generic):
+                return general(record, [python_number(v) for v in inputs], settings, out)
+            name = record.inputs[i] if i < len(record.inputs) else record.variadic
+            raise must_be_tensor(record.name, {"x": "input", "y": "other"}.get(name, name), i + 1, value)
+    if special or (mode == CAREFUL and local.function_modes):
+        from .transforms import apply_special
+
+        return apply_special(record, inputs, settings, out)
+    if not is_quiet():
+        silence()
+    if record.check is not None:
+        record.check(*inputs)
+    arrays = _arrays(record, inputs)
+    try:
+        results = run_forward(record, arrays, settings)
+    except ValueError:
+        if len(record.promote) > 1:
+            broadcast_error(*[a.shape for a in arrays if hasattr(a, "shape")])
+        raise
+    many = record.outputs != ()
+    if not (needs_grad and record.differentiable and local.grad_enabled):
+        wrapped = (
+            tuple([wrap(backend.result_array(r)) for r in results]) if many else wrap(backend.result_array(results))
+        )
+    else:
+        wrapped = record_call(record, inputs, settings, arrays, results, many)
+    of_inference = local.inference
+    if record.kind == VIEW:
+        of_inference = inputs[0].is_inference()
+        if not of_inference:
+            attach_views(record, inputs[0], wrapped, settings, many)
+    if of_inference:
+        for tensor in wrapped if many else (wrapped,):
+            own_extra(tensor).inference = True
+    if out is not None:
+        from .inplace import write_out
+
+        return write_out(record, out, wrapped, inputs)
+    return wrapped
+
+
+def is_number(value) -> bool:
+    return isinstance(value, (*NUMBERS, backend.np.generic))
+
+
+def python_number(value):
+    """A NumPy scalar as a Python number: its dtype has no say in promotion. (A NumPy bool counts as a float.)"""
+    if isinstance(value, backend.np.bool_):
+        return float(value)
+    return value.item() if isinstance(value, backend.np.generic) else value
+
+
+def _arrays(record: Op, inputs):
+    """The arrays of the inputs, promoted where the record says so; numbers become 0-d arrays of the common dtype."""
+    if record.kind == VIEW:
+        return (memory(inputs[0]),)
+    promote = record.promote
+    if record.variadic and promote:
+        promote = range(len(inputs))
+    if not promote:
+        arrays = [value._array if isinstance(value, Tensor) else value for value in inputs]
+        if record.floating and arrays[0].dtype.kind in "iub":
+            arrays[0] = arrays[0].astype(dtypes.get_default_dtype().numpy_dtype)
+        if record.refuses and arrays[0].dtype.kind in record.refuses:
+            raise _refusal(record, arrays[0].dtype)
+        return arrays
+    common = None
+    first = None
+    for i in promote:
+        value = inputs[i]
+        kind = value._array.dtype if isinstance(value, Tensor) else None
+        if kind is None or (first is not None and kind is not first):
+            common = common_dtype([inputs[i] for i in promote])
+            break
+        first = kind
+    if common is None:
+        arrays = [value._array if isinstance(value, Tensor) else value for value in inputs]
+        if not record.floating or first.kind not in "iub":
+            if first.kind in record.refuses:
+                raise _refusal(record, first)
+            return arrays
+        common = dtypes.from_numpy_dtype(first)
+    if record.floating and common.category < dtypes.FLOATING:
+        common = dtypes.get_default_dtype()
+    target = common.numpy_dtype
+    if target.kind in record.refuses:
+        raise _refusal(record, target)
+    arrays = []
+    for i, value in enumerate(inputs):
+        if isinstance(value, Tensor):
+            array = value._array
+            arrays.append(array.astype(target) if i in promote and array.dtype is not target else array)
+        elif value is None or i not in promote:
+            arrays.append(value)
+        else:
+            arrays.append(number_array(value, target))
+    return arrays
+
+
+def _refusal(record: Op, numpy_dtype) -> Exception:
+    exception, message = record.refuses[numpy_dtype.kind]
+    return exception(message.replace("{}", dtypes.scalar_name(dtypes.from_numpy_dtype(numpy_dtype))))
+
+
+def number_array(value, target):
+    """A Python or NumPy number as a 0-d array of dtype `target`, wrapping integers as PyTorch's casts do."""
+    if target.kind in "iu" and not isinstance(value, (float, complex)):
+        value = int(value)
+        bits = 8 * target.itemsize
+        value &= (1 << bits) - 1
+        if target.kind == "i" and value >= 1 << (bits - 1):
+            value -= 1 << bits
+    return scalar_array(target, value) if target.kind != "b" else backend.np.array(bool(value))
+
+
+def common_dtype(operands) -> dtypes.dtype:
+    """The dtype PyTorch computes in for these tensors and numbers."""
+    return dtypes.result_dtype(
+        [
+            (value.dtype, 2 if value._array.ndim else 1) if isinstance(value, Tensor) else (dtypes.of_number(value), 0)
+            for value in operands
+            if value is not None
+        ]
+    )
+
+
+def record_call(record: Op, inputs, settings, arrays, results, many):
+    """Makes the node of a call and wraps its results with it."""
+    node_class = record.node_class
+    for i, other in record.number_node_classes.items():
+        if not isinstance(inputs[i], Tensor):
+            node_class = other
+    node = new(node_class)
+    edges, numbers, mismatch = [], [], False
+    first = results[0] if many else results
+    for value, array in zip(inputs, arrays, strict=True):
+        edge, number = input_edge(value)
+        edges.append(edge)
+        numbers.append(number)
+        if record.promote and isinstance(value, Tensor) and value._array.dtype is not first.dtype:
+            mismatch = True  # for all inputs: a formula that meets this one may give the other a gradient too wide
+        elif edge is not None and record.promote and array.shape != first.shape:
+            mismatch = True
+    node.edges = tuple(edges)
+    node.sequence = next_sequence()
+    node.code, node.lasti = user_position(3)
+    node.meta = None
+    if any(numbers):
+        node.own_meta().numbers = tuple(numbers)
+    if mismatch or (record.promote and record.kind != ELEMENTWISE):
+        node.own_meta().targets = tuple(
+            (value._array.shape, value._array.dtype) if edge is not None else None
+            for value, edge in zip(inputs, edges, strict=True)
+        )
+    if many:
+        count = len(results)
+        if record.outputs == ("*",):
+            node.n_outputs = count
+        tensors = []
+        for number, result in enumerate(results):
+            result = backend.result_array(result)
+            tensor = wrap(result)
+            if result.dtype.kind in "fcV":
+                tensor._grad_fn = node
+                tensor._requires_grad = True
+                if number:
+                    own_extra(tensor).output_number = number
+            tensors.append(tensor)
+        node.saved = _saved_values(record, node, inputs, arrays, settings, tensors)
+        wrapped = tuple(tensors)
+    else:
+        result = backend.result_array(results)
+        wrapped = wrap(result)
+        if result.dtype.kind in "fcV":
+            wrapped._grad_fn = node
+            wrapped._requires_grad = True
+        node.saved = _saved_values(record, node, inputs, arrays, settings, wrapped)
+    if local.anomaly is not None:
+        local.anomaly.remember(node)
+    return wrapped
+
+
+def input_edge(value):
+    if not isinstance(value, Tensor) or not value._requires_grad:
+        return None, 0
+    node = value._grad_fn
+    if node is None:
+        return value, 0
+    return node, 0 if value._extra is None else value._extra.output_number
+
+
+def _saved_values(record: Op, node, inputs, arrays, settings, tensors):
+    """What the node keeps, in the order of `saved_names`; an input that no wanted formula uses is left out."""
+    names = record.saved_names
+    if not names:
+        return ()
+    used = None
+    if len(record.vjps) == len(node.edges) > 1:
+        used = set()
+        for (_, positions), edge in zip(record.vjps, node.edges, strict=True):
+            if edge is not None:
+                used.update(positions)
+    hooks = active_saved_hooks()
+    values = []
+    for position, (name, kind) in enumerate(zip(names, record.saved_kinds, strict=True)):
+        if used is not None and position not in used:
+            values.append(None)
+        elif kind == INPUT:
+            if name == record.variadic:
+                values.append(tuple(save_input(v, hooks) for v in inputs[len(record.inputs) :]))
+            else:
+                index = record.inputs.index(name)
+                value = inputs[index]
+                if isinstance(value, NUMBERS) and index in record.promote:
+                    values.append(wrap(arrays[index]))  # of the dtype the operation was computed in; not for hooks
+                else:
+                    values.append(save_input(value, hooks))
+        elif kind == OUTPUT:
+            if record.outputs and name == "out":
+                values.append(tuple(_save_output(t, i, hooks) for i, t in enumerate(tensors)))
+            else:
+                number = output_number(record, name)
+                values.append(_save_output(tensors[number] if record.outputs else tensors, number, hooks))
+        elif name in record.settings:
+            values.append(settings[record.settings.index(name)])
+        elif name.endswith("_dtype"):
+            values.append(inputs[record.inputs.index(name.removesuffix("_dtype"))].dtype)
+        else:
+            source = name.removesuffix("_shape")
+            if source == record.variadic:
+                values.append(tuple(v._array.shape for v in inputs[len(record.inputs) :]))
+            else:
+                value = inputs[record.inputs.index(source)]
+                values.append(value._array.shape if isinstance(value, Tensor) else ())
+    return tuple(values)
+
+
+def save_input(value, hooks):
+    if not isinstance(value, Tensor):
+        return value
+    if hooks is None:
+        if value._extra is not None and value._extra.inference:
+            raise RuntimeError(
+                "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
+                "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use "
+                "it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`."
+            )
+        counter = value._counter
+        if counter is None or not counter.version:
+            return value
+    return SavedTensor(value, hooks=hooks)
+
+
+def _save_output(tensor, number, hooks):
+    if hooks is None:
+        return tensor._array
+    return SavedTensor(tensor, is_output=True, number=number, hooks=hooks)
+
+
+def attach_views(record: Op, source: Tensor, wrapped, settings, many: bool) -> None:
+    """Makes results share their input's version counter and remember the base they look at.
+
+    A view made in no_grad or inference mode has no node, yet requires grad if its base does, as PyTorch has it."""
+    counter = version_counter(source)
+    extra = source._extra
+    parent = None if extra is None else extra.view
+    base = source if parent is None else parent.base
+    if local.inference:
+        creation = IN_INFERENCE
+    elif not local.grad_enabled:
+        creation = IN_NO_GRAD
+    elif many:
+        creation = ONE_OF_MANY
+    else:
+        creation = ORDINARY
+    if parent is not None and parent.creation != ORDINARY and creation == ORDINARY:
+        creation = parent.creation
+    for number, tensor in enumerate(wrapped if many else (wrapped,)):
+        replay = None
+        if record.name in CHANGES_DTYPE or (parent is not None and parent.replay is not None):
+            replay = (
+                (*(parent.replay or parent_steps(source)), (record, settings, number))
+                if parent
+                else ((record, settings, number),)
+            )
+        tensor._counter = counter
+        own_extra(tensor).view = View(base, creation, counter.version, replay)
+
+
+def parent_steps(source: Tensor):
+    """A view of the base by strides, as a first replay step for a view that strides cannot describe."""
+    from .inplace import strides_from_base
+
+    return ((REGISTRY["as_strided"], strides_from_base(source), 0),)

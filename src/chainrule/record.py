@@ -1,0 +1,153 @@
+"""The record of an operation, and `xp`: what its formulas call.
+
+A formula is written once against `xp` and runs twice: on arrays, where `xp` is the backend, and on Tensors, where `xp` is
+chainrule's own operations, when a derivative is itself recorded.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from .backend import numpy as backend
+from .engine import Node
+
+ELEMENTWISE, LINEAR, VIEW, GENERAL = "elementwise", "linear", "view", "general"
+INPUT, OUTPUT, PLAIN = range(3)
+NUMBERS = (int, float, bool, complex)
+CHANGES_DTYPE = {"view_as_real", "view_as_complex", "real", "imag", "view_dtype"}  # views that strides cannot describe
+REGISTRY: dict[str, Op] = {}
+
+
+class Namespace:
+    """`xp` of the formulas: the backend's functions, and every operation by its name."""
+
+    def __init__(self, functions: dict, operation) -> None:
+        self.__dict__.update(functions)
+        self._operation = operation
+
+    def __getattr__(self, name: str):
+        if name.startswith("__") or name not in REGISTRY:
+            raise AttributeError(f"there is no array function and no operation named {name!r}")
+        found = self._operation(REGISTRY[name])
+        setattr(self, name, found)
+        return found
+
+
+def run_forward(record, arrays, settings):
+    """The record's forward on arrays."""
+    if record.variadic:
+        return record.forward(xp, *arrays, **dict(zip(record.settings, settings, strict=True)))
+    return record.forward(xp, *arrays, *settings)
+
+
+def _on_arrays(record):
+    forward = record.forward
+    if record.variadic:
+        n = len(record.settings)
+        return lambda *arguments: run_forward(record, arguments[: len(arguments) - n], arguments[len(arguments) - n :])
+    return lambda *arguments: forward(xp, *arguments)
+
+
+xp = Namespace({k: v for k, v in vars(backend).items() if not k.startswith("_")}, _on_arrays)
+graph_xp = Namespace({}, lambda record: record.apply)
+
+
+class Op:
+    """Everything chainrule knows about one operation."""
+
+    apply: Any
+    batch: Any
+    check: Any
+    differentiable: bool
+    floating: Any
+    forward: Any
+    holomorphic: Any
+    inputs: tuple[str, ...]
+    jvp: Any
+    kind: str
+    name: str
+    node_name: str
+    number_nodes: dict[int, str]
+    numbers: Any
+    operator: Any
+    outputs: tuple[str, ...]
+    promote: Any
+    refuses: Any
+    saved_kinds: tuple[int, ...]
+    saved_names: tuple[str, ...]
+    settings: tuple[str, ...]
+    torch_names: Any
+    variadic: Any
+    vjps: Any
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    # Classes of nodes are made when the operation is first recorded: a program uses few of the operations.
+
+    @cached_property
+    def node_class(self) -> type[Node]:
+        """The class of the nodes that record this operation."""
+        from .node_classes import node_class
+
+        return node_class(self, self.node_name)
+
+    @cached_property
+    def number_node_classes(self) -> dict[int, type[Node]]:
+        """{position: the class instead, when the input at that position is a number}."""
+        from .node_classes import node_class
+
+        return {i: node_class(self, name) for i, name in self.number_nodes.items()}
+
+    @cached_property
+    def scalar_node_class(self) -> type[Node] | None:
+        """The class of the nodes of ``tensor op number`` that need save only the number; None if they need more."""
+        from .node_classes import scalar_node_class
+
+        return scalar_node_class(self, self.number_nodes.get(1, self.node_name))
+
+
+def parameters(function):
+    """(names before the slash, names after it, the starred name or None) of a formula, without its `xp`."""
+    code = function.__code__
+    names = code.co_varnames
+    positional = names[: code.co_argcount]
+    only = code.co_posonlyargcount or code.co_argcount
+    settings = positional[only:] + names[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    star = names[code.co_argcount + code.co_kwonlyargcount] if code.co_flags & 0x04 else None
+    return positional[1:only], settings, star
+
+
+def plan(record: Op, formulas) -> None:
+    """Decides from the formulas' parameter names what nodes save: `saved_names`, `saved_kinds`, `vjps`."""
+    names: list[str] = []
+    kinds: list[int] = []
+    vjps = []
+    input_names = record.inputs + ((record.variadic,) if record.variadic else ())
+    for formula in formulas:
+        if formula is None:  # no gradient for this input
+            vjps.append((None, ()))
+            continue
+        wanted, more, _ = parameters(formula)
+        positions = []
+        for parameter in (*wanted, *more)[1:]:  # after g
+            if parameter == "needs":
+                positions.append(-1)
+                continue
+            if parameter in input_names:
+                kind = INPUT
+            elif parameter == "out" or parameter in record.outputs:
+                kind = OUTPUT
+            elif parameter in record.settings or parameter.removesuffix("_shape").removesuffix("_dtype") in input_names:
+                kind = PLAIN
+            else:
+                raise TypeError(f"vjp of {record.name}: unknown parameter {parameter!r}")
+            if parameter not in names:
+                names.append(parameter)
+                kinds.append(kind)
+            positions.append(names.index(parameter))
+        vjps.append((formula, tuple(positions)))
+    record.saved_names = tuple(names)
+    record.saved_kinds = tuple(kinds)
+    record.vjps = tuple(vjps)

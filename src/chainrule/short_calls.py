@@ -1,0 +1,402 @@
+"""The functions that users call: each operation's own, with the common cases spelled out, for speed.
+
+What recording an operation costs is paid here. Whatever is out of the ordinary goes to `general`.
+"""
+
+from __future__ import annotations
+
+import operator
+from sys import _getframe
+
+from .backend import numpy as backend
+from .engine import USER_FILES, NodeMeta, next_sequence, saved_input, user_position
+from .general import broadcast_error, general, is_number, must_be_tensor
+from .modes import CAREFUL, RECORD, is_quiet, local, silence
+from .node_classes import saves_only_numbers
+from .record import CHANGES_DTYPE, INPUT, OUTPUT, VIEW, Op, xp
+from .tensor import ORDINARY, Extra, Tensor, View, memory, version_counter
+
+new = object.__new__
+ndarray = backend.ndarray
+scalar_array = backend.scalar_array
+# Forwards that only call one array function, or apply one operator, are replaced by it: a Python call less per operation.
+_CALL = (lambda xp, x: xp.f(x)).__code__.co_code
+_OPERATORS = {
+    (lambda xp, x, y: x + y).__code__.co_code: operator.add,
+    (lambda xp, x, y: x - y).__code__.co_code: operator.sub,
+    (lambda xp, x, y: x * y).__code__.co_code: operator.mul,
+    (lambda xp, x, y: x / y).__code__.co_code: operator.truediv,
+}
+
+
+def kernel_of(forward):
+    """A forward as a function of arrays alone, without `xp`."""
+    code = forward.__code__
+    if code.co_code == _CALL and not code.co_freevars:
+        return getattr(xp, code.co_names[0])
+    if code.co_code in _OPERATORS:
+        return _OPERATORS[code.co_code]
+    return lambda *arrays: forward(xp, *arrays)
+
+
+def _careful_kinds(record: Op) -> str:
+    """The NumPy kinds that the fast paths leave to the general path: those to be converted or refused."""
+    return ("iub" if record.floating else "") + "".join(record.refuses)
+
+
+def unary_function(record: Op, shown: str):
+    """The function of an elementwise operation on one tensor: the recording of it is spelled out, for speed."""
+    kernel, node_class, kinds = kernel_of(record.forward), None, record.saved_kinds
+    careful_kinds = _careful_kinds(record)
+    save_input, save_output = kinds == (INPUT,), kinds == (OUTPUT,)
+    straight = record.differentiable and (save_input or save_output or not kinds)
+    # what requires grad is floating or complex: integers need no look where it is only they that need care
+    careful_inexact = "".join(kind for kind in careful_kinds if kind in "fcV")
+
+    def apply(input, *, out=None):
+        nonlocal node_class
+        try:
+            extra = input._extra
+        except AttributeError:
+            raise must_be_tensor(shown, "input", 1, input) from None
+        if extra is not None or out is not None:
+            return general(record, (input,), (), out)
+        if not is_quiet():
+            silence()
+        array = input._array
+        mode = local.mode
+        if (
+            straight
+            and mode == RECORD
+            and input._requires_grad
+            and not (careful_inexact and array.dtype.kind in careful_inexact)
+        ):
+            result = kernel(array)
+            if node_class is None:
+                node_class = record.node_class
+            node = new(node_class)
+            node.edges = (input._grad_fn or input,)
+            if save_output:
+                node.saved = (result,)
+            elif save_input:
+                node.saved = (input,) if input._counter is None else (saved_input(input),)
+            else:
+                node.saved = ()
+            node.sequence = next_sequence()
+            node.meta = None
+            frame = _getframe(1)
+            code = frame.f_code
+            if code.co_filename in USER_FILES:
+                node.code = code
+                node.lasti = frame.f_lasti
+            else:
+                node.code, node.lasti = user_position(2)
+            tensor = new(Tensor)
+            tensor._array = result
+            tensor._requires_grad = True
+            tensor._grad_fn = node
+            tensor._grad = tensor._counter = tensor._extra = None
+            return tensor
+        if mode == CAREFUL or (mode and input._requires_grad) or (careful_kinds and array.dtype.kind in careful_kinds):
+            return general(record, (input,))
+        result = kernel(array)
+        tensor = new(Tensor)
+        tensor._array = result
+        tensor._requires_grad = False
+        tensor._grad_fn = tensor._grad = tensor._counter = tensor._extra = None
+        return tensor
+
+    return apply
+
+
+def binary_function(record: Op, shown: str, as_operator: bool = False):
+    """The function of an elementwise operation on two tensors, or a tensor and a number: spelled out, for speed.
+
+    `as_operator`, it answers NotImplemented to an operand it cannot use, so that Python asks the other side."""
+    kernel, node_class, scalar_node_class = kernel_of(record.forward), None, None
+    kinds, names = record.saved_kinds, record.saved_names
+    x = record.inputs[0]
+    differentiable = record.differentiable
+    straight = (
+        differentiable
+        and len(record.vjps) == 2
+        and all(f is not None for f, _ in record.vjps)
+        and all(k == INPUT for k in kinds)
+    )
+    # which inputs each formula wants: an input is saved only if the other formula will run
+    wants = [[names[p] for p in positions] for _, positions in record.vjps] if straight else [[], []]
+    saves_nothing, saves_both = not kinds, len(kinds) == 2
+    x_first = saves_both and names[0] == x
+    careful_kinds = _careful_kinds(record)
+    takes_numbers = 1 in record.numbers and not (differentiable and not saves_only_numbers(record))
+
+    def apply(input, other, *, out=None):
+        nonlocal node_class, scalar_node_class
+        other_class = other.__class__
+        if other_class is float or other_class is int:
+            try:
+                array = input._array
+            except AttributeError:
+                raise must_be_tensor(shown, "input", 1, input) from None
+            mode = local.mode
+            if (
+                input._extra is not None
+                or out is not None
+                or mode == CAREFUL
+                or array.dtype.kind not in "fc"
+                or not takes_numbers
+                or array.dtype.kind in careful_kinds
+            ):
+                return general(record, (input, other), (), out)
+            if not is_quiet():
+                silence()
+            result = kernel(array, scalar_array(array.dtype, other) if array.__class__ is ndarray else other)
+            tensor = new(Tensor)
+            tensor._array = result
+            tensor._grad = tensor._counter = tensor._extra = None
+            if not (mode and input._requires_grad and differentiable):
+                tensor._requires_grad = False
+                tensor._grad_fn = None
+                return tensor
+            if scalar_node_class is None:
+                scalar_node_class = record.scalar_node_class
+            node = new(scalar_node_class)
+            node.meta = None
+            node.edges = (input._grad_fn or input, None)
+            node.saved = (other,)
+        else:
+            try:
+                if input._extra is not None or other._extra is not None or out is not None:
+                    return general(record, (input, other), (), out)
+                a = input._array
+                b = other._array
+            except AttributeError:
+                if as_operator and not isinstance(input, Tensor):
+                    raise must_be_tensor(shown, "input", 1, input) from None
+                if as_operator and not is_number(other):
+                    return NotImplemented
+                return general(record, (input, other), (), out)
+            mode = local.mode
+            if mode == CAREFUL or a.dtype is not b.dtype or (careful_kinds and a.dtype.kind in careful_kinds):
+                return general(record, (input, other))
+            if not is_quiet():
+                silence()
+            x_needs = input._requires_grad
+            y_needs = other._requires_grad
+            if not (mode and (x_needs or y_needs) and differentiable):
+                result = kernel(a, b) if a.shape == b.shape else broadcasting(kernel, a, b)
+                tensor = new(Tensor)
+                tensor._array = result
+                tensor._requires_grad = False
+                tensor._grad_fn = tensor._grad = tensor._counter = tensor._extra = None
+                return tensor
+            if not straight:
+                return general(record, (input, other))
+            if a.shape == b.shape:
+                result = kernel(a, b)
+                meta = None
+            else:
+                result = broadcasting(kernel, a, b)
+                meta = NodeMeta()
+                meta.targets = ((a.shape, a.dtype), (b.shape, b.dtype))
+            tensor = new(Tensor)
+            tensor._array = result
+            tensor._grad = tensor._counter = tensor._extra = None
+            if node_class is None:
+                node_class = record.node_class
+            node = new(node_class)
+            node.meta = meta
+            if x_needs and y_needs:
+                node.edges = (input._grad_fn or input, other._grad_fn or other)
+                if saves_nothing:
+                    node.saved = ()
+                elif saves_both:
+                    x_saved = input if input._counter is None else saved_input(input)
+                    y_saved = other if other._counter is None else saved_input(other)
+                    node.saved = (x_saved, y_saved) if x_first else (y_saved, x_saved)
+                else:
+                    node.saved = _save_needed(names, wants, x, input, other, (True, True))
+            else:
+                node.edges = (
+                    (input._grad_fn or input) if x_needs else None,
+                    (other._grad_fn or other) if y_needs else None,
+                )
+                node.saved = () if saves_nothing else _save_needed(names, wants, x, input, other, (x_needs, y_needs))
+        node.sequence = next_sequence()
+        frame = _getframe(1)
+        code = frame.f_code
+        if code.co_filename in USER_FILES:
+            node.code = code
+            node.lasti = frame.f_lasti
+        else:
+            node.code, node.lasti = user_position(2)
+        tensor._requires_grad = True
+        tensor._grad_fn = node
+        return tensor
+
+    return apply
+
+
+def _save_needed(names, wants, x: str, input, other, needs):
+    """The saved inputs of a two-input operation: those that a formula which will run wants, None for the others."""
+    saved = []
+    for name in names:
+        if (needs[0] and name in wants[0]) or (needs[1] and name in wants[1]):
+            saved.append(saved_input(input if name == x else other))
+        else:
+            saved.append(None)
+    return tuple(saved)
+
+
+def general_function(record: Op, shown: str):
+    n = len(record.inputs)
+    if record.variadic:
+
+        def apply(*arguments):
+            """(*inputs, *settings): the last arguments are the settings."""
+            cut = len(arguments) - len(record.settings)
+            return general(record, arguments[:cut], arguments[cut:])
+
+        return apply
+    if n == 1 and not record.outputs and record.differentiable and record.name not in CHANGES_DTYPE:
+        return _one_with_settings(record)
+    if n == 2 and not record.outputs and not record.promote and not record.settings and record.differentiable:
+        return _two_unlike(record)
+
+    def apply(*arguments):
+        return general(record, arguments[:n], arguments[n:])
+
+    return apply
+
+
+FROM_INPUT, FROM_OUTPUT, FROM_SHAPE, FROM_DTYPE = -1, -2, -3, -4
+RESULTS = (ndarray, backend.np.generic)
+
+
+def _saved_source(record: Op, name: str) -> int:
+    """Where a saved value of a one-input operation comes from: a setting's position or one of the constants above."""
+    if name in record.settings:
+        return record.settings.index(name)
+    if name == record.inputs[0]:
+        return FROM_INPUT
+    if name == "out":
+        return FROM_OUTPUT
+    return FROM_SHAPE if name.endswith("_shape") else FROM_DTYPE
+
+
+def _one_with_settings(record: Op):
+    """The function of an operation on one tensor with settings: ``apply(input, *settings)``."""
+    forward, node_class = record.forward, None
+    careful_kinds = _careful_kinds(record)
+    is_view, differentiable = record.kind == VIEW, record.differentiable
+    plan = [_saved_source(record, name) for name in record.saved_names]
+
+    def apply(input, *settings):
+        nonlocal node_class
+        mode = local.mode
+        if (
+            input._extra is not None
+            or mode == CAREFUL
+            or (is_view and not mode)
+            or (careful_kinds and input._array.dtype.kind in careful_kinds)
+        ):
+            return general(record, (input,), settings)
+        if not is_quiet():
+            silence()
+        array = input._array
+        if is_view and array.__class__ is not ndarray:
+            array = memory(input)
+        result = forward(xp, array, *settings)
+        if not isinstance(result, RESULTS):
+            result = backend.result_array(result)
+        tensor = new(Tensor)
+        tensor._array = result
+        tensor._grad = tensor._counter = tensor._extra = None
+        if is_view:
+            counter = tensor._counter = input._counter or version_counter(input)
+            extra = tensor._extra = Extra()
+            extra.view = View(input, ORDINARY, counter.version)
+        if not (mode and input._requires_grad and differentiable and result.dtype.kind in "fcV"):
+            tensor._requires_grad = False
+            tensor._grad_fn = None
+            return tensor
+        if node_class is None:
+            node_class = record.node_class
+        node = new(node_class)
+        node.edges = (input._grad_fn or input,)
+        saved = []
+        for source in plan:
+            if source >= 0:
+                saved.append(settings[source])
+            elif source == FROM_INPUT:
+                saved.append(saved_input(input))
+            elif source == FROM_OUTPUT:
+                saved.append(result)
+            elif source == FROM_SHAPE:
+                saved.append(array.shape)
+            else:
+                saved.append(input.dtype)
+        node.saved = tuple(saved)
+        node.sequence = next_sequence()
+        node.code, node.lasti = user_position(2)
+        node.meta = None
+        tensor._requires_grad = True
+        tensor._grad_fn = node
+        return tensor
+
+    return apply
+
+
+def _two_unlike(record: Op):
+    """The function of an operation on two tensors that neither broadcasts nor promotes, such as a matrix product."""
+    forward, node_class, names = record.forward, None, record.saved_names
+    x, y = record.inputs
+    wants = [[record.saved_names[p] for p in positions] for _, positions in record.vjps]
+    straight = (
+        len(record.vjps) == 2
+        and all(f is not None for f, _ in record.vjps)
+        and all(name in (x, y) for name in record.saved_names)
+    )
+
+    def apply(input, other):
+        nonlocal node_class
+        mode = local.mode
+        if not straight or input._extra is not None or other._extra is not None or mode == CAREFUL:
+            return general(record, (input, other))
+        if not is_quiet():
+            silence()
+        result = forward(xp, input._array, other._array)
+        if not isinstance(result, RESULTS):
+            result = backend.result_array(result)
+        tensor = new(Tensor)
+        tensor._array = result
+        tensor._grad = tensor._counter = tensor._extra = None
+        if not (mode and (input._requires_grad or other._requires_grad)):
+            tensor._requires_grad = False
+            tensor._grad_fn = None
+            return tensor
+        if node_class is None:
+            node_class = record.node_class
+        node = new(node_class)
+        edges = node.edges = (
+            (input._grad_fn or input) if input._requires_grad else None,
+            (other._grad_fn or other) if other._requires_grad else None,
+        )
+        node.saved = _save_needed(names, wants, x, input, other, (edges[0] is not None, edges[1] is not None))
+        node.sequence = next_sequence()
+        node.code, node.lasti = user_position(2)
+        node.meta = None
+        tensor._requires_grad = True
+        tensor._grad_fn = node
+        return tensor
+
+    return apply
+
+
+def broadcasting(kernel, a, b):
+    """Runs a binary kernel on arrays of different shapes, with PyTorch's error where they do not broadcast."""
+    try:
+        return kernel(a, b)
+    except ValueError:
+        broadcast_error(a.shape, b.shape)
+        raise
