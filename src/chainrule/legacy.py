@@ -75,7 +75,8 @@ def _construct(dtype, any_dtype: bool, args, device, named):
     for i, n in enumerate(args[1:], 2):
         if not hasattr(n, "__index__"):
             raise TypeError(
-                f"new(): argument 'size' failed to unpack the object at pos {i} with error \"type must be tuple of ints,but "
+                f"new(): argument 'size' failed to unpack the object at pos {i} with error \"type must be tuple of "
+                "ints,but "
                 f'got {type(n).__name__}"'
             )
     return finish(np.zeros(sizes_argument("new", args, None), target))

@@ -1,7 +1,9 @@
 """Pickling and copying tensors, and `torch.save` and `torch.load` in PyTorch's zip format.
 
-A saved file is a zip archive: ``data.pkl`` is a pickle in which a tensor is a call of ``torch._utils._rebuild_tensor_v2`` on a
-persistent id that names a storage, and ``data/0``, ``data/1``, ... are the bytes of the storages. So files can be exchanged with
+A saved file is a zip archive: ``data.pkl`` is a pickle in which a tensor is a call of
+``torch._utils._rebuild_tensor_v2`` on a
+persistent id that names a storage, and ``data/0``, ``data/1``, ... are the bytes of the storages. So files can be
+exchanged with
 PyTorch. Loading with `weights_only` builds nothing but tensors and plain containers.
 """
 
@@ -32,7 +34,8 @@ _LOADS = pickle.UnpicklingError
 
 
 def rebuild_tensor(array, requires_grad: bool, kind=None, state=None):
-    """A leaf tensor of an array: what pickles of tensors call. `kind`: a subclass, or the name of one of chainrule's."""
+    """A leaf tensor of an array: what pickles of tensors call. `kind`: a subclass, or the name of one of
+    chainrule's."""
     if isinstance(kind, str):
         from importlib import import_module
 
@@ -78,7 +81,8 @@ def _deepcopy(self, memo):
         return memo[id(self)]
     _check_leaf(
         self,
-        "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  If you were "
+        "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  If "
+        "you were "
         "attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, see "
         "https://github.com/pytorch/pytorch/pull/103001",
     )
@@ -143,7 +147,7 @@ _SIZE = _Global("torch", "Size")
 
 
 class _Pickler(pickle._Pickler):  # the one written in Python: its way of writing names can be changed
-    dispatch = dict(pickle._Pickler.dispatch)
+    dispatch = dict(pickle._Pickler.dispatch)  # noqa: RUF012
 
     def __init__(self, file, protocol: int) -> None:
         super().__init__(file, protocol)
@@ -210,7 +214,8 @@ class _Reduced:
 
 
 def save(obj, f, pickle_module=None, pickle_protocol: int = 2, _use_new_zipfile_serialization: bool = True) -> None:
-    """Writes an object with its tensors to a file (a path or a file opened for writing bytes), in PyTorch's zip format."""
+    """Writes an object with its tensors to a file (a path or a file opened for writing bytes), in PyTorch's zip
+    format."""
     import zipfile
 
     stream = io.BytesIO()
@@ -304,11 +309,16 @@ class _Unpickler(pickle.Unpickler):
             return found
         if self.weights_only:
             raise _LOADS(
-                "Weights only load failed. In PyTorch 2.6, we changed the default value of the `weights_only` argument in "
-                "`torch.load` from `False` to `True`. Re-running `torch.load` with `weights_only` set to `False` will likely "
-                "succeed, but it can result in arbitrary code execution. Do it only if you got the file from a trusted source.\n"
-                f"WeightsUnpickler error: Unsupported global: GLOBAL {module}.{name} was not an allowed global by default. "
-                f"Please use `torch.serialization.add_safe_globals([{name}])` to allowlist this global if you trust this "
+                "Weights only load failed. In PyTorch 2.6, we changed the default value of the `weights_only` "
+                "argument in "
+                "`torch.load` from `False` to `True`. Re-running `torch.load` with `weights_only` set to `False` will "
+                "likely "
+                "succeed, but it can result in arbitrary code execution. Do it only if you got the file from a "
+                "trusted source.\n"
+                f"WeightsUnpickler error: Unsupported global: GLOBAL {module}.{name} was not an allowed global by "
+                "default. "
+                f"Please use `torch.serialization.add_safe_globals([{name}])` to allowlist this global if you trust "
+                "this "
                 "class/function."
             )
         if module == "torch" or module.startswith("torch."):

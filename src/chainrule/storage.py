@@ -10,6 +10,7 @@ import numpy as np
 from . import dtypes
 from .backend.layout import dense_strides, memory_root, restride
 from .inplace import address
+from .modes import local
 from .op import method
 from .ops.shape import shape_argument
 from .size import CPU, contiguous_format
@@ -136,7 +137,8 @@ def untyped_storage(self) -> UntypedStorage:
 def storage(self) -> TypedStorage:
     """The memory this tensor looks at, as elements of its dtype. Deprecated: see `untyped_storage`."""
     warnings.warn(
-        "TypedStorage is deprecated. It will be removed in the future and UntypedStorage will be the only storage class. This "
+        "TypedStorage is deprecated. It will be removed in the future and UntypedStorage will be the only storage "
+        "class. This "
         "should only matter to you if you are using storages directly.  To access UntypedStorage directly, use "
         "tensor.untyped_storage() instead of tensor.storage()",
         UserWarning,
@@ -151,7 +153,8 @@ def _restrided(root, dtype, offset: int, size, stride):
     needed = 0 if 0 in size else offset + 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
     if needed * item > root.nbytes:
         raise RuntimeError(
-            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize {item} requiring a "
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize {item} "
+            "requiring a "
             f"storage size of {needed * item} are out of bounds for storage of size {root.nbytes}"
         )
     flat = UntypedStorage(root)._bytes()
@@ -164,7 +167,7 @@ def _restrided(root, dtype, offset: int, size, stride):
 def resize_(self, *sizes, memory_format=contiguous_format):
     """Gives the tensor another size; elements beyond its memory's end mean nothing (they are zeros)."""
     size = shape_argument(sizes, "resize_")
-    if self.requires_grad:
+    if self.requires_grad and not local.inference:
         raise RuntimeError("cannot resize variables that require grad")
     for n in size:
         if n < 0:

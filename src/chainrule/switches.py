@@ -38,9 +38,7 @@ def get_float32_matmul_precision() -> str:
 def set_float32_matmul_precision(precision: str) -> None:
     """Remembers "highest", "high" or "medium"."""
     if precision not in ("highest", "high", "medium"):
-        raise RuntimeError(
-            f"float32_matmul_precision: {precision!r} is none of 'highest', 'high' and 'medium'"
-        )
+        raise RuntimeError(f"float32_matmul_precision: {precision!r} is none of 'highest', 'high' and 'medium'")
     _Switches.precision = precision
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from . import __version__
-
 cuda: str | None = None
 hip: str | None = None
 xpu: str | None = None

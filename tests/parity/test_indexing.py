@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from operator import getitem
 
 import numpy as np
 import pytest
@@ -72,11 +73,11 @@ def build(module, items):
     return made[0] if len(made) == 1 and items[0][0] != "list" else tuple(made)
 
 
-def attempt(function):
+def attempt(function, *arguments):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return function(), None
+            return function(*arguments), None
         except Exception as error:
             return None, error
 
@@ -97,8 +98,8 @@ def test_reading_is_as_in_pytorch(seed):
         items = draw_index(rng, shape)
         x = chainrule.tensor(values, requires_grad=True)
         y = torch.tensor(values, requires_grad=True)
-        ours, our_error = attempt(lambda: x[build(chainrule, items)])
-        theirs, their_error = attempt(lambda: y[build(torch, items)])
+        ours, our_error = attempt(getitem, x, build(chainrule, items))
+        theirs, their_error = attempt(getitem, y, build(torch, items))
         what = f"{shape} {items}"
         same_error(our_error, their_error, what)
         if our_error is not None:
@@ -124,11 +125,11 @@ def test_writing_is_as_in_pytorch(seed):
         values = rng.normal(size=shape)
         items = draw_index(rng, shape)
         what = f"{shape} {items}"
-        part, error = attempt(lambda: torch.tensor(values)[build(torch, items)])
+        part, error = attempt(getitem, torch.tensor(values), build(torch, items))
         target = tuple(part.shape) if error is None else ()
         if any(kind in ("tensor", "list") for kind, _ in items) and rng.random() < 0.9:
             positions = np.arange(values.size).reshape(shape)
-            written, _ = attempt(lambda: torch.tensor(positions)[build(torch, items)])
+            written, _ = attempt(getitem, torch.tensor(positions), build(torch, items))
             if written is not None and written.unique().numel() != written.numel():
                 continue  # which of several values stays is not defined
         style = rng.integers(0, 4)
@@ -145,13 +146,13 @@ def test_writing_is_as_in_pytorch(seed):
             x = module.tensor(values, requires_grad=True)
             v = new if isinstance(new, float) else module.tensor(new, requires_grad=True)
 
-            def write(x=x, v=v, module=module):
+            def write(x, v, index):
                 y = x * 1
-                y[build(module, items)] = v
+                y[index] = v
                 (y * y).sum().backward()
                 return y
 
-            y, error = attempt(write)
+            y, error = attempt(write, x, v, build(module, items))
             results.append((y, error, x.grad, None if isinstance(v, float) else v.grad))
         (ours, our_error, our_grad, our_value_grad), (theirs, their_error, their_grad, their_value_grad) = results
         same_error(our_error, their_error, f"{what} = {np.shape(new)}")

@@ -163,7 +163,8 @@ def _sum_along(shape, index, values, dim):
 
 
 def scatter_reduce_along(x, index, values, dim, reduce, include_self):
-    """A copy of `x` with `values` combined into it at the positions `index` along `dim`, by sum, prod, mean, amax or amin.
+    """A copy of `x` with `values` combined into it at the positions `index` along `dim`, by sum, prod, mean, amax or
+    amin.
 
     Without `include_self`, the elements of `x` that are written to do not take part."""
     if reduce == "sum":

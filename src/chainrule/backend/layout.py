@@ -95,7 +95,7 @@ def insert_dim(x, dim):
     """A view of `x` with a dimension of size 1 at `dim`, with the stride that a contiguous array would have there."""
     shape, strides = x.shape, x.strides
     if x.flags.c_contiguous and 1 not in shape and 0 not in shape:
-        return x.reshape(shape[:dim] + (1,) + shape[dim:])
+        return x.reshape((*shape[:dim], 1, *shape[dim:]))
     stride = shape[dim] * strides[dim] if dim < len(shape) else x.itemsize
     return restride(x, (*shape[:dim], 1, *shape[dim:]), (*strides[:dim], stride, *strides[dim:]))
 
@@ -124,7 +124,8 @@ def windows(x, dim, size, step):
 
 
 def as_strided(x, size, stride, offset):
-    """A view by sizes and strides (elements) from `offset` elements after x's first; RuntimeError outside x's memory."""
+    """A view by sizes and strides (elements) from `offset` elements after x's first; RuntimeError outside x's
+    memory."""
     root = memory_root(x)
     item = x.itemsize
     low = root.__array_interface__["data"][0]
@@ -155,7 +156,8 @@ def channels_last(x):
 
 
 def is_channels_last(x) -> bool:
-    """Whether the second dimension is innermost in memory and the others follow in order; size-1 dimensions do not count."""
+    """Whether the second dimension is innermost in memory and the others follow in order; size-1 dimensions do not
+    count."""
     expected = x.itemsize
     for d in (1, *range(x.ndim - 1, 1, -1), 0):
         if x.shape[d] != 1:
@@ -225,7 +227,8 @@ def rotate(x, k, dim0, dim1):
 
 
 def repeat(x, repeats):
-    """`x` side by side with itself, `repeats` times along each dimension; `repeats` may have more dimensions than `x`."""
+    """`x` side by side with itself, `repeats` times along each dimension; `repeats` may have more dimensions than
+    `x`."""
     extra = len(repeats) - x.ndim
     shape = (1,) * extra + x.shape
     out = np.empty([v for pair in zip(repeats, shape, strict=True) for v in pair], x.dtype)
@@ -349,7 +352,8 @@ def _cells(shape, strides, size, stride, offset):
 
 
 def as_strided_backward(g, shape, strides, size, stride, offset):
-    """The gradient of as_strided for its input: each memory cell's sum, shared among the input elements that lie on it."""
+    """The gradient of as_strided for its input: each memory cell's sum, shared among the input elements that lie on
+    it."""
     source, target, count = _cells(shape, strides, size, stride, offset)
     cells = np.zeros(count, g.dtype)
     np.add.at(cells, target.ravel(), np.asarray(g).ravel())
@@ -361,7 +365,8 @@ def as_strided_backward(g, shape, strides, size, stride, offset):
 
 
 def as_strided_gather(x, shape, strides, size, stride, offset):
-    """The transpose of `as_strided_backward`: what a view shows of elements that lie in memory as `shape`, `strides` say."""
+    """The transpose of `as_strided_backward`: what a view shows of elements that lie in memory as `shape`, `strides`
+    say."""
     source, target, count = _cells(shape, strides, size, stride, offset)
     cells = np.zeros(count, x.dtype)
     shares = np.bincount(source.ravel(), minlength=count)

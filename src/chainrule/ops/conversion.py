@@ -67,8 +67,10 @@ def _bad_to(args) -> TypeError:
         f"to() received an invalid combination of arguments - got ({given}), but expected one of:\n"
         " * (torch.device device = None, torch.dtype dtype = None, bool non_blocking = False, bool copy = False, *, "
         "torch.memory_format memory_format = None)\n"
-        " * (torch.dtype dtype, bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = None)\n"
-        " * (Tensor tensor, bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = None)\n"
+        " * (torch.dtype dtype, bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = "
+        "None)\n"
+        " * (Tensor tensor, bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = "
+        "None)\n"
     )
 
 
@@ -291,6 +293,8 @@ def _dlpack_device(self):
 
 def _get_data(self):
     """The same memory without history, and with a version counter of its own."""
+    if self._extra is not None and self._extra.special:
+        _refuse_reading(self, "data")
     return wrap(memory(self))
 
 
@@ -299,6 +303,8 @@ def _set_data(self, value) -> None:
         raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
     if self._requires_grad and value._array.dtype.kind in "iub":
         raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
+    if self._extra is not None and self._extra.special:
+        _refuse_reading(self, "set data")
     self._array = memory(value)
 
 
@@ -306,7 +312,9 @@ def _delete_data(self) -> None:
     raise RuntimeError("Deleting tensor data is not allowed. Delete tensor instead!")
 
 
-Tensor.data = property(_get_data, _set_data, _delete_data, doc="The memory, outside autograd: writes to it are not noticed.")
+Tensor.data = property(
+    _get_data, _set_data, _delete_data, doc="The memory, outside autograd: writes to it are not noticed."
+)
 
 
 @method()

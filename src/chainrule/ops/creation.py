@@ -74,7 +74,8 @@ def sizes_argument(function: str, size, named) -> tuple[int, ...]:
         for i, n in enumerate(size):
             if n.__class__ is not int and not hasattr(n, "__index__"):
                 raise TypeError(
-                    f"{function}(): argument 'size' failed to unpack the object at pos {i + 1} with error \"type must be "
+                    f"{function}(): argument 'size' failed to unpack the object at pos {i + 1} with error \"type must "
+                    "be "
                     f'tuple of ints,but got {type(n).__name__}"'
                 )
     shape = shape_argument(size, function)
@@ -92,7 +93,8 @@ def sizes_argument(function: str, size, named) -> tuple[int, ...]:
 def tensor(data, *, dtype=None, device=None, requires_grad: bool = False, pin_memory: bool = False):
     """A leaf tensor with a copy of `data`: a number, nested sequences of numbers, or an array.
 
-    The dtype is inferred where it is not given: Python floats have the default dtype, integers int64, arrays their own."""
+    The dtype is inferred where it is not given: Python floats have the default dtype, integers int64, arrays their
+    own."""
     if not is_quiet():
         silence()
     if isinstance(data, Tensor):
@@ -106,7 +108,8 @@ def tensor(data, *, dtype=None, device=None, requires_grad: bool = False, pin_me
 
 
 def array_of(data, dtype=None):
-    """A fresh array of `data`, with the dtype PyTorch infers; TypeError, ValueError or RuntimeError, in PyTorch's words."""
+    """A fresh array of `data`, with the dtype PyTorch infers; TypeError, ValueError or RuntimeError, in PyTorch's
+    words."""
     kind = data.__class__
     if kind is float or kind is int or kind is bool:
         return _from_leaves([data], (), dtype)
@@ -156,7 +159,8 @@ def check_array(array) -> None:
         if stride < 0:
             raise ValueError(
                 "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
-                "currently supported. (You can probably work around this by making a copy of your array  with array.copy().) "
+                "currently supported. (You can probably work around this by making a copy of your array  with "
+                "array.copy().) "
             )
 
 
@@ -222,7 +226,8 @@ def _from_mixed(data, leaves, shape, dtype):
         common = found if common is None else dtypes.promote_types(common, found)
     if arrays:
         warnings.warn(
-            "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider converting the list to a "
+            "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider converting the list "
+            "to a "
             "single numpy.ndarray with numpy.array() before converting to a tensor.",
             UserWarning,
             stacklevel=4,
@@ -286,9 +291,12 @@ def from_numpy(ndarray):
     check_array(ndarray)
     if not ndarray.flags.writeable:
         warnings.warn(
-            "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means writing to "
-            "this tensor will result in undefined behavior. You may want to copy the array to protect its data or make it "
-            "writable before converting it to a tensor. This type of warning will be suppressed for the rest of this program.",
+            "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means "
+            "writing to "
+            "this tensor will result in undefined behavior. You may want to copy the array to protect its data or "
+            "make it "
+            "writable before converting it to a tensor. This type of warning will be suppressed for the rest of this "
+            "program.",
             UserWarning,
             stacklevel=2,
         )
@@ -296,7 +304,8 @@ def from_numpy(ndarray):
 
 
 def _shared(array) -> Tensor:
-    """A tensor on the memory of somebody's array, whose memory begins, as far as the tensor knows, at its first element."""
+    """A tensor on the memory of somebody's array, whose memory begins, as far as the tensor knows, at its first
+    element."""
     from ..backend.layout import own_memory
 
     result = wrap(own_memory(array))
@@ -319,14 +328,16 @@ def as_tensor(data, dtype=None, device=None):
 
 
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad: bool = False):
-    """`obj` (a tensor, array, buffer, number or sequence) as a tensor; `copy`: True always, False never, None if needed."""
+    """`obj` (a tensor, array, buffer, number or sequence) as a tensor; `copy`: True always, False never, None if
+    needed."""
     check_device(device)
     dtype = dtype_argument("asarray", dtype)
     if isinstance(obj, Tensor):
         shares = dtype is None or dtype is obj.dtype
         if copy is False and not shares:
             raise ValueError(
-                f"can't alias tensor with dtype '{dtypes.scalar_name(obj.dtype)}' into dtype '{dtypes.scalar_name(dtype)}'."
+                f"can't alias tensor with dtype '{dtypes.scalar_name(obj.dtype)}' into dtype "
+                f"'{dtypes.scalar_name(dtype)}'."
             )
         made = obj.clone() if copy and shares else obj if shares else obj.to(dtype)
         if requires_grad and not made.requires_grad:
@@ -370,18 +381,23 @@ def frombuffer(buffer, *, dtype, count: int = -1, offset: int = 0, requires_grad
         )
     if count < 0 and (length - offset) % item:
         raise ValueError(
-            f"buffer length ({length - offset} bytes) after offset ({offset} bytes) must be a multiple of element size ({item})"
+            f"buffer length ({length - offset} bytes) after offset ({offset} bytes) must be a multiple of element "
+            f"size ({item})"
         )
     if count > 0 and offset + count * item > length:
         raise ValueError(
-            f"requested buffer length ({count} * {item} bytes) after offset ({offset} bytes) must not be greater than actual "
+            f"requested buffer length ({count} * {item} bytes) after offset ({offset} bytes) must not be greater than "
+            "actual "
             f"buffer length ({length} bytes)"
         )
     if view.readonly:
         warnings.warn(
-            "The given buffer is not writable, and PyTorch does not support non-writable tensors. This means you can write to "
-            "the underlying (supposedly non-writable) buffer using the tensor. You may want to copy the buffer to protect its "
-            "data or make it writable before converting it to a tensor. This type of warning will be suppressed for the rest "
+            "The given buffer is not writable, and PyTorch does not support non-writable tensors. This means you can "
+            "write to "
+            "the underlying (supposedly non-writable) buffer using the tensor. You may want to copy the buffer to "
+            "protect its "
+            "data or make it writable before converting it to a tensor. This type of warning will be suppressed for "
+            "the rest "
             "of this program.",
             UserWarning,
             stacklevel=2,
@@ -502,7 +518,8 @@ def empty_permuted(
     for d in order:
         if not 0 <= d < len(size):
             raise RuntimeError(
-                f"Dimension out of range (expected to be between 0 and {len(size) - 1}, but got {d} at index {order.index(d)}).  NB: negative dims not currently supported; file an issue if you want it."
+                f"Dimension out of range (expected to be between 0 and {len(size) - 1}, but got {d} at index "
+                f"{order.index(d)}).  NB: negative dims not currently supported; file an issue if you want it."
             )
     if len(set(order)) != len(order):
         raise RuntimeError("Duplicate dim not allowed")

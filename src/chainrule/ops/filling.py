@@ -44,7 +44,8 @@ def fill(input, value):
         return _fill_tensor(input, value)
     if not isinstance(value, (int, float, complex)) and not hasattr(value, "dtype"):
         raise TypeError(
-            f"fill_() received an invalid combination of arguments - got ({type(value).__name__}), but expected one of:\n"
+            f"fill_() received an invalid combination of arguments - got ({type(value).__name__}), but expected one "
+            "of:\n"
             " * (Tensor value)\n * (Number value)\n"
         )
     return _fill(input, checked_number(value, input.dtype).item())

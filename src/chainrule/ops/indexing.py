@@ -14,8 +14,8 @@ from . import shape as views
 from .shape import wrap_dim
 
 __all__ = [
-    "argwhere", "index_put", "index_put_", "index_select", "masked_fill", "masked_scatter", "masked_select", "nonzero", "nonzero_static", "put", "take",
-    "take_along_dim", "unravel_index",
+    "argwhere", "index_put", "index_put_", "index_select", "masked_fill", "masked_scatter", "masked_select",
+    "nonzero", "nonzero_static", "put", "take", "take_along_dim", "unravel_index",
 ]  # fmt: skip
 
 
@@ -148,8 +148,10 @@ def _items(index):
         for item in index:
             if item is None or item is Ellipsis or isinstance(item, (Tensor, slice, list, tuple, str)):
                 warnings.warn(
-                    "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch "
-                    "2.9; use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
+                    "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in "
+                    "pytorch "
+                    "2.9; use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor "
+                    "index, "
                     "x[torch.tensor(seq)], which will result either in an error or a different result",
                     UserWarning,
                     stacklevel=4,
@@ -205,7 +207,8 @@ def _split_index(self, index):
             raise IndexError("slice() cannot be applied to a 0-dim tensor.")
         if not ndim and len(parsed) == 1 and not isinstance(parsed[0], Tensor):
             raise IndexError(
-                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a "
+                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
+                "convert a "
                 "0-dim tensor to a number"
             )
         raise IndexError(f"too many indices for tensor of dimension {ndim}")
@@ -262,7 +265,8 @@ def _positions(mask, shape, dim: int, whole):
     for i, n in enumerate(array.shape):
         if shape[dim + i] != n:
             raise IndexError(
-                f"The shape of the mask {list(array.shape)} at index {i} does not match the shape of the indexed tensor "
+                f"The shape of the mask {list(array.shape)} at index {i} does not match the shape of the indexed "
+                "tensor "
                 f"{list(whole)} at index {dim + i}"
             )
     return [wrap(part) for part in np.nonzero(array)]
@@ -297,7 +301,8 @@ def _checked_select(current, dim: int, index: int, position: int):
     shape = current._array.shape
     if not shape:
         raise IndexError(
-            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim "
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a "
+            "0-dim "
             "tensor to a number"
         )
     n = shape[dim]
@@ -357,13 +362,16 @@ def _value_to_assign(self, value):
     return wrap(checked_number(value, self.dtype))
 
 
-C_NAMES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t", "float16": "at::Half",
-    "bfloat16": "at::BFloat16", "float32": "float", "float64": "double", "uint16": "uint16_t", "uint32": "uint32_t",
-    "uint64": "uint64_t"}  # fmt: skip
+C_NAMES = {  # C++'s words for dtypes, which some of PyTorch's messages use
+    "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int", "int64": "int64_t", "uint16": "uint16_t",
+    "uint32": "uint32_t", "uint64": "uint64_t", "float16": "at::Half", "bfloat16": "at::BFloat16", "float32": "float",
+    "float64": "double",
+}  # fmt: skip
 
 
 def checked_number(value, dtype):
-    """A Python number as a NumPy scalar of `dtype`; RuntimeError, in PyTorch's words, where the dtype cannot hold it."""
+    """A Python number as a NumPy scalar of `dtype`; RuntimeError, in PyTorch's words, where the dtype cannot hold
+    it."""
     target = dtype.numpy_dtype
     if dtype is dtypes.bool_:
         return np.bool_(bool(value))
@@ -421,7 +429,8 @@ def check_overlap(written, *read) -> None:
         for tensor in read:
             if np.may_share_memory(target, tensor._array):
                 raise RuntimeError(
-                    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+                    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a "
+                    "single "
                     "memory location. Please clone() the tensor before performing the operation."
                 )
 
@@ -440,7 +449,8 @@ def _put_values(target, value, dims, tensors, accumulate):
     if value._array.dtype is not target._array.dtype:
         raise RuntimeError(
             "Index put requires the source and destination dtypes match, got "
-            f"{dtypes.scalar_name(target.dtype)} for the destination and {dtypes.scalar_name(value.dtype)} for the source."
+            f"{dtypes.scalar_name(target.dtype)} for the destination and {dtypes.scalar_name(value.dtype)} for the "
+            "source."
         )
     wanted = _indexed_shape(target._array.shape, dims, tensors)
     shape = value._array.shape
@@ -609,7 +619,8 @@ def take_along_dim(input, indices, dim: int | None = None, *, out=None):
     ndim = input._array.ndim
     if ndim != indices._array.ndim:
         raise RuntimeError(
-            f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got {ndim} dimensions "
+            f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got {ndim} "
+            "dimensions "
             f"for input, and {indices._array.ndim} dimensions for indices"
         )
     if indices.dtype is not dtypes.int64:
@@ -643,7 +654,8 @@ def masked_fill(input, mask, value):
         raise must_be_tensor("masked_fill", "mask", 1, mask)
     if mask._array.dtype.kind != "b":
         raise RuntimeError(
-            f"masked_fill_ only supports boolean masks, but got mask with dtype {C_NAMES.get(mask.dtype.name, mask.dtype.name)}"
+            "masked_fill_ only supports boolean masks, but got mask with dtype "
+            f"{C_NAMES.get(mask.dtype.name, mask.dtype.name)}"
         )
     if mask._array.shape != input._array.shape:
         views.joint_shape(mask._array.shape, input._array.shape)
@@ -651,7 +663,8 @@ def masked_fill(input, mask, value):
         return _masked_fill(input, mask, checked_number(value, input.dtype).item())
     if value._array.ndim:
         raise RuntimeError(
-            f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._array.ndim} dimension(s)."
+            f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._array.ndim} "
+            "dimension(s)."
         )
     if not dtypes.can_cast(value.dtype, input.dtype):
         raise RuntimeError(

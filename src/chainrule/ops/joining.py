@@ -88,7 +88,8 @@ def cat(tensors, dim: int = 0, *, axis: int | None = None, out=None):
             for d, (wanted, n) in enumerate(zip(first, shape)):
                 if n != wanted and d != at:
                     raise RuntimeError(
-                        f"Sizes of tensors must match except in dimension {at}. Expected size {wanted} but got size {n} for "
+                        f"Sizes of tensors must match except in dimension {at}. Expected size {wanted} but got size "
+                        f"{n} for "
                         f"tensor number {i} in the list."
                     )
     if out is not None:

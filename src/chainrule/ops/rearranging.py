@@ -94,7 +94,8 @@ def _reversed(self):
 
 @method()
 def roll(input, shifts, dims=()):
-    """`input` with elements moved by `shifts` along `dims` (flattened without them), entering again at the other end."""
+    """`input` with elements moved by `shifts` along `dims` (flattened without them), entering again at the other
+    end."""
     ndim = input._array.ndim
     shifts = shape_argument((shifts,), "roll", "shifts")
     dims = shape_argument((dims,), "roll", "dims")
@@ -144,7 +145,8 @@ def repeat(self, *repeats, **named):
 
 
 def tile(input, dims):
-    """`input` side by side with itself; `dims` may be shorter than its shape, and then counts for the last dimensions."""
+    """`input` side by side with itself; `dims` may be shorter than its shape, and then counts for the last
+    dimensions."""
     dims = shape_argument((dims,), "tile", "dims")
     return _repeat_of(input, (1,) * (input._array.ndim - len(dims)) + dims)
 
@@ -382,7 +384,8 @@ def _fitting(input, src, shape):
     """`src` in the dtype of `input`; RuntimeError where its shape is not that of the part it replaces."""
     if src._array.shape != shape:
         raise RuntimeError(
-            f"expected src to have a size equal to the slice of self. src size = {list(src._array.shape)}, slice size = "
+            f"expected src to have a size equal to the slice of self. src size = {list(src._array.shape)}, slice size "
+            "= "
             f"{list(shape)}"
         )
     return src.to(input.dtype)

@@ -109,7 +109,8 @@ def _corner(xp, y, shape):
 
 
 def _product_gradients(xp, g, x, index, y, dim, include_self):
-    """Each factor's gradient is `g` times the product of the others: of those that are not zero, if no other is zero."""
+    """Each factor's gradient is `g` times the product of the others: of those that are not zero, if no other is
+    zero."""
     zero, one = xp.zero(x), xp.one(x)
     start = x if include_self else xp.scatter_value(x, index, dim, 1)
     x_is_zero, y_is_zero = xp.where(start == zero, one, zero), xp.where(y == zero, one, zero)
@@ -271,7 +272,8 @@ def scatter(input, dim: int, index, src=None, *, value=None, reduce: str | None 
 def _reduced_scatter(input, dim, index, src, reduce, out):
     if isinstance(src, Tensor):
         warnings.warn(
-            "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future PyTorch "
+            "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future "
+            "PyTorch "
             "release. Use torch.scatter_reduce instead for more reduction options.",
             UserWarning,
             stacklevel=4,
@@ -309,7 +311,7 @@ in_place_method("scatter_add_", scatter_add)
 def scatter_reduce(input, dim: int, index, src, reduce: str, *, include_self: bool = True, out=None):
     """A copy of `input` with elements of `src` combined into it at the positions `index` along `dim`.
 
-    `reduce` is "sum", "prod", "mean", "amax" or "amin"; without `include_self` the overwritten elements do not count."""
+    `reduce` is "sum", "prod", "mean", "amax" or "amin"; without `include_self`, overwritten elements do not count."""
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
     dim = wrap_dim(dim, input._array.ndim)
@@ -346,7 +348,8 @@ def _check_slices(function: str, input, dim: int, index, source) -> None:
         )
     if input._array.dtype is not source._array.dtype:
         raise RuntimeError(
-            f"{function}(): self ({dtypes.scalar_name(input.dtype)}) and source ({dtypes.scalar_name(source.dtype)}) must have "
+            f"{function}(): self ({dtypes.scalar_name(input.dtype)}) and source ({dtypes.scalar_name(source.dtype)}) "
+            "must have "
             "the same scalar type"
         )
     count = index._array.size
@@ -403,7 +406,8 @@ def index_copy(input, dim: int, index, source, *, out=None):
     if given and (*given[:dim], *given[dim + 1 :]) != rest:
         raise RuntimeError(
             "index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape: "
-            f"{list(rest)} at dimension {dim} and source slice shape: {list((*given[:dim], *given[dim + 1 :]))} at dimension 0."
+            f"{list(rest)} at dimension {dim} and source slice shape: {[*given[:dim], *given[dim + 1 :]]} at "
+            "dimension 0."
         )
     if given and count != given[dim]:
         raise IndexError(

@@ -17,9 +17,9 @@ from ..tensor import Tensor, memory, own_extra, version_counter, wrap
 
 __all__ = [
     "adjoint", "as_strided", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_shapes", "broadcast_tensors",
-    "broadcast_to", "chunk", "clone", "detach", "detach_", "diagonal", "dsplit", "flatten", "hsplit", "moveaxis", "movedim",
-    "narrow", "permute", "ravel", "reshape", "select", "split", "split_with_sizes", "squeeze", "swapaxes", "swapdims",
-    "t", "tensor_split", "transpose", "unbind", "unflatten", "unsafe_chunk", "unsafe_split",
+    "broadcast_to", "chunk", "clone", "detach", "detach_", "diagonal", "dsplit", "flatten", "hsplit", "moveaxis",
+    "movedim", "narrow", "permute", "ravel", "reshape", "select", "split", "split_with_sizes", "squeeze",
+    "swapaxes", "swapdims", "t", "tensor_split", "transpose", "unbind", "unflatten", "unsafe_chunk", "unsafe_split",
     "unsafe_split_with_sizes", "unsqueeze", "vsplit",
 ]  # fmt: skip
 
@@ -92,7 +92,8 @@ def infer_shape(shape: tuple[int, ...], numel: int) -> tuple[int, ...]:
     elif known == 0:
         if numel == 0:
             raise RuntimeError(
-                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 "
+                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size "
+                "-1 "
                 "can be any value and is ambiguous"
             )
     elif numel % known == 0:
@@ -300,7 +301,8 @@ def view(input, *shape, size=None, dtype=None):
         return view_dtype(input, shape[0])
     elif not shape:
         raise TypeError(
-            "view() received an invalid combination of arguments - got (), but expected one of:\n * (torch.dtype dtype)\n"
+            "view() received an invalid combination of arguments - got (), but expected one of:\n * (torch.dtype "
+            "dtype)\n"
             " * (tuple of ints size)\n"
         )
     wanted = infer_shape(shape_argument(shape, "view"), input._array.size)
@@ -396,7 +398,8 @@ def unflatten(input, dim: int, sizes):
     except RuntimeError as error:
         if "invalid for input" in str(error):
             raise RuntimeError(
-                f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({n}) in the input tensor"
+                f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({n}) in the "
+                "input tensor"
             ) from None
         raise RuntimeError(f"unflatten got an unexpected error:\n{error}") from None
     return view(input, (*shape[:dim], *inferred, *shape[dim + 1 :]))
@@ -450,7 +453,8 @@ def expand(input, *sizes, implicit: bool = False):
             wanted[i] = have[i - extra]
         elif n != have[i - extra] and have[i - extra] != 1:
             raise RuntimeError(
-                f"The expanded size of the tensor ({n}) must match the existing size ({have[i - extra]}) at non-singleton "
+                f"The expanded size of the tensor ({n}) must match the existing size ({have[i - extra]}) at "
+                "non-singleton "
                 f"dimension {i}.  Target sizes: {list(shape)}.  Tensor sizes: {list(have)}"
             )
     return _expand(input, tuple(wanted))
@@ -635,7 +639,8 @@ def _get_T(self):
         return _permute(self, (1, 0))
     if ndim:
         warnings.warn(
-            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will "
+            "throw an "
             "error in a future release. Consider `x.mT` to transpose batches of matrices or "
             "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
             UserWarning,
@@ -770,7 +775,8 @@ def _given_sizes(shape, sizes, dim: int):
         )
     if sum(sizes) != shape[dim]:
         raise RuntimeError(
-            f"split_with_sizes expects split_sizes to sum exactly to {shape[dim]} (input tensor's size at dimension {dim}), "
+            f"split_with_sizes expects split_sizes to sum exactly to {shape[dim]} (input tensor's size at dimension "
+            f"{dim}), "
             f"but got split_sizes={list(sizes)}"
         )
     return sizes
@@ -858,7 +864,8 @@ def tensor_split(input, indices_or_sections=None, dim: int = 0, *, indices=None,
             )
         if where._array.ndim > 1:
             raise RuntimeError(
-                "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but got "
+                "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, "
+                "but got "
                 f"a tensor with {where._array.ndim} dims"
             )
         where = where._array.tolist()
@@ -892,7 +899,8 @@ def _numpy_split(letter: str, least: int, dim: int):
         axis = 0 if letter == "h" and len(shape) == 1 else dim
         if isinstance(where, int) and (where <= 0 or shape[axis] % where):
             raise RuntimeError(
-                f"torch.{name} attempted to split along dimension {axis}, but the size of the dimension {shape[axis]} is not "
+                f"torch.{name} attempted to split along dimension {axis}, but the size of the dimension {shape[axis]} "
+                "is not "
                 f"divisible by the split_size {where}!"
             )
         return tensor_split(input, where, axis)
@@ -985,8 +993,10 @@ def detach_(input):
     """Cuts the tensor itself off from its history; RuntimeError on views."""
     if input._is_view():
         raise RuntimeError(
-            "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, "
-            "and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence detach_() cannot be "
+            "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for "
+            "training, "
+            "and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence detach_() "
+            "cannot be "
             "called on these gradients. To fix this error, please refer to the Optimizer.zero_grad() function in "
             "torch/optim/optimizer.py as the solution."
         )
