@@ -243,7 +243,14 @@ def test_custom_functions():
         (lambda x: vmap(lambda x: x if x[0] > 0 else -x)(x), RuntimeError, "data-dependent control flow"),
         (lambda x: vmap(lambda x: x.numpy())(x), RuntimeError, "Cannot access data pointer"),
         (lambda x: vmap(lambda x: x.tolist())(x), RuntimeError, "Cannot access data pointer"),
-        (lambda x: vmap(lambda x: torch.tensor(x))(x), RuntimeError, "Cannot access data pointer"),
+        (lambda x: vmap(lambda x: torch.tensor([x.sum(), x.sum()]))(x), RuntimeError, r"calling .item\(\)"),
+        (lambda x: vmap(lambda x: x.data)(x), RuntimeError, "accessing `data` under vmap transform"),
+        (lambda x: vmap(lambda x: setattr(x, "data", x))(x), RuntimeError, "mutating directly with `.data` under vmap"),
+        (
+            lambda x: vmap(lambda x: x.sum().backward())(x.requires_grad_()),
+            RuntimeError,
+            r"backward\(\) called inside a functorch transform",
+        ),
     ],
 )
 def test_errors(call, error, message):

@@ -331,6 +331,15 @@ def _index(record, values, batched, settings, size):
     return result
 
 
+def check_backward() -> None:
+    """Raises PyTorch's error for backward(), which writes to `.grad`, inside vmap."""
+    if any(level.kind == BATCH and level.strict for level in local.level_stack):
+        raise RuntimeError(
+            "backward() called inside a functorch transform. This is not supported, please use functorch.grad or "
+            "functorch.vjp instead or call backward() outside of functorch transforms."
+        )
+
+
 def check_random() -> None:
     """Raises PyTorch's error for a random operation inside vmap, unless it was told what to do about them."""
     for level in local.level_stack:
@@ -378,6 +387,8 @@ READING = {
         "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We don't support "
         "that yet, please file an issue at https://github.com/pytorch/pytorch/issues ."
     ),
+    "data": "accessing `data` under vmap transform is not allowed",
+    "set data": "mutating directly with `.data` under vmap transform is not allowed.",
     "memory": "Cannot access data pointer of Tensor that doesn't have storage",
 }
 

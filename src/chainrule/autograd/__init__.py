@@ -168,6 +168,10 @@ def backward(
 
 
 def _backward(tensors, grad_tensors, retain_graph, create_graph, inputs) -> None:
+    if local.levels:
+        from ..batching import check_backward
+
+        check_backward()
     outputs = _as_tuple(tensors)
     edges = None
     if inputs is not None:
