@@ -58,7 +58,8 @@ def _quantile(name: str, input, q, dim, keepdim: bool, interpolation: str, out):
     q = _checked_quantiles(name, q, array)
     if interpolation not in INTERPOLATIONS:
         raise RuntimeError(
-            f"quantile() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
+            "quantile() interpolation must be one of linear, lower, higher, midpoint or nearest, "
+            f"but got {interpolation}"
         )
     if dim is None:
         ordered = sort(input.reshape(-1))[0]
@@ -82,14 +83,14 @@ def _quantile(name: str, input, q, dim, keepdim: bool, interpolation: str, out):
 def _at_ranks(ordered, q, interpolation: str, ignore_nan: bool):
     """The values between the ordered ones of the last dimension at the ranks that the quantiles `q` have there."""
     array = ordered._array
-    nans = wrap(np.isnan(array))
+    nans = ordered.detach().isnan()
     last = array.shape[-1] - 1
     if ignore_nan:
         count = nans.logical_not().sum(-1, True)
         ranks = q * (count - 1).to(q.dtype)
         ranks = ranks.clamp(min=0)
     else:
-        ranks = elementwise.where(nans[..., -1:], wrap(np.array(last, array.dtype)), q * last)
+        ranks = elementwise.where(nans.narrow(-1, last, 1), wrap(np.array(last, array.dtype)), q * last)
     if interpolation == "lower":
         ranks = ranks.floor()
     elif interpolation == "higher":
