@@ -27,7 +27,8 @@ class _Local(threading.local):
     levels = 0  # open forward-mode and vmap levels: backward then runs on Tensors
     level_stack: tuple = ()  # the levels themselves, outermost first (see transforms.py)
     forward_grad_enabled = True
-    function_modes: tuple = ()
+    function_modes: tuple = ()  # see overrides.py
+    overrides = True  # whether operations ask the classes of their inputs
     multithreading = True
     view_replay = False
 

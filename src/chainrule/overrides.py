@@ -1,0 +1,122 @@
+"""torch.overrides: operations that ask the classes of their inputs, or a mode, how to run (`__torch_function__`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .modes import local
+from .op import Op, general
+from .tensor import Tensor, wrap_as
+
+__all__ = ["BaseTorchFunctionMode", "TorchFunctionMode", "has_torch_function", "is_tensor_like"]
+
+
+def _torch_function(cls: type, func: Any, types: tuple, args: tuple = (), kwargs: dict | None = None) -> Any:
+    """Runs `func` as on plain tensors; its results belong to the class."""
+    if not all(issubclass(cls, t) for t in types):
+        return NotImplemented
+    with _overrides_off():
+        return _converted(func(*args, **(kwargs or {})), cls)
+
+
+Tensor.__torch_function__ = classmethod(_torch_function)
+
+
+def _converted(result: Any, cls: type) -> Any:
+    if isinstance(result, (tuple, list)):
+        return type(result)([_converted(r, cls) for r in result])
+    if cls is Tensor or not isinstance(result, Tensor) or isinstance(result, cls):
+        return result
+    made = wrap_as(cls, result._array)
+    made._requires_grad, made._grad_fn, made._counter = result._requires_grad, result._grad_fn, result._counter
+    if result._extra is not None:
+        special = made._extra is not None and made._extra.special
+        made._extra = result._extra
+        made._extra.special = made._extra.special or special
+    return made
+
+
+class _overrides_off:
+    """Inside, operations do not ask the classes of their inputs."""
+
+    def __enter__(self) -> None:
+        self.previous, local.overrides = local.overrides, False
+
+    def __exit__(self, *exc: object) -> None:
+        local.overrides = self.previous
+
+
+class TorchFunctionMode:
+    """Inside ``with mode:``, every operation calls ``mode.__torch_function__(func, types, args, kwargs)`` instead."""
+
+    def __torch_function__(self, func: Any, types: tuple, args: tuple = (), kwargs: dict | None = None) -> Any:
+        raise NotImplementedError
+
+    def __enter__(self) -> TorchFunctionMode:
+        local.function_modes = (*local.function_modes, self)
+        local.refresh()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        local.function_modes = local.function_modes[:-1]
+        local.refresh()
+
+
+class BaseTorchFunctionMode(TorchFunctionMode):
+    """A mode that changes nothing."""
+
+    def __torch_function__(self, func: Any, types: tuple, args: tuple = (), kwargs: dict | None = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+def has_torch_function(relevant_args: Any) -> bool:
+    """Whether one of the arguments has rules of its own, or a mode is on."""
+    return bool(local.function_modes) or bool(_classes(relevant_args))
+
+
+def is_tensor_like(inp: Any) -> bool:
+    """Whether it is a tensor, or passes for one."""
+    return type(inp) is Tensor or hasattr(inp, "__torch_function__")
+
+
+def _classes(values: Any) -> list[type]:
+    """The classes with rules of their own, subclasses before their bases, otherwise in order."""
+    found: list[type] = []
+    for value in values:
+        cls = type(value)
+        if isinstance(value, Tensor) and cls._special and cls not in found:
+            place = next((i for i, other in enumerate(found) if issubclass(cls, other)), len(found))
+            found.insert(place, cls)
+    return found
+
+
+def apply_override(record: Op, inputs: Any, settings: Any, out: Any) -> Any:
+    """Runs an operation by the innermost mode, or by the rules of its inputs' classes, or plainly."""
+    func, args, kwargs = record.apply, (*inputs, *settings), {} if out is None else {"out": out}
+    classes = _classes(inputs)
+    if local.function_modes:
+        modes = local.function_modes
+        local.function_modes = modes[:-1]
+        local.refresh()
+        try:
+            return modes[-1].__torch_function__(func, tuple(classes), args, kwargs)
+        finally:
+            local.function_modes = modes
+            local.refresh()
+    if classes and local.overrides:
+        for cls in classes:
+            result = cls.__torch_function__(func, tuple(classes), args, kwargs)
+            if result is not NotImplemented:
+                return result
+        raise TypeError(
+            f"no implementation found for 'torch.{func.__name__}' on types that implement __torch_function__: {classes}"
+        )
+    flagged = [x._extra for x in inputs if isinstance(x, Tensor) and x._extra is not None and x._extra.special]
+    for extra in flagged:
+        extra.special = False
+    try:
+        return general(record, inputs, settings, out)
+    finally:
+        for x in inputs:
+            if isinstance(x, Tensor) and type(x)._special:
+                x._extra.special = True
