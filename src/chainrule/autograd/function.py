@@ -393,13 +393,18 @@ def run_function(cls: type[Function], args: tuple, kwargs: dict, ctx: FunctionCt
                 output_counters(node)[0] = returned._counter
             node.n_outputs = 1
             node.output_info = ((returned._array.shape, returned._array.dtype),)
-    if ctx.to_save is not None:
-        _check_saved(ctx.to_save)
+    # What stays on the context from here on would keep outputs, and with them the node.
+    to_save = ctx.to_save
+    if to_save is not None:
+        ctx.to_save = None
+    if ctx.dirty_tensors is not None:
+        ctx.dirty_tensors = None
+    if ctx.non_differentiable is not None:
+        ctx.non_differentiable = None
+    if to_save is not None:
+        _check_saved(to_save)
         if node is not None:
-            node.saved = _save(node, ctx.to_save, {id(output): i for i, output in enumerate(outputs)})
-    if ctx.non_differentiable is not None:  # for jvp
-        ctx.without_tangent = [i for i, y in enumerate(outputs) if any(y is z for z in ctx.non_differentiable)]
-    ctx.to_save = ctx.dirty_tensors = ctx.non_differentiable = None  # outputs kept here would keep the node
+            node.saved = _save(node, to_save, {id(output): i for i, output in enumerate(outputs)})
     if node is not None and local.anomaly is not None:
         local.anomaly.remember(node)
     return tuple(outputs) if isinstance(returned, tuple) else outputs[0]
