@@ -231,9 +231,7 @@ def lstsq(input, b, rcond=None, *, driver: str | None = None):
     vector = a.ndim - 1 == other.ndim and other.shape == a.shape[:-1]
     rows = other.shape[-1] if vector else other.shape[-2] if other.ndim > 1 else 1
     if a.shape[-2] != rows:
-        raise RuntimeError(
-            f"{name}: input.size(-2) should match other.size({'-1' if vector else '-2'})"
-        )
+        raise RuntimeError(f"{name}: input.size(-2) should match other.size({'-1' if vector else '-2'})")
     _only_floating("linalg_lstsq_cpu", input)
     if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
         raise RuntimeError(f"{name}: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)")
@@ -243,7 +241,7 @@ def lstsq(input, b, rcond=None, *, driver: str | None = None):
     solution, residuals, rank, values = records.lstsq(input, right, float(rcond), driver or "gelsy")
     if vector:
         solution = solution.squeeze(-1)
-    return return_types.linalg_lstsq((solution, residuals, rank, values))
+    return return_types.linalg_lstsq((solution, residuals, rank, values.detach()))
 
 
 def _tolerances(input, atol, rtol):
@@ -258,7 +256,8 @@ def _tolerances(input, atol, rtol):
         else:
             rtol = 0.0 if atol > 0 else standard
     return [
-        t if isinstance(t, Tensor) else wrap(np.asarray(0.0 if t is None else t, real.numpy_dtype)) for t in (atol, rtol)
+        t if isinstance(t, Tensor) else wrap(np.asarray(0.0 if t is None else t, real.numpy_dtype))
+        for t in (atol, rtol)
     ]
 
 
@@ -499,7 +498,10 @@ def qr(A, mode: str = "reduced", *, out=None):
 def householder_product(input, tau, *, out=None):
     """The first columns of the product of Householder reflections, given as `torch.geqrf` gives them."""
     name = "torch.linalg.householder_product"
-    a, t = _array_of("linalg_householder_product", "input", 1, input), _array_of("linalg_householder_product", "tau", 2, tau)
+    a, t = (
+        _array_of("linalg_householder_product", "input", 1, input),
+        _array_of("linalg_householder_product", "tau", 2, tau),
+    )
     if a.ndim < 2:
         raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
     if a.shape[-2] < a.shape[-1]:
@@ -516,9 +518,7 @@ def householder_product(input, tau, *, out=None):
             f"{name}: Expected batch dimensions of tau to be equal to input.shape[:-2], but got {list(t.shape[:-1])}"
         )
     if input.dtype is not tau.dtype:
-        raise RuntimeError(
-            f"{name}: tau dtype {_type_name(tau)} does not match input dtype {_type_name(input)}"
-        )
+        raise RuntimeError(f"{name}: tau dtype {_type_name(tau)} does not match input dtype {_type_name(input)}")
     _only_floating("householder_product_cpu", input)
     return _given("linalg_householder_product", out, records.householder_product(input, tau))
 
@@ -730,9 +730,7 @@ def norm(input, ord=None, dim=None, keepdim: bool = False, *, out=None, dtype=No
     dims = (dim,) if isinstance(dim, int) else None if dim is None else tuple(dim)
     if ord is not None:
         if dims is not None and len(dims) not in (1, 2):
-            raise RuntimeError(
-                f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}"
-            )
+            raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}")
         if dims is None and array.ndim not in (1, 2):
             raise RuntimeError(
                 f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {array.ndim}D."
@@ -808,4 +806,3 @@ def matrix_rank(A, tol=None, hermitian: bool = False, *, atol=None, rtol=None, o
         limit = (rtol * values.amax(-1)).maximum(atol.to(values.dtype))
         result = (values > limit.unsqueeze(-1)).sum(-1)
     return _given("linalg_matrix_rank", out, result)
-

@@ -40,4 +40,3 @@ def frequencies(n: int, spacing: float, half: bool):
     """The frequencies of a transform's results, in cycles per unit of `spacing`; `half`: of a real transform's."""
     steps = np.arange(n // 2 + 1) if half else np.concatenate((np.arange((n + 1) // 2), np.arange(-(n // 2), 0)))
     return steps / (n * spacing) if n else steps.astype(float)
-

@@ -312,8 +312,11 @@ def least_squares(a, b, cutoff: float, driver: str):
     if a.shape[-2] > a.shape[-1] and driver != "gelsy" and (rank == a.shape[-1]).all():
         away = np.abs(a @ solution - b)
         residuals = (away * away).sum(-2)
-    return solution, residuals, np.zeros(0, np.int64) if driver == "gels" else rank, (
-        s if driver in ("gelsd", "gelss") else nothing
+    return (
+        solution,
+        residuals,
+        np.zeros(0, np.int64) if driver == "gels" else rank,
+        (s if driver in ("gelsd", "gelss") else nothing),
     )
 
 

@@ -18,6 +18,10 @@ def _conj(xp, x):
     return xp.conj(x) if xp.is_complex(x) else x
 
 
+def _real(xp, x):
+    return xp.real(x) if xp.is_complex(x) else x
+
+
 def _adjoint(xp, x):
     """The conjugate transposes."""
     return _conj(xp, x.swapaxes(-1, -2))
@@ -524,10 +528,17 @@ def _eigh_vjp(xp, g, eigenvalues, eigenvectors):
     return xp.matmul(eigenvectors, xp.matmul(inner, turned))
 
 
+def _eigh_jvp(xp, t_x, eigenvalues, eigenvectors):
+    moved = xp.matmul(_adjoint(xp, eigenvectors), xp.matmul(t_x, eigenvectors))
+    turned = _off_diagonal(xp, moved) / _gaps(xp, eigenvalues)
+    return _real(xp, _diagonal(xp, moved)), xp.matmul(eigenvectors, turned)
+
+
 eigh = op(
     "linalg_eigh",
     forward=lambda xp, x, /, triangle: la.eigh(x, triangle),
     vjp=_eigh_vjp,
+    jvp=_eigh_jvp,
     outputs=("eigenvalues", "eigenvectors"),
     batch=stacks(2),
 )
@@ -555,10 +566,18 @@ def _eig_vjp(xp, g, eigenvalues, eigenvectors, x_dtype):
     return found if x_dtype.is_complex else xp.real(found)
 
 
+def _eig_jvp(xp, t_x, eigenvalues, eigenvectors):
+    moved = xp.linalg_solve_ex(eigenvectors, xp.matmul(xp.cast(t_x, eigenvectors.dtype), eigenvectors), True, False)[0]
+    turned = xp.matmul(eigenvectors, _off_diagonal(xp, moved) / _gaps(xp, eigenvalues))
+    lengths = xp.real(_diagonal(xp, xp.matmul(_adjoint(xp, eigenvectors), turned)))
+    return _diagonal(xp, moved), turned - _scaled_columns(eigenvectors, lengths)
+
+
 eig = op(
     "linalg_eig",
     forward=lambda xp, x: la.eig(x),
     vjp=_eig_vjp,
+    jvp=_eig_jvp,
     outputs=("eigenvalues", "eigenvectors"),
     batch=stacks(2),
 )
@@ -613,10 +632,42 @@ def _svd_vjp(xp, g, U, S, Vh):
     return xp.matmul(u, found)
 
 
+def _svd_jvp(xp, t_x, U, S, Vh):
+    """Of the thin factors; columns that complete U and V stay. The phase of U and V moves by the same amount."""
+    count = S.shape[-1]
+    u, vh = U[..., :count], Vh[..., :count, :]
+    v, u_turned = _adjoint(xp, vh), _adjoint(xp, u)
+    along_v, along_u = xp.matmul(t_x, v), xp.matmul(_adjoint(xp, t_x), u)
+    moved = xp.matmul(u_turned, along_v)
+    gaps = _gaps(xp, S * S)
+    moved_turned = _adjoint(xp, moved)
+    rows, columns = S[..., :, None], S[..., None, :]
+    t_u = _off_diagonal(xp, moved * columns + rows * moved_turned) / gaps
+    t_v = _off_diagonal(xp, rows * moved + moved_turned * columns) / gaps
+    if xp.is_complex(moved):
+        phase = _on_diagonal(xp, 0.5j * (xp.imag(_diagonal(xp, moved)) / S))
+        t_u, t_v = t_u + phase, t_v - phase
+    t_u, t_v = xp.matmul(u, t_u), xp.matmul(v, t_v)
+    if U.shape[-2] > count:
+        t_u = t_u + (along_v - xp.matmul(u, moved)) / columns
+    if Vh.shape[-1] > count:
+        t_v = t_v + (along_u - xp.matmul(v, moved_turned)) / columns
+    t_u, t_vh = (_completed(xp, t_u, U, -1), _completed(xp, _adjoint(xp, t_v), Vh, -2))
+    return t_u, _real(xp, _diagonal(xp, moved)), t_vh
+
+
+def _completed(xp, x, like, dim: int):
+    """`x` with zeros behind it up to the shape of `like`."""
+    dim += x.ndim
+    n = x.shape[dim]
+    return x if n == like.shape[dim] else xp.slice_backward(x, like.shape, dim, 0, n, 1)
+
+
 svd = op(
     "linalg_svd",
     forward=lambda xp, x, /, full: la.svd(x, full),
     vjp=_svd_vjp,
+    jvp=_svd_jvp,
     outputs=("U", "S", "Vh"),
     batch=stacks(2),
 )

@@ -307,9 +307,7 @@ def lu_unpack(LU_data, LU_pivots, unpack_data: bool = True, unpack_pivots: bool 
     packed = _array_of("lu_unpack", "LU_data", 1, LU_data)
     pivots = _array_of("lu_unpack", "LU_pivots", 2, LU_pivots)
     if packed.ndim < 2:
-        raise RuntimeError(
-            "torch.lu_unpack: The input tensor LU_data must have at least 2 dimensions."
-        )
+        raise RuntimeError("torch.lu_unpack: The input tensor LU_data must have at least 2 dimensions.")
     if unpack_pivots and LU_pivots.dtype is not _int32():
         raise RuntimeError(
             "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\nNote: this function is "
@@ -330,9 +328,7 @@ def _int32():
 
 
 @method()
-def triangular_solve(
-    b, A, upper: bool = True, transpose: bool = False, unitriangular: bool = False, *, out=None
-):
+def triangular_solve(b, A, upper: bool = True, transpose: bool = False, unitriangular: bool = False, *, out=None):
     """The solutions of ``A @ X = b`` for triangular `A` (or its transpose), and a copy of `A`."""
     from ..return_types import triangular_solve as named
 
@@ -373,7 +369,9 @@ def svd(input, some: bool = True, compute_uv: bool = True, *, out=None):
 
     array = _array_of("svd", "input", 1, input)
     if array.ndim < 2:
-        raise RuntimeError("linalg.svd: input should have at least 2 dimensions, but has " + f"{array.ndim} dimensions instead")
+        raise RuntimeError(
+            "linalg.svd: input should have at least 2 dimensions, but has " + f"{array.ndim} dimensions instead"
+        )
     linalg = _linalg()
     if compute_uv:
         u, s, vh = linalg.svd(input, full_matrices=not some)
