@@ -284,6 +284,18 @@ def _saved_source(record: Op, name: str) -> int:
     return FROM_SHAPE if name.endswith("_shape") else FROM_DTYPE
 
 
+def _is_plain_view(extra: Extra, tensor: Tensor) -> bool:
+    """Whether a tensor is a view like any other, whose grad_fn is true, and has nothing else that needs care."""
+    view = extra.view
+    return (
+        view is not None
+        and view.creation == ORDINARY
+        and view.replay is None
+        and view.version == tensor._counter.version
+        and not (extra.special or extra.output_number or extra.inference)
+    )
+
+
 def _one_with_settings(record: Op):
     """The function of an operation on one tensor with settings: ``apply(input, *settings)``."""
     forward, node_class = record.forward, None
@@ -294,8 +306,9 @@ def _one_with_settings(record: Op):
     def apply(input, *settings):
         nonlocal node_class
         mode = local.mode
+        extra = input._extra
         if (
-            input._extra is not None
+            (extra is not None and not _is_plain_view(extra, input))
             or mode == CAREFUL
             or (is_view and not mode)
             or (careful_kinds and input._array.dtype.kind in careful_kinds)
@@ -314,8 +327,9 @@ def _one_with_settings(record: Op):
         tensor._grad = tensor._counter = tensor._extra = None
         if is_view:
             counter = tensor._counter = input._counter or version_counter(input)
+            base = input if extra is None else extra.view.base
             extra = tensor._extra = Extra()
-            extra.view = View(input, ORDINARY, counter.version)
+            extra.view = View(base, ORDINARY, counter.version)
         if not (mode and input._requires_grad and differentiable and result.dtype.kind in "fcV"):
             tensor._requires_grad = False
             tensor._grad_fn = None

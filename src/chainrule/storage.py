@@ -13,7 +13,7 @@ from .inplace import address
 from .modes import local
 from .op import method
 from .ops.shape import shape_argument
-from .size import CPU, contiguous_format
+from .size import CPU, contiguous_format, preserve_format
 from .tensor import Tensor, memory, version_counter
 
 __all__ = ["TypedStorage", "UntypedStorage", "is_storage", "resize_as_"]
@@ -163,6 +163,14 @@ def _restrided(root, dtype, offset: int, size, stride):
     )
 
 
+def _check_size(size, itemsize: int) -> None:
+    """Refuses sizes whose strides or bytes do not fit in 64 bits."""
+    if size and max(prod(max(n, 1) for n in size[1:]), 1) >= 1 << 63:
+        raise RuntimeError("Stride calculation overflowed")
+    if prod(size) * itemsize >= 1 << 63:
+        raise RuntimeError(f"Storage size calculation overflowed with sizes={list(size)}")
+
+
 @method()
 def resize_(self, *sizes, memory_format=contiguous_format):
     """Gives the tensor another size; elements beyond its memory's end mean nothing (they are zeros)."""
@@ -173,6 +181,7 @@ def resize_(self, *sizes, memory_format=contiguous_format):
         if n < 0:
             raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(size)}")
     array = memory(self)
+    _check_size(size, array.itemsize)
     if array.shape == size:
         return self
     root = memory_root(array)
@@ -190,8 +199,14 @@ def resize_(self, *sizes, memory_format=contiguous_format):
 
 @method()
 def resize_as_(input, the_template, *, memory_format=None):
-    """Gives the tensor the size of another one."""
-    return resize_(input, the_template._array.shape)
+    """Gives the tensor the size of another one, and with `preserve_format` its strides too."""
+    resize_(input, the_template._array.shape)
+    if memory_format is preserve_format:
+        like = memory(the_template)
+        same = tuple([s // like.itemsize for s in like.strides])
+        array = memory(input)
+        input._array = restride(array, array.shape, tuple([s * array.itemsize for s in same]))
+    return input
 
 
 @method()

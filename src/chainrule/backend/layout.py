@@ -133,6 +133,8 @@ def as_strided(x, size, stride, offset):
     last = 0 if 0 in size else 1
     for n, s in zip(size, stride):
         last += (n - 1) * s if last else 0
+    if start + last * item >= 1 << 63:
+        raise RuntimeError(f"Storage size calculation overflowed with sizes={list(size)} and strides={list(stride)}")
     if start < 0 or (last and start + last * item > root.nbytes):
         raise RuntimeError(
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {start // item}, and itemsize "
