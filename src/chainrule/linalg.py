@@ -1,8 +1,9 @@
 """torch.linalg: linear algebra on matrices and stacks of them. The derivatives are in ops/decompositions.py.
 
-A matrix is what the last two dimensions hold; all others are a stack. Functions raise RuntimeError for tensors without two
-dimensions, matrices that are not square where they have to be, and integers; LinAlgError where a matrix is singular or not
-positive-definite and the result does not exist. `out` receives the result, `check_errors` makes the `_ex` functions raise.
+A matrix is what the last two dimensions hold; all others are a stack. Functions raise RuntimeError for tensors
+without two dimensions, matrices that are not square where they have to be, and integers; LinAlgError where a matrix
+is singular or not positive-definite and the result does not exist. `out` receives the result, `check_errors` makes
+the `_ex` functions raise.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from .ops.shape import wrap_dim
 from .tensor import Tensor, wrap
 
 __all__ = [
-    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigvals", "eigvalsh",
-    "householder_product", "inv", "inv_ex", "ldl_factor", "ldl_factor_ex", "ldl_solve", "lstsq", "lu", "lu_factor",
-    "lu_factor_ex", "lu_solve", "matmul", "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm",
-    "pinv", "qr", "slogdet", "solve", "solve_ex", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vander",
-    "vecdot", "vector_norm",
+    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigvals",
+    "eigvalsh", "householder_product", "inv", "inv_ex", "ldl_factor", "ldl_factor_ex", "ldl_solve", "lstsq",
+    "lu", "lu_factor", "lu_factor_ex", "lu_solve", "matmul", "matrix_exp", "matrix_norm", "matrix_power",
+    "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "solve_ex", "solve_triangular", "svd",
+    "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot", "vector_norm",
 ]  # fmt: skip
 
 
@@ -58,7 +59,8 @@ def _square(name: str, x, argument: str = "A", function: str | None = None):
     array = _matrices(name, x, argument if function is None else "input", function) if function else _matrices(name, x)
     if array.shape[-1] != array.shape[-2]:
         raise RuntimeError(
-            f"{name}: A must be batches of square matrices, but they are {array.shape[-2]} by {array.shape[-1]} matrices"
+            f"{name}: A must be batches of square matrices, but they are {array.shape[-2]} by {array.shape[-1]} "
+            "matrices"
         )
     return array
 
@@ -96,8 +98,8 @@ def _given(name: str, out, result, inputs=()):
         return type(result)([_given(name, o, r, inputs) for o, r in zip(out, result, strict=True)])
     if local.grad_enabled and (result.requires_grad or out.requires_grad):
         raise RuntimeError(
-            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
-            "requires grad."
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+            "arguments requires grad."
         )
     if out.dtype is not result.dtype:
         have, wanted = (word(t).replace("long long", "long int") for t in (out, result))
@@ -119,8 +121,8 @@ def _check_inverse(name: str, info: Tensor) -> None:
     failed = _failing(name, info)
     if failed:
         raise LinAlgError(
-            f"{failed[0]}The diagonal element {failed[1]} is zero, the inversion could not be completed because the input "
-            "matrix is singular."
+            f"{failed[0]}The diagonal element {failed[1]} is zero, the inversion could not be completed because the "
+            "input matrix is singular."
         )
 
 
@@ -161,8 +163,8 @@ def _solved(name: str, A, B, left: bool, check_errors: bool):
     a, b = _square("linalg.solve", A), _array_of("linalg_solve", "B", 2, B)
     if A.dtype is not B.dtype:
         raise RuntimeError(
-            f"linalg.solve: Expected A and B to have the same dtype, but found A of type {scalar_name(A.dtype)} and B of "
-            f"type {scalar_name(B.dtype)} instead"
+            f"linalg.solve: Expected A and B to have the same dtype, but found A of type {scalar_name(A.dtype)} and B "
+            f"of type {scalar_name(B.dtype)} instead"
         )
     vector = _is_vector(a, b)
     if vector and not left:
@@ -195,12 +197,14 @@ def _check_sides(name: str, a, b, left: bool) -> None:
 
 
 def solve(A, B, *, left: bool = True, out=None):
-    """The solution of ``A @ X = B`` for square `A`; LinAlgError if it is singular. `B` may be a vector or a stack of them."""
+    """The solution of ``A @ X = B`` for square `A`; LinAlgError if it is singular. `B` may be a vector or a stack
+    of them."""
     return _given("linalg_solve", out, _solved("torch.linalg.solve", A, B, left, True)[0])
 
 
 def solve_triangular(A, B, *, upper: bool, left: bool = True, unitriangular: bool = False, out=None):
-    """The solution of ``A @ X = B`` for triangular `A`, whose other triangle is not read; no error if it is singular."""
+    """The solution of ``A @ X = B`` for triangular `A`, whose other triangle is not read; no error if it is
+    singular."""
     a = _square("linalg.solve_triangular", A)
     b = _array_of("linalg_solve_triangular", "B", 2, B)
     _check_sides("linalg.solve_triangular", a, b, left)
@@ -211,8 +215,8 @@ def solve_triangular(A, B, *, upper: bool, left: bool = True, unitriangular: boo
 def lstsq(input, b, rcond=None, *, driver: str | None = None):
     """The solution of least norm of ``min |input @ X - b|``.
 
-    With the sums of squares that remain (where `input` has more rows than columns, all independent, and the driver is not
-    gelsy, the default), the ranks (not by gels), and the singular values (by gelsd and gelss)."""
+    With the sums of squares that remain (where `input` has more rows than columns, all independent, and the driver is
+    not gelsy, the default), the ranks (not by gels), and the singular values (by gelsd and gelss)."""
     name = "torch.linalg.lstsq"
     a, other = _array_of("linalg_lstsq", "input", 1, input), _array_of("linalg_lstsq", "b", 2, b)
     if a.ndim < 2:
@@ -221,8 +225,8 @@ def lstsq(input, b, rcond=None, *, driver: str | None = None):
         raise RuntimeError(f"{name}: other must have at least 1 dimension.")
     if input.dtype is not b.dtype:
         raise RuntimeError(
-            f"{name}: Expected input and other to have the same dtype, but got input's dtype {scalar_name(input.dtype)} and "
-            f"other's dtype {scalar_name(b.dtype)}"
+            f"{name}: Expected input and other to have the same dtype, but got input's dtype "
+            f"{scalar_name(input.dtype)} and other's dtype {scalar_name(b.dtype)}"
         )
     if not 0 <= a.ndim - other.ndim <= 1:
         raise RuntimeError(
@@ -245,7 +249,8 @@ def lstsq(input, b, rcond=None, *, driver: str | None = None):
 
 
 def _tolerances(input, atol, rtol):
-    """The absolute and the relative tolerance as tensors: by default 0 and, without an absolute one, the rounding error."""
+    """The absolute and the relative tolerance as tensors: by default 0 and, without an absolute one, the rounding
+    error."""
     real = dtypes.from_numpy_dtype(input._array.real.dtype)
     if rtol is None:
         standard = dtypes.finfo(real).eps * max(input._array.shape[-2:])
@@ -266,8 +271,8 @@ def pinv(input, rcond=None, hermitian: bool = False, *, atol=None, rtol=None, ou
     array = _array_of("linalg_pinv", "input", 1, input)
     if array.ndim < 2 or array.dtype.kind not in "fc" or array.dtype.itemsize == 2:
         raise RuntimeError(
-            f"linalg.pinv({scalar_name(input.dtype)}{{{list(array.shape)}}}): expected a tensor with 2 or more dimensions of "
-            "float, double, cfloat or cdouble types"
+            f"linalg.pinv({scalar_name(input.dtype)}{{{list(array.shape)}}}): expected a tensor with 2 or more "
+            "dimensions of float, double, cfloat or cdouble types"
         )
     if hermitian:
         _square("linalg.pinv", input)
@@ -298,8 +303,8 @@ def tensorsolve(A, B, dims=None, *, out=None):
     first, last = A.shape[: B.ndim], A.shape[B.ndim :]
     if math.prod(first) != math.prod(last):
         raise RuntimeError(
-            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but "
-            f"got {math.prod(last)} != {math.prod(first)}"
+            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), "
+            f"but got {math.prod(last)} != {math.prod(first)}"
         )
     matrix = A.reshape(math.prod(last), math.prod(last))
     return _given("linalg_tensorsolve", out, solve(matrix, B.reshape(-1)).reshape(last))
@@ -329,8 +334,8 @@ def _not_positive_definite(name: str, info: Tensor) -> None:
     failed = _failing(name, info)
     if failed:
         raise LinAlgError(
-            f"{failed[0]}The factorization could not be completed because the input is not positive-definite (the leading "
-            f"minor of order {failed[1]} is not positive-definite)."
+            f"{failed[0]}The factorization could not be completed because the input is not positive-definite (the "
+            f"leading minor of order {failed[1]} is not positive-definite)."
         )
 
 
@@ -382,9 +387,9 @@ def _check_lu(name: str, info: Tensor) -> None:
     failed = _failing(name, info)
     if failed:
         raise RuntimeError(
-            f"{failed[0]}U[{failed[1]},{failed[1]}] is zero and using it on lu_solve would result in a division by zero. If "
-            "you still want to perform the factorization, consider calling linalg.lu(A, pivot) or linalg.lu_factor_ex(A, "
-            "pivot)"
+            f"{failed[0]}U[{failed[1]},{failed[1]}] is zero and using it on lu_solve would result in a division by "
+            "zero. If you still want to perform the factorization, consider calling linalg.lu(A, pivot) or "
+            "linalg.lu_factor_ex(A, pivot)"
         )
 
 
@@ -397,7 +402,8 @@ def lu_factor(A, *, pivot: bool = True, out=None):
 
 
 def lu_solve(LU, pivots, B, *, left: bool = True, adjoint: bool = False, out=None):
-    """The solution of ``A @ X = B`` (or ``X @ A = B``, or with A's adjoint) by the factors of A that `lu_factor` gave."""
+    """The solution of ``A @ X = B`` (or ``X @ A = B``, or with A's adjoint) by the factors of A that `lu_factor`
+    gave."""
     a, p = _array_of("linalg_lu_solve", "LU", 1, LU), _array_of("linalg_lu_solve", "pivots", 2, pivots)
     b = _array_of("linalg_lu_solve", "B", 3, B)
     _floating("torch.linalg.lu_solve", LU, None)
@@ -413,8 +419,10 @@ def lu_solve(LU, pivots, B, *, left: bool = True, adjoint: bool = False, out=Non
     if p.shape[-1:] != a.shape[-1:]:
         raise RuntimeError("linalg.lu_solve: Number of pivots per batch should be same as the dimension of the matrix")
     if p.shape[:-1] != a.shape[:-2]:
-        raise RuntimeError("linalg.lu_solve: Expected LU.shape[:-1] and pivots.shape to be the same, but got pivots with shape "
-                           f"{list(p.shape)} instead")  # fmt: skip
+        raise RuntimeError(
+            "linalg.lu_solve: Expected LU.shape[:-1] and pivots.shape to be the same, but got pivots with shape "
+            f"{list(p.shape)} instead"
+        )
     permutation, lower, upper = records.lu_unpack(LU, pivots)
     triangular = records.solve_triangular
     if left != adjoint:  # permutation.T first, or last
@@ -436,7 +444,8 @@ def _turned(x: Tensor) -> Tensor:
 
 
 def ldl_factor_ex(input, *, hermitian: bool = False, check_errors: bool = False, out=None):
-    """The packed Bunch-Kaufman factors of symmetric (`hermitian`: Hermitian) matrices, LAPACK's pivots and info. Needs SciPy."""
+    """The packed Bunch-Kaufman factors of symmetric (`hermitian`: Hermitian) matrices, LAPACK's pivots and info.
+    Needs SciPy."""
     name = "torch.linalg.ldl_factor_ex"
     _array_of("linalg_ldl_factor_ex", "input", 1, input)
     _square(name, input)
@@ -454,7 +463,8 @@ def _check_ldl(name: str, info: Tensor) -> None:
 
 
 def ldl_factor(input, *, hermitian: bool = False, out=None):
-    """The packed Bunch-Kaufman factors of symmetric (`hermitian`: Hermitian) matrices and LAPACK's pivots. Needs SciPy."""
+    """The packed Bunch-Kaufman factors of symmetric (`hermitian`: Hermitian) matrices and LAPACK's pivots. Needs
+    SciPy."""
     _array_of("linalg_ldl_factor", "input", 1, input)
     packed, pivots, info = ldl_factor_ex(input, hermitian=hermitian)
     _check_ldl("torch.linalg.ldl_factor", info)
@@ -484,8 +494,8 @@ def ldl_solve(LD, pivots, B, *, hermitian: bool = False, out=None):
 def qr(A, mode: str = "reduced", *, out=None):
     """Q with orthonormal columns and upper triangular R with ``Q @ R == A``; mode "complete": Q square; "r": Q empty.
 
-    Derivatives: where the first ``min(rows, columns)`` columns are independent; not in mode "r", nor in mode "complete" for
-    more rows than columns."""
+    Derivatives: where the first ``min(rows, columns)`` columns are independent; not in mode "r", nor in mode
+    "complete" for more rows than columns."""
     _matrices("linalg.qr", A)
     _floating("linalg.qr", A, "geqrf_cpu")
     if mode not in ("reduced", "r", "complete"):
@@ -510,8 +520,8 @@ def householder_product(input, tau, *, out=None):
         raise RuntimeError(f"{name}: input.shape[-1] must be greater than or equal to tau.shape[-1]")
     if a.ndim - t.ndim != 1:
         raise RuntimeError(
-            f"{name}: Expected tau to have one dimension less than input, but got tau.ndim equal to {t.ndim} and input.ndim "
-            f"is equal to {a.ndim}"
+            f"{name}: Expected tau to have one dimension less than input, but got tau.ndim equal to {t.ndim} and "
+            f"input.ndim is equal to {a.ndim}"
         )
     if a.ndim > 2 and t.shape[:-1] != a.shape[:-2]:
         raise RuntimeError(
@@ -533,7 +543,8 @@ def _type_name(x: Tensor) -> str:
 def eig(input, *, out=None):
     """The eigenvalues and eigenvectors, of length 1, of square matrices: complex.
 
-    Derivatives of eigenvectors: where the eigenvalues differ, of functions that do not depend on the vectors' phases."""
+    Derivatives of eigenvectors: where the eigenvalues differ, of functions that do not depend on the vectors'
+    phases."""
     return _given("linalg_eig", out, return_types.linalg_eig(_eig("linalg.eig", input)))
 
 
@@ -566,7 +577,8 @@ def _eigh(name: str, input, UPLO: str):
 def eigh(input, UPLO: str = "L", *, out=None):
     """The eigenvalues in ascending order and the eigenvectors of Hermitian matrices, of which one triangle is read.
 
-    Derivatives of eigenvectors: where the eigenvalues differ, of functions that do not depend on the vectors' phases."""
+    Derivatives of eigenvectors: where the eigenvalues differ, of functions that do not depend on the vectors'
+    phases."""
     return _given("linalg_eigh", out, return_types.linalg_eigh(_eigh("linalg_eigh", input, UPLO)))
 
 
@@ -595,8 +607,8 @@ def _check_svd(function: str, A, driver: str | None) -> None:
 def svd(A, full_matrices: bool = True, *, driver: str | None = None, out=None):
     """The singular value decomposition ``A == U @ diag(S) @ Vh``, S in descending order.
 
-    Derivatives of U and Vh: where the singular values differ (and are not 0, for rectangular matrices), of functions that do
-    not depend on the vectors' phases nor on the columns that complete U and V."""
+    Derivatives of U and Vh: where the singular values differ (and are not 0, for rectangular matrices), of functions
+    that do not depend on the vectors' phases nor on the columns that complete U and V."""
     _check_svd("linalg_svd", A, driver)
     return _given("linalg_svd", out, return_types.linalg_svd(records.svd(A, full_matrices)))
 
@@ -671,7 +683,8 @@ def vander(x, N: int | None = None):
 
 
 def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim: bool = False, *, dtype=None, out=None):
-    """A norm of matrices in the dimensions `dim`: "fro", "nuc", or an operator norm (1, 2, inf; negative: the least)."""
+    """A norm of matrices in the dimensions `dim`: "fro", "nuc", or an operator norm (1, 2, inf; negative: the
+    least)."""
     array = _array_of("linalg_matrix_norm", "input", 1, A)
     name = "linalg.matrix_norm"
     if array.ndim < 2:
@@ -725,7 +738,8 @@ def _extreme(x, ord, dim: int, keepdim: bool):
 
 
 def norm(input, ord=None, dim=None, keepdim: bool = False, *, out=None, dtype=None):
-    """A vector norm of all elements or along one `dim`, or a matrix norm in two: `ord` as `vector_norm` and `matrix_norm` take it."""
+    """A vector norm of all elements or along one `dim`, or a matrix norm in two: `ord` as `vector_norm` and
+    `matrix_norm` take it."""
     array = _array_of("linalg_norm", "input", 1, input)
     dims = (dim,) if isinstance(dim, int) else None if dim is None else tuple(dim)
     if ord is not None:

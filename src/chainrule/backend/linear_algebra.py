@@ -1,8 +1,8 @@
 """Linear algebra on stacks of matrices, arrays of shape (..., rows, columns): factorizations and solvers.
 
-NumPy's LAPACK does the work. What NumPy lacks (LU factors, triangular solves, what is left of a factorization that fails,
-the matrix exponential) is here in terms of it; the Bunch-Kaufman factorization is SciPy's. Nothing here raises for a
-singular matrix: `info` is LAPACK's, 0 or the position of the pivot that failed, an int32 per matrix.
+NumPy's LAPACK does the work. What NumPy lacks (LU factors, triangular solves, what is left of a factorization that
+fails, the matrix exponential) is here in terms of it; the Bunch-Kaufman factorization is SciPy's. Nothing here raises
+for a singular matrix: `info` is LAPACK's, 0 or the position of the pivot that failed, an int32 per matrix.
 """
 
 import math
@@ -203,7 +203,8 @@ def _signed_svd(x):
 
 
 def _products_without(s, count: int):
-    """Products of all but `count` of the values: for each value, or for each pair of different values (0 for equal ones)."""
+    """Products of all but `count` of the values: for each value, or for each pair of different values (0 for equal
+    ones)."""
     n = s.shape[-1]
     kept = ~np.eye(n, dtype=bool)
     if count == 2:
@@ -280,7 +281,8 @@ def singular_values(x):
 
 
 def pseudoinverse(x, atol, rtol, hermitian: bool):
-    """The Moore-Penrose inverses; singular values up to the larger of `atol` and `rtol` times the largest are taken for 0."""
+    """The Moore-Penrose inverses; singular values up to the larger of `atol` and `rtol` times the largest are taken
+    for 0."""
     if hermitian and x.size:
         values, vectors = eigh(x, "L")
         kept = _kept(np.abs(values), atol, rtol)
@@ -302,8 +304,8 @@ def _kept(s, atol, rtol):
 def least_squares(a, b, cutoff: float, driver: str):
     """The solution of least norm of ``min |a @ x - b|``, and what LAPACK's `driver` tells besides.
 
-    Those are the sums of squares that remain, where `a` has more rows than columns and they are independent; the ranks; and
-    the singular values. Values up to `cutoff` times the largest are taken for 0."""
+    Those are the sums of squares that remain, where `a` has more rows than columns and they are independent; the
+    ranks; and the singular values. Values up to `cutoff` times the largest are taken for 0."""
     s = linalg.svd(a, compute_uv=False)
     rank = np.asarray(_kept(s, 0, s.dtype.type(cutoff)).sum(-1))
     solution = pseudoinverse(a, 0, s.dtype.type(cutoff), False) @ b
@@ -321,7 +323,8 @@ def least_squares(a, b, cutoff: float, driver: str):
 
 
 def product_of_reflectors(x, tau):
-    """The first columns of the product of the Householder reflections ``1 - tau v adjoint(v)``, v below x's diagonal."""
+    """The first columns of the product of the Householder reflections ``1 - tau v adjoint(v)``, v below x's
+    diagonal."""
     *_, rows, columns = x.shape
     q = np.array(identity(rows, x)[..., :columns])
     for j in range(tau.shape[-1] - 1, -1, -1):
@@ -371,7 +374,8 @@ def exponential(x):
 
 
 def ldl_factor(x, hermitian: bool):
-    """LAPACK's packed factors of symmetric (or Hermitian) matrices, of which the lower triangle is read; pivots, `info`."""
+    """LAPACK's packed factors of symmetric (or Hermitian) matrices, of which the lower triangle is read; pivots,
+    `info`."""
     from scipy.linalg import lapack
 
     name = "hetrf" if hermitian and x.dtype.kind == "c" else "sytrf"
@@ -426,7 +430,8 @@ def _ldl_solve(packed, pivots, b, hermitian: bool):
 
 
 def distances(x, y, by_products: bool):
-    """The distances of the rows of `x` from the rows of `y`; `by_products`: from ``x*x - 2 x*y + y*y``, fast and less exact."""
+    """The distances of the rows of `x` from the rows of `y`; `by_products`: from ``x*x - 2 x*y + y*y``, fast and
+    less exact."""
     if not by_products:
         away = x[..., :, None, :] - y[..., None, :, :]
         return np.sqrt((away * away).sum(-1))

@@ -1,4 +1,5 @@
-"""Sums of products over chosen dimensions: einsum, tensordot, traces, Kronecker and cross products, distances of pairs."""
+"""Sums of products over chosen dimensions: einsum, tensordot, traces, Kronecker and cross products, distances of
+pairs."""
 
 from __future__ import annotations
 
@@ -29,9 +30,9 @@ ELLIPSIS = "..."
 def einsum(equation, *operands):
     """Products of the operands' elements, summed over the subscripts that the result does not have.
 
-    ``einsum("ij,jk->ik", x, y)``; without an arrow the result has the subscripts that occur once, in alphabetical order.
-    ``...`` stands for dimensions that are broadcast. Also ``einsum(x, [0, 1], y, [1, 2], [0, 2])``. Contracts from left to
-    right, by matrix products. RuntimeError for malformed equations and sizes that do not match.
+    ``einsum("ij,jk->ik", x, y)``; without an arrow the result has the subscripts that occur once, in alphabetical
+    order. ``...`` stands for dimensions that are broadcast. Also ``einsum(x, [0, 1], y, [1, 2], [0, 2])``. Contracts
+    from left to right, by matrix products. RuntimeError for malformed equations and sizes that do not match.
     """
     if isinstance(equation, Tensor):
         equation, operands = _equation((equation, *operands))
@@ -149,8 +150,8 @@ def _split(term: str, offset: int, where: str) -> list[str]:
             i += 1
         else:
             raise RuntimeError(
-                f"einsum(): invalid subscript given at index {offset + i} in the equation string, subscripts must be in "
-                "[a-zA-Z]"
+                f"einsum(): invalid subscript given at index {offset + i} in the equation string, subscripts must be "
+                "in [a-zA-Z]"
             )
     return names
 
@@ -172,13 +173,14 @@ def _labels(subscripts, output, operands):
         for name, size in zip(names, x._array.shape, strict=True):
             if own.setdefault(name, size) != size:
                 raise RuntimeError(
-                    f"einsum(): subscript {name} is repeated for operand {i} but the sizes don't match, {size} != {own[name]}"
+                    f"einsum(): subscript {name} is repeated for operand {i} but the sizes don't match, {size} != "
+                    f"{own[name]}"
                 )
             have = sizes.get(name, 1)
             if size != have and size != 1 and have != 1:
                 raise RuntimeError(
-                    f"einsum(): subscript {name} has size {size} for operand {i} which does not broadcast with previously "
-                    f"seen size {have}"
+                    f"einsum(): subscript {name} has size {size} for operand {i} which does not broadcast with "
+                    f"previously seen size {have}"
                 )
             sizes[name] = size if have == 1 else have
             last[name] = i
@@ -206,7 +208,8 @@ def _aligned(x, names, labels):
 
 
 def _sum_of_products(x, y, dims):
-    """``(x * y).sum(dims, keepdim=True)`` of operands with the same number of dimensions, by a matrix product if it sums."""
+    """``(x * y).sum(dims, keepdim=True)`` of operands with the same number of dimensions, by a matrix product if it
+    sums."""
     if not dims:
         return x * y
     dims = set(dims)
@@ -237,7 +240,8 @@ def _sum_of_products(x, y, dims):
 
 
 def tensordot(a, b, dims=2, out=None):
-    """The products of two tensors summed over dimensions: the last of `a` with the first of `b`, or those in two lists."""
+    """The products of two tensors summed over dimensions: the last of `a` with the first of `b`, or those in two
+    lists."""
     if isinstance(dims, Tensor):
         dims = dims.tolist()
     if isinstance(dims, (tuple, list)):
@@ -259,7 +263,8 @@ def tensordot(a, b, dims=2, out=None):
             continue
         if n != 1 and m != 1:
             raise RuntimeError(
-                f"contracted dimensions need to match, but first has size {n} in dim {d} and second has size {m} in dim {e}"
+                f"contracted dimensions need to match, but first has size {n} in dim {d} and second has size {m} in "
+                f"dim {e}"
             )
         a, b = (a.sum(d, keepdim=True), b) if m == 1 else (a, b.sum(e, keepdim=True))
     first, second = [wrap_dim(d, len(x)) for d in first], [wrap_dim(d, len(y)) for d in second]
@@ -328,7 +333,8 @@ def vecdot(x, y, *, dim: int = -1, out=None):
 
 
 def multi_dot(tensors, *, out=None):
-    """The product of a chain of matrices, in the order that takes the fewest multiplications; the ends may be vectors."""
+    """The product of a chain of matrices, in the order that takes the fewest multiplications; the ends may be
+    vectors."""
     tensors = list(tensors)
     count = len(tensors)
     if count < 2:
@@ -360,7 +366,8 @@ def multi_dot(tensors, *, out=None):
 
 
 def _best_splits(sizes) -> dict:
-    """Where to split each part of a chain so that its products take the fewest multiplications (dynamic programming)."""
+    """Where to split each part of a chain so that its products take the fewest multiplications (dynamic
+    programming)."""
     count = len(sizes) - 1
     cost = {(i, i): 0 for i in range(count)}
     split = {}
@@ -400,7 +407,8 @@ def chain_matmul(*matrices, out=None):
 
 
 def _crossed(xp, x, y, dim):
-    """``x[1] y[2] - x[2] y[1]`` and so on around: what each element is multiplied with lies one and two places ahead."""
+    """``x[1] y[2] - x[2] y[1]`` and so on around: what each element is multiplied with lies one and two places
+    ahead."""
     return xp.roll(x, (-1,), (dim,)) * xp.roll(y, (-2,), (dim,)) - xp.roll(x, (-2,), (dim,)) * xp.roll(y, (-1,), (dim,))
 
 
@@ -439,12 +447,13 @@ def linalg_cross(input, other, *, dim: int = -1, out=None):
 @method()
 def cross(input, other, dim: int | None = None, *, out=None):
     """The cross products of vectors of length 3 along `dim`, by default the first dimension of size 3."""
-    a, b = _array_of("cross", "input", 1, input), _array_of("cross", "other", 2, other)
+    a = _array_of("cross", "input", 1, input)
+    _array_of("cross", "other", 2, other)
     if dim is None:
         warn_once(
             "Using torch.cross without specifying the dim arg is deprecated.\nPlease either pass the dim explicitly or "
-            "simply use torch.linalg.cross.\nThe default value of dim will change to agree with that of linalg.cross in a "
-            "future release."
+            "simply use torch.linalg.cross.\nThe default value of dim will change to agree with that of linalg.cross "
+            "in a future release."
         )
         if 3 not in a.shape:
             raise RuntimeError("no dimension of size 3 in input")

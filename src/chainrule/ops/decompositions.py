@@ -1,8 +1,8 @@
 """Factorizations, determinants, inverses and solutions of stacks of matrices: the operations behind `torch.linalg`.
 
-The functions users call are in linalg.py. Derivatives: Giles, Collected matrix derivative results for forward and reverse
-mode algorithmic differentiation (2008); of QR Walter and Lehmann (2018), of the pseudoinverse Golub and Pereyra (1973),
-of complex eigenvectors and singular vectors Boeddeker et al. (2017) and Wan and Zhang (2019).
+The functions users call are in linalg.py. Derivatives: Giles, Collected matrix derivative results for forward and
+reverse mode algorithmic differentiation (2008); of QR Walter and Lehmann (2018), of the pseudoinverse Golub and
+Pereyra (1973), of complex eigenvectors and singular vectors Boeddeker et al. (2017) and Wan and Zhang (2019).
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def _lower_solve(xp, lower, b):
 def stacks(*cores):
     """The batch rule of an operation on stacks: the batch is one more dimension in front of them.
 
-    `cores`: how many dimensions of each input the operation itself is about, or a function of the settings that says so."""
+    `cores`: how many dimensions of each input the operation itself is about, or a function of the settings that says
+    so."""
 
     def rule(record, values, batched, settings, size):
         counts = cores[0](*settings) if callable(cores[0]) else cores
@@ -468,7 +469,7 @@ def _reflect(xp, vector, factor, x):
 
 def _householder_vjp(xp, g, x, y):
     """Reflection by reflection: each is undone on the product and its transpose applied to the gradient."""
-    rows, columns = x.shape[-2:]
+    rows = x.shape[-2]
     count = y.shape[-1]
     vectors = xp.tril(x, -1) + _on_columns(xp, x)
     gx = gy = None

@@ -1,4 +1,5 @@
-"""Linear algebra under torch's own names: most are older names of functions of `torch.linalg`, which they load when used."""
+"""Linear algebra under torch's own names: most are older names of functions of `torch.linalg`, which they load when
+used."""
 
 from __future__ import annotations
 
@@ -11,9 +12,9 @@ from ..warning import warn_once
 from .products import _array as _array_of
 
 __all__ = [
-    "cholesky", "cholesky_inverse", "cholesky_solve", "det", "eig", "geqrf", "inverse", "logdet", "lstsq", "lu", "lu_solve",
-    "lu_unpack", "matrix_exp", "matrix_power", "matrix_rank", "orgqr", "ormqr", "pca_lowrank", "pinverse", "qr", "slogdet",
-    "solve", "svd", "svd_lowrank", "symeig", "triangular_solve", "vander",
+    "cholesky", "cholesky_inverse", "cholesky_solve", "det", "eig", "geqrf", "inverse", "logdet", "lstsq", "lu",
+    "lu_solve", "lu_unpack", "matrix_exp", "matrix_power", "matrix_rank", "orgqr", "ormqr", "pca_lowrank",
+    "pinverse", "qr", "slogdet", "solve", "svd", "svd_lowrank", "symeig", "triangular_solve", "vander",
 ]  # fmt: skip
 
 
@@ -152,7 +153,8 @@ def cholesky_solve(B, L, upper: bool = False, *, out=None):
             raise RuntimeError(f"{name} should have at least 2 dimensions, but has {array.ndim} dimensions instead")
     if a.shape[-1] != a.shape[-2]:
         raise RuntimeError(
-            f"cholesky_solve: A must be batches of square matrices, but they are {a.shape[-2]} by {a.shape[-1]} matrices"
+            f"cholesky_solve: A must be batches of square matrices, but they are {a.shape[-2]} by {a.shape[-1]} "
+            "matrices"
         )
     if a.shape[-2] != b.shape[-2]:
         raise RuntimeError(
@@ -254,7 +256,8 @@ def _check_reflections(a, t, b, left: bool) -> None:
     for name, shape in (("tau", t.shape[:-1]), ("other", b.shape[:-2])):
         if shape != a.shape[:-2]:
             raise RuntimeError(
-                f"torch.ormqr: Expected batch dimensions of {name} to be equal to input.shape[:-2], but got {list(shape)}"
+                f"torch.ormqr: Expected batch dimensions of {name} to be equal to input.shape[:-2], but got "
+                f"{list(shape)}"
             )
 
 
@@ -310,8 +313,8 @@ def lu_unpack(LU_data, LU_pivots, unpack_data: bool = True, unpack_pivots: bool 
         raise RuntimeError("torch.lu_unpack: The input tensor LU_data must have at least 2 dimensions.")
     if unpack_pivots and LU_pivots.dtype is not _int32():
         raise RuntimeError(
-            "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\nNote: this function is "
-            "intended to be used with the output produced by torch.linalg.lu_factor"
+            "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\nNote: this "
+            "function is intended to be used with the output produced by torch.linalg.lu_factor"
         )
     if not unpack_pivots and pivots.shape != (*packed.shape[:-2], min(packed.shape[-2:])):
         LU_pivots = LU_pivots.new_ones((*packed.shape[:-2], min(packed.shape[-2:])), dtype=_int32())
@@ -345,16 +348,18 @@ def triangular_solve(b, A, upper: bool = True, transpose: bool = False, unitrian
         ndim = _array_of("triangular_solve", name, position, x).ndim
         if ndim < 2:
             raise RuntimeError(
-                f"torch.triangular_solve: Expected {name} to have at least 2 dimensions, but it has {ndim} dimensions instead"
+                f"torch.triangular_solve: Expected {name} to have at least 2 dimensions, but it has {ndim} dimensions "
+                "instead"
             )
     if A.shape[-1] != A.shape[-2]:
         raise RuntimeError(
-            f"triangular_solve: A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} matrices"
+            f"triangular_solve: A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} "
+            "matrices"
         )
     if A.shape[-2] != b.shape[-2]:
         raise RuntimeError(
-            f"Incompatible matrix sizes for triangular_solve: each A matrix is {A.shape[-2]} by {A.shape[-1]} but each b "
-            f"matrix is {b.shape[-2]} by {b.shape[-1]}"
+            f"Incompatible matrix sizes for triangular_solve: each A matrix is {A.shape[-2]} by {A.shape[-1]} but "
+            f"each b matrix is {b.shape[-2]} by {b.shape[-1]}"
         )
     matrix, upper = (A.mT, not upper) if transpose else (A, upper)
     solution = linalg.solve_triangular(matrix, b, upper=upper, unitriangular=unitriangular)
@@ -425,8 +430,8 @@ def pca_lowrank(A, q: int | None = None, center: bool = True, niter: int = 2):
 # ---------------------------------------------------------------- removed functions
 
 _INSTEAD = {
-    "symeig": """ The default behavior has changed from using the upper triangular portion of the matrix by default to using \
-the lower triangular portion.
+    "symeig": """ The default behavior has changed from using the upper triangular portion of the matrix by default \
+to using the lower triangular portion.
 
 L, _ = torch.symeig(A, upper=upper) should be replaced with:
 L = torch.linalg.eigvalsh(A, UPLO='U' if upper else 'L')
@@ -435,8 +440,8 @@ and
 
 L, V = torch.symeig(A, eigenvectors=True) should be replaced with:
 L, V = torch.linalg.eigh(A, UPLO='U' if upper else 'L')""",
-    "eig": """ `torch.linalg.eig` returns complex tensors of dtype `cfloat` or `cdouble` rather than real tensors mimicking \
-complex tensors.
+    "eig": """ `torch.linalg.eig` returns complex tensors of dtype `cfloat` or `cdouble` rather than real tensors \
+mimicking complex tensors.
 
 L, _ = torch.eig(A) should be replaced with:
 L_complex = torch.linalg.eigvals(A)
@@ -445,28 +450,30 @@ and
 
 L, V = torch.eig(A, eigenvectors=True) should be replaced with:
 L_complex, V_complex = torch.linalg.eig(A)""",
-    "solve": """ `torch.solve` is deprecated in favor of `torch.linalg.solve`. `torch.linalg.solve` has its arguments reversed \
-and does not return the LU factorization.
+    "solve": """ `torch.solve` is deprecated in favor of `torch.linalg.solve`. `torch.linalg.solve` has its \
+arguments reversed and does not return the LU factorization.
 
-To get the LU factorization see `torch.lu`, which can be used with `torch.lu_solve` or `torch.lu_unpack`.
+To get the LU factorization see `torch.lu`, which can be used with `torch.lu_solve` or \
+`torch.lu_unpack`.
 X = torch.solve(B, A).solution should be replaced with:
 X = torch.linalg.solve(A, B)""",
     "lstsq": """ `torch.lstsq` is deprecated in favor of `torch.linalg.lstsq`.
-`torch.linalg.lstsq` has reversed arguments and does not return the QR decomposition in the returned tuple (although it \
-returns other information about the problem).
+`torch.linalg.lstsq` has reversed arguments and does not return the QR decomposition in the returned\
+ tuple (although it returns other information about the problem).
 
 To get the QR decomposition consider using `torch.linalg.qr`.
 
-The returned solution in `torch.lstsq` stored the residuals of the solution in the last m - n columns of the returned value \
-whenever m > n. In torch.linalg.lstsq, the residuals are in the field 'residuals' of the returned named tuple.
+The returned solution in `torch.lstsq` stored the residuals of the solution in the last m - n \
+columns of the returned value whenever m > n. In torch.linalg.lstsq, the residuals are in the field \
+'residuals' of the returned named tuple.
 
 The unpacking of the solution, as in
 X, _ = torch.lstsq(B, A).solution[:A.size(1)]
 should be replaced with:
 X = torch.linalg.lstsq(A, B).solution""",
     "matrix_rank": """
-Please use the `torch.linalg.matrix_rank` function instead. The parameter 'symmetric' was renamed in \
-`torch.linalg.matrix_rank()` to 'hermitian'.""",
+Please use the `torch.linalg.matrix_rank` function instead. The parameter 'symmetric' was renamed in\
+ `torch.linalg.matrix_rank()` to 'hermitian'.""",
 }
 
 
