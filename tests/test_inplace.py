@@ -361,3 +361,14 @@ def test_written_graphs_die_with_their_last_name():
         assert [w() for w in watched] == [None] * 3
     finally:
         gc.enable()
+
+
+def test_batched_gradients_of_gradients_through_a_write_on_a_view():
+    x, b, weight = torch.zeros(4).requires_grad_(), torch.zeros(2).requires_grad_(), ones(4)
+    y = x.clone()
+    y[1:3].mul_(b + 2)
+    gx, gb = torch.autograd.grad(y, (x, b), weight, create_graph=True)
+    rows = (torch.eye(4), torch.zeros(4, 2))
+    (batched,) = torch.autograd.grad((gx, gb), weight, rows, retain_graph=True, is_grads_batched=True)
+    single = [torch.autograd.grad((gx, gb), weight, (r, z), retain_graph=True)[0] for r, z in zip(*rows)]
+    assert batched.tolist() == torch.stack(single).tolist() == [[1, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]]

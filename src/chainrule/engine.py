@@ -154,7 +154,9 @@ class SavedTensor:
     counter = None
     unpack_hook = packed = edge = owner = None
 
-    def __init__(self, tensor, is_output: bool = False, number: int = 0, hooks=None) -> None:
+    def __init__(self, tensor=None, is_output: bool = False, number: int = 0, hooks=None) -> None:
+        if tensor is None:
+            raise RuntimeError("Trying to create a SavedTensor object from Python is forbidden")
         self.is_output = is_output
         self.number = number
         self.counter = tensor._counter

@@ -23,6 +23,7 @@ from .engine import (
     fit_tensor,
     graph_errors,
     next_sequence,
+    run_backward,
     user_position,
 )
 from .modes import active_saved_hooks, local
@@ -330,24 +331,44 @@ class CopySlices(Node):
     def backward_tensors(self, gradient, needs):
         inner = self._inner()
         whole = wrap(np.zeros_like(self.base_like)) + gradient if gradient.requires_grad else gradient.clone()
-        if memory(whole).strides != self.base_like.strides:
+        batched = whole._extra is not None and whole._extra.batch is not None
+        if not batched and memory(whole).strides != self.base_like.strides:
             from .ops.creation import empty_strided_like
 
             laid_out = empty_strided_like(self.base_like)
             whole = laid_out.copy_(gradient)
-        part = whole
-        for record, settings, number in self.geometry:
-            part = record.apply(part, *settings)
-            part = part[number] if isinstance(part, (tuple, list)) else part
+        part = self._part_of(whole)
         results = list(inner.backward_tensors(part.clone(), self._inner_needs(inner, needs)))
         if inner.meta is not None and inner.meta.targets is not None:
             results = [
                 fit_tensor(r, *t) if r is not None and t is not None else r
                 for r, t in zip(results, inner.meta.targets, strict=True)
             ]
+        if batched:  # its views are copies, so the part is exchanged by adding the difference
+            results[0] = whole + self._placed(-part if results[0] is None else results[0] - part)
+            return results
         part.copy_(results[0] if results[0] is not None else wrap(np.zeros((), part._array.dtype)))
         results[0] = whole
         return results
+
+    def _part_of(self, whole: Tensor) -> Tensor:
+        """The written part of something like the base, as a view of it."""
+        for record, settings, number in self.geometry:
+            whole = record.apply(whole, *settings)
+            whole = whole[number] if isinstance(whole, (tuple, list)) else whole
+        return whole
+
+    def _placed(self, part: Tensor) -> Tensor:
+        """Something like the base that is zero outside the written part: the transpose of `_part_of`."""
+        with _grad_mode(True):
+            base = wrap(np.zeros_like(self.base_like))
+            base._requires_grad = True
+            edge = gradient_edge(self._part_of(base))
+        create_graph = local.grad_enabled
+        (placed,) = run_backward(
+            [edge], [part], retain_graph=create_graph, create_graph=create_graph, inputs=[(base, 0)], accumulate=False
+        )
+        return placed
 
 
 def backend_xp():
