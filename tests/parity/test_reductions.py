@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 
+import numpy as np
 import pytest
 import torch
 
@@ -75,6 +76,10 @@ FREE = {
     ("empty rows", "torch.histogramdd(x,[2]*x.shape[-1])"),
 }
 # chainrule names the operation that cannot run, PyTorch one of its parts
+OTHER_SENTENCES = (  # PyTorch lists its overloads, counts positions without self, or lacks a blank
+    *("torch.gradient(x,spacing=x", "torch.max(x,", "torch.quantile(x,[", "torch.isin(2,2", "torch.topk(x,1.5)"),
+    "torch.linalg.vector_norm(torch.empty(2,0),math.inf,1)",
+)
 OTHER_WORDS = ("dist(x)", "histc(3)", "histc(4,0,3)")
 
 FUNCTIONS = words("""
@@ -111,6 +116,104 @@ torch.min(x,other=x)
 torch.softmax(x,None)
 """)
 
+EXPRESSIONS = words("""
+torch.gradient(x,spacing=(torch.tensor([0.0,1.5]),torch.tensor([1.0,2.0,5.0])))
+torch.gradient(torch.rand(4,3)*0+torch.tensor([1.0,4.0,2.0]),spacing=[torch.tensor([1.0,2.0,4.0,9.0])],dim=0,edge_order=2)
+torch.gradient(torch.tensor([1.0,4.0,2.0,8.0]),edge_order=2)
+torch.gradient(x,spacing=[1.0])
+torch.gradient(x,spacing=[1.0,2.0],dim=0)
+torch.gradient(x,spacing=torch.tensor(2.0))
+torch.gradient(x,edge_order=3)
+torch.gradient(x,edge_order=2)
+torch.gradient(x,dim=(0,0))
+torch.gradient(x.byte())
+torch.gradient(x,spacing=(x,x))
+torch.trapezoid(x,x>2)
+torch.trapezoid(x,torch.tensor([1.0,2.0]))
+torch.trapezoid(x,torch.tensor([1.0,2.0]),dim=0)
+torch.cumulative_trapezoid(x,torch.tensor([1.0]))
+torch.diff(x,append=torch.ones(1))
+torch.diff(x,append=torch.ones(1,1))
+torch.diff(x,n=-1)
+torch.norm(x,dtype=torch.float64)
+torch.norm(x.double(),dtype=torch.float32)
+torch.norm(x,p='nuc')
+torch.norm(x,p='foo')
+torch.linalg.vector_norm(x,dtype=torch.int64)
+torch.linalg.vector_norm(x,dtype=torch.complex64)
+torch.linalg.vector_norm(torch.empty(2,0),math.inf,1)
+torch.linalg.vector_norm(torch.empty(2,0),-1)
+torch.renorm(x,0,0,1.0)
+torch.renorm(x,2,0,-1.0)
+torch.renorm(x[0],2,0,1.0)
+torch.dist(x.int(),x.int())
+torch.topk(x,1.5)
+torch.quantile(x,torch.tensor([[0.1]]))
+torch.quantile(x,torch.tensor([0.1],dtype=torch.float64))
+torch.quantile(x,torch.tensor([1.1]))
+torch.quantile(x,[0.1])
+torch.quantile(x,0.5,interpolation='cubic')
+torch.unique(torch.empty(3,0),dim=0)
+torch.isin(2,2)
+torch.searchsorted(x,torch.ones(3,2))
+torch.searchsorted(x[0],x[0],side='up')
+torch.searchsorted(x[0],x[0],side='left',right=True)
+torch.searchsorted(x[0],x[0],side='right')
+torch.searchsorted(x[0],x[0],sorter=torch.tensor([0,1]))
+torch.searchsorted(x[0],x[0],sorter=torch.tensor([0.0,1.0,2.0]))
+torch.searchsorted(x[0],x[0],sorter=torch.tensor([0,1,7]))
+torch.searchsorted(x[0],x[0],out=torch.empty(0,dtype=torch.int32))
+torch.searchsorted(torch.tensor(1.0),x)
+torch.bucketize(x,x)
+torch.histc(x,0)
+torch.histc(x,3,5,1)
+torch.histc(x,min=0,max=math.inf)
+torch.histogram(x,0)
+torch.histogram(x,2,range=(3,1))
+torch.histogram(x,2,range=(0,math.inf))
+torch.histogram(x,2,weight=torch.ones(3))
+torch.histogram(torch.ones(3),2)
+torch.histogramdd(x[0],[2])
+torch.histogramdd(x,[2,2])
+torch.histogramdd(x,[2,1,1],range=[0.0,5,0,5,0,6])
+torch.histogramdd(x,[torch.tensor([1.0,2,5]),torch.tensor([1.0,4]),torch.tensor([2.0,9])])
+torch.bincount(torch.tensor([1,2]),torch.ones(3))
+torch.bincount(torch.tensor([1,2]),minlength=-1)
+torch.bincount(torch.tensor([1,2]),torch.tensor([1.0,0.5]))
+torch.cov(torch.ones(2,2,2))
+torch.corrcoef(torch.ones(2,2,2))
+torch.corrcoef(torch.tensor([[1+1j,2,3],[1j,0,2]]))
+torch.cov(x,fweights=torch.tensor([1,2]))
+torch.cov(x,fweights=torch.tensor([1.0,2,3]))
+torch.cov(x,fweights=torch.tensor([[1,2,3]]))
+torch.cov(x,fweights=torch.tensor([0,0,0]))
+torch.cov(x,fweights=torch.tensor([1,2,-3]))
+torch.cov(x,aweights=torch.tensor([1,2,3]))
+torch.cov(x,fweights=torch.tensor([1,2,3]),aweights=torch.tensor([1.0,2.0,0.5]))
+torch.max(x,0,out=(torch.empty(0),torch.empty(0,dtype=torch.int64)))
+torch.sum(x,0,out=torch.empty(0))
+torch.mean(x,0,out=torch.empty(3))
+torch.mean(x,dtype=torch.int32)
+torch.msort(x,out=torch.empty(0))
+torch.quantile(x,0.5,out=torch.empty(0))
+torch.diff(x,out=torch.empty(0))
+torch.diff(x,0,out=torch.empty(0))
+torch.softmax(x,1,out=torch.empty(0))
+torch.cumsum(x,0,out=torch.empty(0))
+torch.aminmax(x,dim=0,out=(torch.empty(0),torch.empty(0,dtype=torch.float64)))
+torch.aminmax(x,out=(torch.empty(0),torch.empty(0)))
+torch.amax(x,0,out=torch.empty(0))
+torch.max(x,x,0)
+torch.max(x,0,x)
+torch.sum(3.0)
+torch.mean([1.0])
+torch.argmax(2)
+x.clone().cumsum_(0)
+x.int().cumsum_(0)
+x.clone().cumprod_(1)
+x.clone().renorm_(2,0,1.0)
+""")
+
 GRADIENTS = words("""
 sum() mean(0) max() max(0)[0] min(-1)[0] amax() amax(0) aminmax()[1] prod() prod(0) std() var(0)
 std(0,unbiased=False) norm() norm(1) norm(3) norm(1.5) norm(0.5) norm(math.inf) norm(-math.inf) logsumexp(0)
@@ -145,7 +248,7 @@ def outcome(module, expression: str, source: str, gradient: bool = False):
                 found = module.autograd.grad(found.abs().sum(), x)[0]
         except Exception as error:
             return type(error), str(error).split("\n")[0].split(", but expected")[0]
-    return type(found).__name__, flat(found)
+    return type(found).__name__.removesuffix("_out"), flat(found)
 
 
 def flat(found):
@@ -189,6 +292,36 @@ def test_functions(function):
     for name, source in INPUTS.items():
         if (name, function) not in FREE and (name != "complex" or "cov" in function):
             check(function, source, words=False)
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_arguments(expression):
+    check(expression, INPUTS["float"], words=not expression.startswith(OTHER_SENTENCES))
+
+
+@pytest.mark.parametrize("shape", [(70, 300), (40000, 3), (5, 9000), (5, 4 * 2048), (3, 40, 500), (30000,)])
+def test_large(shape):
+    """Sums in blocks, sorts that keep equal elements in order, the largest few."""
+    rng = np.random.default_rng(0)
+    for values in (rng.standard_normal(shape, dtype=np.float32), rng.integers(-9, 9, shape).astype(np.float32)):
+        ours, theirs = chainrule.from_numpy(values), torch.from_numpy(values)
+        for x, y in ((ours, theirs), (ours.transpose(0, -1), theirs.transpose(0, -1))):
+            for call in (
+                *("x.sum()", "x.mean(0)", "x.sum(-1)", "x.sum((0, -1), keepdim=True)", "x.sum(0)", "x.std(0)"),
+                *(
+                    "x.softmax(0)",
+                    "x.norm()",
+                    "x.sort(dim=0, stable=True)",
+                    "x.sort(dim=-1, descending=True, stable=True)",
+                    "x.topk(3, 0)[0]",
+                    "x.topk(3, -1, False)[0]",
+                ),
+            ):
+                if len(shape) == 1 and "(0, -1)" in call:
+                    continue
+                a, b = (eval(call, {"x": z}) for z in (x, y))
+                for part, expected in zip(*((v if isinstance(v, tuple) else (v,)) for v in (a, b)), strict=True):
+                    np.testing.assert_allclose(part.numpy(), expected.numpy(), rtol=2e-5, atol=2e-4)
 
 
 @pytest.mark.parametrize("call", GRADIENTS)

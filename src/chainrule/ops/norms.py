@@ -118,7 +118,7 @@ def _refuse_empty(array, ord: float, dims) -> None:
 def _converted(x, dtype):
     if dtype.category < dtypes.FLOATING:
         raise RuntimeError(
-            "linalg.vector_norm: dtype should be floating point or complex. Got " + dtypes.scalar_name(dtype)
+            "linalg.vector_norm: dtype should be floating point or complex, but got " + dtypes.scalar_name(dtype)
         )
     if x.dtype.is_complex != dtype.is_complex:
         kind = "complex" if x.dtype.is_complex else "real"

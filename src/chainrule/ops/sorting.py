@@ -68,11 +68,9 @@ def sort(input, dim: int = -1, descending: bool = False, stable: bool | None = N
 
 @method()
 @numpy_names
-def argsort(input, dim: int = -1, descending: bool = False, stable: bool = False, *, out=None):
+def argsort(input, dim: int = -1, descending: bool = False, stable: bool = False):
     """The indices that put the elements in order along `dim`."""
-    return sort(input.detach(), dim, descending, stable, out=None)[1] if out is None else fill_out(
-        out, sort(input.detach(), dim, descending, stable)[1]
-    )  # fmt: skip
+    return sort(input.detach(), dim, descending, stable)[1]
 
 
 @method()
