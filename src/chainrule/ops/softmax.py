@@ -1,9 +1,8 @@
-"""Sums of exponentials and what is normalized by them: logsumexp, softmax, log_softmax, softmin."""
+"""Sums of exponentials and what is normalized by them: logsumexp, softmax, log_softmax."""
 
 from __future__ import annotations
 
 from ..op import general, method, op
-from .elementwise import neg
 from .reduction import array_of, called, dims_argument, no_kernel_for, numpy_names
 from .shape import wrap_dim
 
@@ -95,8 +94,3 @@ log_softmax = _normalizer(
     "log_softmax_lastdim_kernel_impl",
     "The logarithm of the softmax along `dim`; `dtype` is what to compute in. NotImplementedError for integers.",
 )
-
-
-def softmin(input, dim: int, dtype=None):
-    """The softmax of ``-input``."""
-    return softmax(neg(input), dim, dtype)
