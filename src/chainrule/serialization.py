@@ -41,6 +41,9 @@ def rebuild_tensor(array, requires_grad: bool, kind=None, state=None):
 
         module, _, name = kind.rpartition(".")
         kind = getattr(import_module(f"{__package__}.{module}"), name)
+    dtype = dtypes.from_numpy_dtype(array.dtype).numpy_dtype
+    if array.dtype is not dtype:  # a pickle makes dtypes of its own, and operations compare them by identity
+        array = array.view(dtype)
     tensor = wrap(array) if kind is None else wrap_as(kind, array)
     tensor._requires_grad = requires_grad
     if state:

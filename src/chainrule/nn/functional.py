@@ -1,0 +1,156 @@
+"""torch.nn.functional: the functions that modules call."""
+
+from __future__ import annotations
+
+import math
+
+from ..op import must_be_tensor
+from ..ops.activations import *
+from ..ops.creation import empty_like
+from ..ops.losses import *
+from ..ops.losses import legacy_reduction  # noqa: F401  (for the modules)
+from ..ops.lookup import *
+from ..ops.products import addmm, matmul
+from ..tensor import Tensor
+
+# ---------------------------------------------------------------- linear
+
+
+def linear(input, weight, bias=None):
+    """``input @ weight.T + bias``, for a `weight` (outputs, inputs) and any leading dimensions of `input`."""
+    try:
+        ndim = input._array.ndim
+    except AttributeError:
+        raise must_be_tensor("linear", "input", 1, input) from None
+    if not isinstance(weight, Tensor):
+        raise must_be_tensor("linear", "weight", 2, weight)
+    if not ndim or not weight._array.ndim:
+        raise RuntimeError(
+            f"both arguments to linear need to be at least 1D, but they are {ndim}D and {weight._array.ndim}D"
+        )
+    transposed = weight.t()
+    if bias is None:
+        return matmul(input, transposed)
+    if ndim == 2 and weight._array.ndim == 2:
+        return addmm(bias, input, transposed)
+    if weight._array.ndim != 2:
+        return matmul(input, transposed) + bias
+    shape = input._array.shape
+    product = addmm(bias, input.reshape(math.prod(shape[:-1]), shape[-1]), transposed)
+    return product.view(*shape[:-1], product._array.shape[-1])
+
+
+def bilinear(input1, input2, weight, bias=None):
+    """``input1 @ weight[k] @ input2`` for each output `k`, plus `bias`; `weight` is (outputs, inputs1, inputs2)."""
+    if input1.shape[:-1] != input2.shape[:-1]:
+        raise RuntimeError(
+            f"bilinear(): input batch dimensions do not match: got {list(input1.shape)} and {list(input2.shape)}"
+        )
+    for position, (x, size) in enumerate(zip((input1, input2), weight.shape[1:], strict=True), 1):
+        if x.shape[-1] != size:
+            raise RuntimeError(
+                f"bilinear(): input{position} size does not match weight size: got {x.shape[-1]} but expected {size}"
+            )
+    leading = input1.shape[:-1]
+    rows1, rows2 = input1.reshape(-1, input1.shape[-1]), input2.reshape(-1, input2.shape[-1])
+    found = (rows1.matmul(weight) * rows2).sum(-1).t().reshape(*leading, weight.shape[0])
+    return found if bias is None else found + bias
+
+
+# ---------------------------------------------------------------- dropout
+
+
+def _check_probability(p: float) -> None:
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+def _noise(input, shape, p: float):
+    return input.new_empty(shape).bernoulli_(1 - p)
+
+
+def _dropout(input, p: float, training: bool, inplace: bool, features: bool = False):
+    """Elements (or, with `features`, whole channels) zeroed with probability `p`, the others scaled by ``1 / (1 - p)``."""
+    _check_probability(p)
+    if not isinstance(input, Tensor):
+        raise must_be_tensor("feature_dropout" if features else "dropout", "input", 1, input)
+    if not training or p == 0 or not input._array.size:
+        return input
+    if p == 1:
+        return input.mul_(input.new_zeros(())) if inplace else input * input.new_zeros(())
+    if features:
+        noise = _noise(input, (*input.shape[:2], *[1] * (input.ndim - 2)), p)
+    else:
+        noise = empty_like(input).bernoulli_(1 - p)
+    noise.div_(1 - p)
+    return input.mul_(noise) if inplace else input * noise
+
+
+def dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False):
+    """In training, elements are zeroed with probability `p` and the others scaled by ``1 / (1 - p)``."""
+    return _dropout(input, p, training, inplace)
+
+
+def _channel_dropout(name: str, dims: tuple[int, ...]):
+    """Dropout of whole channels, for inputs of so many dimensions: unbatched and batched."""
+
+    def channel_dropout(input, p: float = 0.5, training: bool = True, inplace: bool = False):
+        _check_probability(p)
+        if input.ndim not in dims:
+            _wrong_dims(name, input, dims)
+        unbatched = input.ndim == dims[0] and name != "dropout2d"
+        if unbatched:
+            input = input.unsqueeze_(0) if inplace else input.unsqueeze(0)
+        result = _dropout(input, p, training, inplace, features=True)
+        if unbatched:
+            result = result.squeeze_(0) if inplace else result.squeeze(0)
+        return result
+
+    channel_dropout.__name__ = channel_dropout.__qualname__ = name
+    channel_dropout.__doc__ = f"In training, whole channels are zeroed with probability `p`; inputs have {dims} dimensions."
+    return channel_dropout
+
+
+def _wrong_dims(name: str, input, dims: tuple[int, ...]) -> None:
+    text = (
+        f"{name}: Received a {input.ndim}-D input to {name}, which is deprecated and will result in an error in a future "
+        f"release. To retain the behavior and silence this warning, please use dropout instead. Note that {name} exists to "
+        f"provide channel-wise dropout on inputs with {dims[1] - 2} spatial dimensions, a channel dimension, and an "
+        f"optional batch dimension (i.e. {dims[0]}D or {dims[1]}D inputs)."
+    )
+    if name == "dropout1d":
+        raise RuntimeError(f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input. " + text.partition(". ")[2])
+    from ..warning import warn
+
+    warn(text)
+
+
+dropout1d = _channel_dropout("dropout1d", (2, 3))
+dropout2d = _channel_dropout("dropout2d", (3, 4))
+dropout3d = _channel_dropout("dropout3d", (4, 5))
+
+SELU_FLOOR = 1.7580993408473766  # minus the least value of SELU
+
+
+def _alpha_dropout(input, p: float, training: bool, inplace: bool, features: bool):
+    _check_probability(p)
+    if not training or p == 0 or not input._array.size:
+        return input
+    if p == 1:
+        return input.mul_(input.new_zeros(())) if inplace else input * input.new_zeros(())
+    shape = (*input.shape[:2], *[1] * (input.ndim - 2)) if features else input.shape
+    noise = _noise(input, shape, p)
+    scale = 1 / math.sqrt((SELU_FLOOR**2 * p + 1) * (1 - p))
+    shift = noise.sub(1).mul_(SELU_FLOOR * scale).add_(SELU_FLOOR * scale * p)
+    noise.mul_(scale)
+    return input.mul_(noise).add_(shift) if inplace else input * noise + shift
+
+
+def alpha_dropout(input, p: float = 0.5, training: bool = False, inplace: bool = False):
+    """Dropout to SELU's least value, scaled and shifted so that mean 0 and variance 1 stay (Klambauer et al. 2017)."""
+    return _alpha_dropout(input, p, training, inplace, False)
+
+
+def feature_alpha_dropout(input, p: float = 0.5, training: bool = False, inplace: bool = False):
+    """`alpha_dropout` of whole channels."""
+    return _alpha_dropout(input, p, training, inplace, True)
