@@ -77,8 +77,10 @@ from .ops.norms import *
 from .ops.cumulative import *
 from .ops.sorting import *
 from .ops.statistics import *
+from .ops.windows import *
 from .ops.shape import *
 from .ops.special import *
+from .ops.spectral import *
 from .printing import set_printoptions
 from .random import (
     Generator,
@@ -114,6 +116,8 @@ __version__ = "0.1.0"
 e, pi, tau, inf, nan, newaxis = _math.e, _math.pi, 2 * _math.pi, _math.inf, _math.nan, None
 
 _LAZY = {
+    "masked",
+    "signal",
     "_C", "accelerator", "xpu", "backends", "cpu", "cuda", "distributions", "fft", "func", "insight", "linalg", "mps", "nn", "optim", "special",
     "testing", "utils", "version", "return_types", "serialization", "onnx", "jit", "overrides", "types",
 }  # fmt: skip
