@@ -216,7 +216,7 @@ def logsumexp(input, dim=None, *, keepdim: bool = False, dtype=None, mask=None) 
     if not values.is_floating_point() and not values.is_complex():
         values = values.to(dtypes.get_default_dtype())
     dims = tuple(range(values.ndim)) if _dims(dim) is None else dim
-    return _fill(values, mask, -math.inf).logsumexp(dims, bool(keepdim))
+    return _fill(values, mask, -math.inf).logsumexp(dims, bool(keepdim)).to(input.dtype if dtype is None else dtype)
 
 
 def logaddexp(input, other, *, dtype=None, input_mask=None, other_mask=None) -> Tensor:

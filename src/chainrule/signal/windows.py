@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ..ops.creation import finish
+from ..size import strided
 from ..tensor import Tensor
 
 __all__ = [
@@ -25,11 +26,15 @@ __all__ = [
 ]
 
 
-def _window(name: str, M: int, sym: bool, formula, dtype=None, device=None, requires_grad: bool = False, **ignored) -> Tensor:
+def _window(
+    name: str, M: int, sym: bool, formula, dtype=None, layout=strided, device=None, requires_grad: bool = False
+) -> Tensor:
     """A window of `M` values ``formula(n, N)`` at n = 0 … M-1, with N = M - 1, or M for a periodic one."""
     dtype = dtypes.get_default_dtype() if dtype is None else dtype
     if M < 0:
         raise ValueError(f"{name} requires non-negative window length, got M={M}")
+    if layout is not strided:
+        raise ValueError(f"{name} is implemented for strided tensors only, got: {layout}")
     if dtype not in (dtypes.float32, dtypes.float64):
         raise ValueError(f"{name} expects float32 or float64 dtypes, got: {dtype}")
     values = np.ones(M) if M <= 1 else formula(np.arange(M, dtype=np.float64), M - 1 if sym else M)
