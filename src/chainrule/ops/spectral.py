@@ -31,7 +31,7 @@ def _extended(x: Tensor, count: int, mode: str) -> Tensor:
     if mode == "reflect" and count >= n:
         raise RuntimeError(
             "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
-            f"({count}, {count}) at dimension 2 of input {list((1, *x.shape))}"
+            f"({count}, {count}) at dimension 2 of input {[1, *x.shape]}"
         )
     places = np.pad(np.arange(n), count, {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[mode])
     return x.index_select(-1, wrap(places))
@@ -47,14 +47,14 @@ def _padded_window(window: Tensor | None, length: int, n_fft: int, dtype) -> Ten
     return REGISTRY["slice_backward"].apply(window, (n_fft,), 0, left, left + length, 1)
 
 
-def _shown(name: str, kind: str, x: Tensor, n_fft: int, hop: int, length: int, window, **settings) -> str:
+def _shown(name: str, kind: str, x: Tensor, n_fft: int, hop: int, win: int, window, /, **settings) -> str:
     """The call, as error messages begin with."""
     shape = ", ".join(map(str, x.shape))
     seen = "None"
     if window is not None:
         seen = f"torch.{scalar_name(window.dtype)}Tensor{{[{', '.join(map(str, window.shape))}]}}"
     rest = "".join(f", {k}={int(v) if isinstance(v, bool) and k != 'onesided' else v}" for k, v in settings.items())
-    return f"{name}({kind}[{shape}], n_fft={n_fft}, hop_length={hop}, win_length={length}, window={seen}{rest}) "
+    return f"{name}({kind}[{shape}], n_fft={n_fft}, hop_length={hop}, win_length={win}, window={seen}{rest}) "
 
 
 @method()
