@@ -122,16 +122,16 @@ _LAZY = {
     "testing", "utils", "version", "return_types", "serialization", "onnx", "jit", "overrides", "types",
 }  # fmt: skip
 
+_LAZY_NAMES = {"vmap": "func", "explain": "insight", "why": "insight"}  # and where they are
+
 
 def __getattr__(name: str):
     """Imports a module on its first use; for a name that chainrule lacks, says that it is chainrule's lack."""
-    if name == "vmap":
-        from .func import vmap
+    import importlib
 
-        return vmap
+    if name in _LAZY_NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_LAZY_NAMES[name]}"), name)
     if name in _LAZY:
-        import importlib
-
         try:
             return importlib.import_module(f"{__name__}.{name}")
         except ModuleNotFoundError as error:
@@ -141,7 +141,7 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_LAZY, *_LAZY_NAMES})
 
 
 _Module = type(ops)

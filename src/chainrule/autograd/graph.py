@@ -89,6 +89,13 @@ def metadata(self) -> dict:
     return meta.dict
 
 
+def source(self) -> Any:
+    """Where the user's program recorded this node: a `chainrule.insight.Source` with file, line, columns and text."""
+    from ..insight.source import Source
+
+    return Source(self.code, self.lasti)
+
+
 def _sequence_nr(self) -> int:
     """The node's place in the order of recording in this process."""
     return self.sequence
@@ -256,6 +263,7 @@ Node._input_metadata = property(input_metadata)
 Node.next_functions = property(next_functions)
 Node.metadata = property(metadata)
 Node.requires_grad = property(lambda self: True)
+Node.source = property(source)
 Node._sequence_nr = _sequence_nr
 Node._set_sequence_nr = _set_sequence_nr
 Node.register_hook = register_node_hook

@@ -1,0 +1,561 @@
+"""`chainrule.explain`: the derivative that a recorded graph stands for, derived as a person would on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..engine import Node, is_own
+from ..tensor import Tensor, gradient_edge, wrap
+from .algebra import (
+    ONE,
+    ZERO,
+    Apply,
+    Atom,
+    Delta,
+    Formula,
+    Index,
+    Partial,
+    Symbol,
+    TooLong,
+    atom,
+    delta,
+    evaluate,
+    substituted,
+    total,
+)
+from .explanation import Explanation, Quantity, Share
+from .formulas import Formulas, Place, is_elementwise, places
+from .names import Scope, caller, name_everything
+from .source import Source
+from .syntax import simple_name
+from .values import Edge, Unknown, Values, edges_of, freed_at, reachable
+
+MOST_PATHS = 64  # followed one by one; more are counted and gathered by their last step
+MOST_QUANTITIES = 200  # for which formulas are worked out
+MOST_CHAINS = 6  # written out as a sum
+
+
+def explain(y: Tensor, x: Tensor) -> Explanation:
+    """Derives ∂y/∂x from the graph recorded behind `y`: local derivatives, the chain rule, closed form and number.
+
+    Where `y` has several elements, the derivative is that of their sum. Hooks are not run, and nothing is freed or
+    accumulated. After a backward that freed the graph, values are computed again from the leaves.
+
+    Raises:
+        TypeError: `y` or `x` is not a Tensor.
+        ValueError: `y` does not depend on `x` through the recorded graph; `chainrule.why` tells where it is cut.
+    """
+    for name, value in (("y", y), ("x", x)):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"explain(): {name} must be a Tensor, not {type(value).__name__}")
+    root, target = gradient_edge(y), gradient_edge(x)
+    scope = Scope(caller(2))
+    if root[0] is None or target[0] is None or (routes := _count_routes(root, target))[root] == 0:
+        raise ValueError("y does not depend on x through the recorded graph; chainrule.why(x, y) tells where it is cut")
+    return _Derivation(y, x, root, target, scope, routes).explanation()
+
+
+def _count_routes(root: Edge, target: Edge) -> dict[Edge, int]:
+    """{edge: the number of routes through the graph from it to `target`}, for every edge behind `root`."""
+    counts: dict[Edge, int] = {root: 0, target: 1}
+    for node in reversed(reachable(root[0])):
+        beyond = sum(counts.get(edge, 0) for edge in edges_of(node) if edge is not None)
+        for number in range(node.n_outputs):
+            if (node, number) != target:
+                counts[node, number] = beyond
+    return counts
+
+
+class _Derivation:
+    """The work of one call of `explain`."""
+
+    def __init__(self, y: Tensor, x: Tensor, root: Edge, target: Edge, scope: Scope, routes: dict[Edge, int]) -> None:
+        self.y, self.x, self.root, self.target, self.routes = y, x, root, target, routes
+        self.notes: list[str] = []
+        held = [t for t in scope.tensors if t is not y]
+        self.values = Values(root, held, scope.look_up)
+        self._note_what_was_freed()
+        self.values.known.setdefault(root, np.asarray(y._array))
+        self.values.known.setdefault(target, np.asarray(x._array))
+        self.on_the_way = [n for n in self.values.order if any(routes.get((n, i)) for i in range(n.n_outputs))]
+        self.symbols = name_everything(self.values.order, root, target, scope, self._given(scope))
+        if target not in self.symbols or root not in self.symbols:  # y is x
+            self.symbols.setdefault(root, "y")
+            self.symbols.setdefault(target, self.symbols[root])
+        self.formulas = Formulas(self.values, self.symbols, target)
+
+    def _given(self, scope: Scope) -> dict[Edge, str]:
+        given = {}
+        for edge, argument in zip((self.root, self.target), scope.argument_texts()):  # noqa: B905
+            name = simple_name(argument)
+            if name is not None:
+                given[edge] = name
+        return given
+
+    def _note_what_was_freed(self) -> None:
+        freed = next((n for n in self.values.order if freed_at(n) is not None), None)
+        if freed is None or isinstance(self.root[0], Tensor):
+            return
+        where = freed_at(freed)
+        note = f"The graph was freed by the backward at {where.file}:{where.line}; values are computed again from the leaves."
+        try:
+            again = self.values.value(self.root)
+        except Unknown:
+            self.notes.append(note)
+            return
+        if not np.allclose(again, self.y._array, rtol=1e-4, atol=1e-6, equal_nan=True):
+            note += f" {_short(again)} comes out where y was {_short(self.y._array)}: a value has changed since."
+        self.notes.append(note)
+
+    def explanation(self) -> Explanation:
+        if self.is_complex:
+            self.notes.append("Formulas are derived for real numbers only.")
+        quantities = self._quantities()  # gives names to what has none, by which the numbers are gathered
+        value, gradients, contributions = self._numbers()
+        whole = self._chain(quantities)
+        chain, chains = self._named_chain(quantities)
+        explanation = Explanation(
+            y=self.symbols[self.root],
+            x=self.symbols[self.target],
+            value=value,
+            paths=self.routes[self.root],
+            quantities=quantities,
+            is_sum=self.y._array.size != 1,
+            notes=self.notes,
+        )
+        explanation.arrays = self._arrays(quantities, [whole, *(s for q in quantities for s in q.slopes.values())])
+        self._note_numbers(quantities, gradients, contributions)
+        explanation.chain = chain
+        explanation.chains = chains
+        explanation.in_between = whole
+        if whole is not None:
+            explanation.closed_form = self._in_terms_of_leaves(whole, quantities)
+            self._check(explanation, quantities)
+        explanation.path_shares = self._path_shares(value)
+        explanation.layer_shares = self._layer_shares(gradients, contributions)
+        return explanation
+
+    # ---- numbers
+
+    def _numbers(self) -> tuple[Tensor | None, dict[Edge, np.ndarray], dict[tuple[Edge, Edge], np.ndarray]]:
+        """∂y/∂x by walking the graph, ∂y/∂ of everything on the way, and what each named value passed to each other."""
+        seed = np.ones_like(self.y._array)
+        gradients: dict[Edge, Any] = {self.root: seed}
+        contributions: dict[tuple[Edge, Edge], Any] = {}
+        owner: dict[Any, Edge] = {}
+        try:
+            for node in self.on_the_way:
+                if node is self.target[0]:
+                    continue
+                arrived = [gradients.get((node, i)) for i in range(node.n_outputs)]
+                if all(g is None for g in arrived):
+                    continue
+                named = next(((node, i) for i in range(node.n_outputs) if (node, i) in self.symbols), None)
+                origin = named or owner.get(node, self.root)
+                for edge, result in zip(edges_of(node), self.values.pull(node, arrived)):  # noqa: B905
+                    if edge is None or result is None or not self.routes.get(edge):
+                        continue
+                    have = gradients.get(edge)
+                    gradients[edge] = result if have is None else have + result
+                    if edge in self.symbols:
+                        key = origin, edge
+                        contributions[key] = contributions[key] + result if key in contributions else result
+                    else:
+                        owner[edge[0]] = origin
+        except Unknown as error:
+            self.notes.append(f"No numbers: {error}.")
+            return None, {}, {}
+        result = gradients.get(self.target)
+        value = None if result is None else wrap(np.array(result))
+        self._compare_with_backward(value)
+        return value, gradients, contributions
+
+    def _compare_with_backward(self, value: Tensor | None) -> None:
+        """Runs the engine's backward where that can disturb nothing: no hook would run, nothing was freed."""
+        if any(freed_at(n) is not None or _has_hooks(n) for n in self.values.order) or _has_leaf_hooks(
+            self.values.order
+        ):
+            return
+        if value is None or isinstance(self.root[0], Tensor):
+            return
+        from .. import autograd
+
+        weight = wrap(np.ones_like(self.y._array))
+        (by_backward,) = autograd.grad(self.y, self.x, weight, retain_graph=True, allow_unused=True)
+        if by_backward is None or not np.allclose(
+            by_backward._array, value._array, rtol=1e-5, atol=1e-8, equal_nan=True
+        ):
+            raise AssertionError(f"backward gives {by_backward}, the walk through the graph {value}")
+        self.backward_agrees = True
+
+    backward_agrees = False
+
+    # ---- formulas
+
+    @property
+    def is_complex(self) -> bool:
+        return any(a.dtype.kind == "c" for a in self.values.known.values())
+
+    def _quantities(self) -> list[Quantity]:
+        """Everything with a name between y and x, y first, each defined in terms of the next."""
+        found: list[Quantity] = []
+        waiting: list[tuple[int, int, Edge]] = []
+        seen: set[Edge] = set()
+
+        def add(edge: Edge) -> None:
+            if edge not in seen:
+                seen.add(edge)
+                sequence = -1 if isinstance(edge[0], Tensor) else edge[0].sequence
+                heappush(waiting, (-sequence, len(seen), edge))
+
+        add(self.root)
+        while waiting:
+            edge = heappop(waiting)[2]
+            quantity = self._quantity(edge)
+            found.append(quantity)
+            if edge == self.target or isinstance(edge[0], Tensor):
+                continue
+            if len(found) < MOST_QUANTITIES:
+                self._define(quantity)
+            for parent in self._parents(edge):
+                quantity.parents.append(parent)
+                add(parent)
+        return found
+
+    def _quantity(self, edge: Edge) -> Quantity:
+        node = edge[0]
+        quantity = Quantity(edge, self.symbols[edge])
+        if not isinstance(node, Tensor):
+            quantity.source = Source(node.code, node.lasti)
+            if is_own(quantity.source.file):
+                quantity.source = None
+        try:
+            quantity.value = self.values.value(edge)
+            quantity.place = places(quantity.value.shape)
+            quantity.symbol = self.formulas.symbol(edge, quantity.place)
+        except Unknown as error:
+            quantity.unknown = str(error)
+            quantity.symbol = Symbol(quantity.name)
+        return quantity
+
+    def _define(self, quantity: Quantity) -> None:
+        if quantity.value is None or self.is_complex:
+            return
+        formula = self.formulas.definition(quantity.edge, quantity.place)
+        if quantity.edge not in self.formulas.opaque:
+            quantity.definition = formula
+
+    def _parents(self, edge: Edge) -> list[Edge]:
+        """The named values that a named value is computed from, as far as they lead to x."""
+        found: list[Edge] = []
+        stack = [edge[0]]
+        seen = set()
+        while stack:
+            node = stack.pop()
+            for one in edges_of(node):
+                if one is None or not self.routes.get(one) or one in seen:
+                    continue
+                seen.add(one)
+                if one in self.symbols:
+                    found.append(one)
+                else:
+                    stack.append(one[0])
+        return found
+
+    def _chain(self, quantities: list[Quantity]) -> Formula | None:
+        """∂y/∂x in terms of the named values in between; None where formulas are missing or too long."""
+        by_edge = {q.edge: q for q in quantities}
+        whole: dict[Edge, Formula] = {self.root: ONE}
+        complete = True
+        for quantity in quantities:
+            arrived = whole.get(quantity.edge)
+            for parent_edge in quantity.parents:
+                parent = by_edge[parent_edge]
+                try:
+                    slope = self._slope(quantity, parent)
+                    if slope is None:
+                        complete = False
+                        continue
+                    quantity.slopes[parent_edge] = slope
+                    if complete and arrived is not None:
+                        added = _summed_over(quantity.place, arrived * slope)
+                        whole[parent_edge] = whole.get(parent_edge, ZERO) + added
+                except TooLong:
+                    complete = False
+        return whole.get(self.target, ZERO) if complete else None
+
+    def _slope(self, quantity: Quantity, parent: Quantity) -> Formula | None:
+        """The derivative of an element of one named value by an element of another."""
+        if quantity.symbol is None or parent.symbol is None or parent.value is None or quantity.value is None:
+            return None
+        if quantity.definition is None:
+            if quantity.edge not in self.formulas.opaque:
+                return None
+            slope = atom(Partial(quantity.symbol, parent.symbol))
+            if is_elementwise(quantity.edge[0]) and quantity.value.shape == parent.value.shape:
+                for i, j in zip(quantity.symbol.index, parent.symbol.index):  # noqa: B905
+                    slope = slope * delta(i, j)
+            return slope
+        slope = quantity.definition.derivative(parent.symbol)
+        alone = _alone(quantity.definition)
+        if alone is not None:  # σ(z) written as a, if that is what a is
+            slope = slope.replace(lambda one: atom(quantity.symbol) if one == alone else None)
+        return slope
+
+    def _named_chain(self, quantities: list[Quantity]) -> tuple[Formula | None, int]:
+        """The chain rule with only names in it, ∂y/∂z·∂z/∂x + …, and the number of its products."""
+        by_edge = {q.edge: q for q in quantities}
+        ways: dict[Edge, int] = {self.root: 1}
+        for quantity in quantities:
+            for parent in quantity.parents:
+                ways[parent] = ways.get(parent, 0) + ways.get(quantity.edge, 0)
+        number = ways.get(self.target, 0)
+        if number > MOST_CHAINS or len(quantities) > 40:
+            return None, number
+        whole: dict[Edge, Formula] = {self.root: ONE}
+        try:
+            for quantity in quantities:
+                for parent_edge in quantity.parents:
+                    slope = quantity.slopes.get(parent_edge)
+                    if slope is None:
+                        return None, number
+                    parent = by_edge[parent_edge]
+                    step = atom(Partial(quantity.symbol, parent.symbol))
+                    for one in _common_deltas(slope):
+                        step = step * atom(one)
+                    added = _summed_over(quantity.place, whole.get(quantity.edge, ZERO) * step)
+                    whole[parent_edge] = whole.get(parent_edge, ZERO) + added
+        except TooLong:
+            return None, number
+        return whole.get(self.target), number
+
+    def _in_terms_of_leaves(self, formula: Formula, quantities: list[Quantity]) -> Formula:
+        """The formula with what lies between replaced by its definition, as far as it stays short."""
+        defined = {q.name: q for q in quantities if q.definition is not None and q.edge != self.target}
+
+        def change(one: Atom) -> Formula | None:
+            if not isinstance(one, Symbol) or one.name not in defined:
+                return None
+            quantity = defined[one.name]
+            body = quantity.definition
+            for old, new in zip(quantity.symbol.index, one.index):  # noqa: B905
+                body = body.rename(old, new)
+            return body
+
+        from .writing import text
+
+        for _ in range(len(defined)):
+            if not any(isinstance(one, Symbol) and one.name in defined for one in formula.atoms()):
+                break
+            try:
+                longer = substituted(formula, change)
+            except TooLong:
+                break
+            if len(text(longer)) > LONGEST:
+                break
+            formula = longer
+        return formula
+
+    def _check(self, explanation: Explanation, quantities: list[Quantity]) -> None:
+        """Evaluates the formulas at some elements of x, and compares with what backward computes."""
+        target = next(q for q in quantities if q.edge == self.target)
+        if explanation.value is None:
+            return
+        expected = np.asarray(explanation.value._array)
+        for formula in (explanation.in_between, explanation.closed_form):
+            found = values_of(formula, explanation.arrays, target.place, expected.shape)
+            if found is None:
+                continue
+            if all(np.isclose(found[p], expected[p], rtol=1e-3, atol=1e-5, equal_nan=True) for p in found):
+                explanation.checked = True
+                continue
+            self.notes.append("The formula gives other numbers than backward, and is not shown.")
+            explanation.closed_form = explanation.in_between = None
+            return
+
+    def _arrays(self, quantities: list[Quantity], formulas: list[Formula | None]) -> dict[str, np.ndarray]:
+        """{name: array} of the names in the formulas, as far as they are known."""
+        arrays = {q.name: q.value for q in quantities if q.value is not None} | self.formulas.constants
+        wanted = {one.name for f in formulas if f is not None for one in f.atoms() if isinstance(one, Symbol)}
+        for edge, name in self.symbols.items():
+            if name in wanted and name not in arrays:
+                try:
+                    arrays[name] = self.values.value(edge)
+                except Unknown:
+                    continue  # formulas with this name are then not evaluated, and nothing says that they were
+        return arrays
+
+    def _note_numbers(self, quantities: list[Quantity], gradients: dict, contributions: dict) -> None:
+        """The local derivatives of scalars as numbers: what they passed on, divided by what arrived."""
+        scalars = {q.edge: q for q in quantities if q.value is not None and q.value.size == 1}
+        for (outer, inner), passed in contributions.items():
+            arrived = gradients.get(outer)
+            if outer in scalars and arrived is not None and np.all(np.isfinite(arrived)) and np.all(arrived != 0):
+                scalars[outer].numbers[inner] = np.asarray(passed) / np.asarray(arrived).reshape(())
+
+    # ---- shares
+
+    def _path_shares(self, value: Tensor | None) -> list[Share]:
+        """How much came along each path; along the last steps, where paths are many."""
+        if value is None:
+            return []
+        total_array = np.asarray(value._array)
+        if self.routes[self.root] <= MOST_PATHS:
+            ways = self._each_path()
+        else:
+            ways = iter(self._last_steps())
+        gathered: dict[str, tuple[int, Any]] = {}
+        for label, count, array in ways:  # x * x is used twice in the same words
+            before = gathered.get(label)
+            gathered[label] = (count, array) if before is None else (before[0] + count, before[1] + array)
+        return [
+            Share(label, count, wrap(np.asarray(array)), _fraction(array, total_array))
+            for label, (count, array) in gathered.items()
+        ]
+
+    def _each_path(self) -> Iterator[tuple[str, int, np.ndarray]]:
+        """(label, 1, contribution) of each path; depth first, each step computed once for all paths that begin with it."""
+        stack: list[tuple[Edge, Any, tuple[Edge, ...]]] = [(self.root, np.ones_like(self.y._array), (self.root,))]
+        while stack:
+            edge, gradient, path = stack.pop()
+            if edge == self.target:
+                yield self._label(path), 1, np.asarray(gradient)
+                continue
+            node, number = edge
+            arrived = [gradient if i == number else None for i in range(node.n_outputs)]
+            results = self.values.pull(node, arrived)
+            following = [
+                (one, result, (*path, one))
+                for one, result in zip(edges_of(node), results)  # noqa: B905
+                if one is not None and self.routes.get(one) and result is not None
+            ]
+            stack.extend(reversed(following))
+
+    def _label(self, path: tuple[Edge, ...]) -> str:
+        """y ← z ** 2 ← z ← x: the names on the way, and how each unnamed operation that used a name is written."""
+        parts = []
+        for edge, following in zip(path, (*path[1:], None)):  # noqa: B905
+            if edge in self.symbols:
+                parts.append(self.symbols[edge])
+            elif following in self.symbols:
+                parts.append(Source(edge[0].code, edge[0].lasti).text or edge[0].name())
+        return " ← ".join(parts)
+
+    def _last_steps(self) -> list[tuple[str, int, np.ndarray]]:
+        """What each operation that uses x passed to it, all paths through it together."""
+        gradients = {self.root: np.ones_like(self.y._array)}
+        towards: dict[Edge, int] = {self.root: 1}
+        gathered = []
+        for node in self.on_the_way:
+            if node is self.target[0]:
+                continue
+            arrived = [gradients.get((node, i)) for i in range(node.n_outputs)]
+            if all(g is None for g in arrived):
+                continue
+            count = sum(towards.get((node, i), 0) for i in range(node.n_outputs))
+            for edge, result in zip(edges_of(node), self.values.pull(node, arrived)):  # noqa: B905
+                if edge is None or result is None or not self.routes.get(edge):
+                    continue
+                if edge == self.target:
+                    text = Source(node.code, node.lasti).text or node.name()
+                    gathered.append((f"{self.symbols[self.root]} ← … ← {text} ← {self.symbols[edge]}", count, result))
+                    continue
+                towards[edge] = towards.get(edge, 0) + count
+                gradients[edge] = gradients[edge] + result if edge in gradients else result
+        return gathered
+
+    def _layer_shares(self, gradients: dict[Edge, Any], contributions: dict[tuple[Edge, Edge], Any]) -> list[Share]:
+        return [
+            Share(
+                f"{self.symbols[outer]} → {self.symbols[inner]}",
+                1,
+                wrap(np.asarray(array)),
+                _fraction(array, np.asarray(gradients[inner])),
+            )
+            for (outer, inner), array in contributions.items()
+            if inner in gradients
+        ]
+
+
+LONGEST = 72  # signs of a closed form in which everything is replaced
+
+
+class _Values(NamedTuple):
+    arrays: dict[str, np.ndarray]
+
+    def __call__(self, one: Symbol) -> float:
+        array = self.arrays[one.name]
+        return float(array.reshape([n for n in array.shape if n != 1])[one.index])
+
+
+def values_of(
+    formula: Formula, arrays: dict[str, np.ndarray], place: Place, shape: tuple[int, ...], most: int = 12
+) -> dict[tuple[int, ...], float] | None:
+    """A formula's numbers at the first elements of a tensor of this shape; None where that cannot be computed."""
+    found = {}
+    look_up = _Values(arrays)
+    effort = [200_000]
+    for where in np.ndindex(shape):
+        if len(found) == most:
+            break
+        free = {p: w for p, w in zip(place, where) if isinstance(p, Index)}  # noqa: B905
+        try:
+            found[where] = evaluate(formula, look_up, free, effort)
+        except (KeyError, TooLong, OverflowError):
+            return found if found and effort[0] < 0 else None
+    return found
+
+
+def _summed_over(place: Place, formula: Formula) -> Formula:
+    for index in place:
+        if isinstance(index, Index):
+            formula = total(index, formula)
+    return formula
+
+
+def _common_deltas(slope: Formula) -> list[Delta]:
+    """The deltas that every term has."""
+    sets = [{one for one, _ in monomial if isinstance(one, Delta)} for monomial in slope.terms]
+    return sorted(set.intersection(*sets)) if sets else []
+
+
+def _alone(definition: Formula) -> Apply | None:
+    """The function that is all of a definition."""
+    if len(definition.terms) == 1:
+        ((monomial, coefficient),) = definition.terms.items()
+        if coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1 and isinstance(monomial[0][0], Apply):
+            return monomial[0][0]
+    return None
+
+
+def _fraction(part: Any, whole: np.ndarray) -> float | None:
+    """How much of `whole` lies in `part`: the fractions of parts add up to 1. None where there is nothing to share."""
+    part, whole = (np.asarray(a).astype(complex if np.iscomplexobj(a) else float) for a in (part, whole))
+    square = float(np.sum(np.abs(whole) ** 2))
+    if not np.isfinite(square) or square == 0:
+        return None
+    return float(np.sum(part * np.conj(whole)).real) / square
+
+
+def _has_hooks(node: Node) -> bool:
+    meta = node.meta
+    return meta is not None and bool(meta.tensor_hooks or meta.hooks or meta.prehooks or meta.retained)
+
+
+def _has_leaf_hooks(order: list[Node]) -> bool:
+    return any(
+        isinstance(edge[0], Tensor) and edge[0]._extra is not None and edge[0]._extra.hooks
+        for node in order
+        for edge in edges_of(node)
+        if edge is not None
+    )
+
+
+def _short(array: Any) -> str:
+    from .explanation import shown_value
+
+    return shown_value(np.asarray(array))

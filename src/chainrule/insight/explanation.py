@@ -1,0 +1,353 @@
+"""What `chainrule.explain` found, and how it is written: as text, LaTeX, Markdown and HTML."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..tensor import Tensor
+from .algebra import Delta, Formula, Partial, Position, Symbol, atom
+from .formulas import Place
+from .source import Source
+from .writing import LATEX, TEXT, Letters, decimal, escaped, latex, text
+
+if TYPE_CHECKING:
+    import sympy
+
+MOST_SHOWN = 12  # steps of a derivation; between the first and the last half of them the rest is counted
+MOST_NUMBERS = 12  # elements of a tensor that are written out
+
+
+@dataclass
+class Quantity:
+    """A value between y and x that has a name."""
+
+    edge: Any
+    name: str
+    source: Source | None = None
+    value: np.ndarray | None = None
+    unknown: str = ""  # why there is no value
+    place: Place = ()
+    symbol: Symbol | None = None
+    definition: Formula | None = None  # in terms of other names
+    parents: list = field(default_factory=list)  # edges of the named values it is computed from, towards x
+    slopes: dict = field(default_factory=dict)  # {parent's edge: derivative of an element by an element of the parent}
+    numbers: dict = field(default_factory=dict)  # {parent's edge: the same in numbers}, of a scalar
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of a gradient: which way it came, how much of it, and as a fraction of the whole."""
+
+    path: str
+    count: int  # paths in this share
+    value: Tensor
+    fraction: float | None  # fractions add up to 1; None where the whole is 0 or not finite
+
+    def __str__(self) -> str:
+        part = "" if self.fraction is None else f"{100 * self.fraction:6.1f} %  "
+        several = "" if self.count == 1 else f"  ({self.count} paths)"
+        return f"{part}{shown_value(self.value._array)}  {self.path}{several}"
+
+
+@dataclass
+class Explanation:
+    """The derivation of ∂y/∂x. Print it; in a notebook, let it end a cell.
+
+    `value` is ∂y/∂x as a tensor, `paths` the number of routes from y to x through the recorded operations, `checked`
+    whether the closed form gave the same numbers as backward.
+    """
+
+    y: str
+    x: str
+    value: Tensor | None
+    paths: int
+    quantities: list[Quantity]
+    is_sum: bool  # y has several elements, and their sum is what is derived
+    notes: list[str]
+    chain: Formula | None = None  # the chain rule in names only
+    chains: int = 0  # the products in it
+    in_between: Formula | None = None  # ∂y/∂x in terms of the values in between
+    closed_form: Formula | None = None  # and in terms of x, as far as that is short
+    checked: bool = False
+    arrays: dict[str, np.ndarray] = field(default_factory=dict, repr=False)  # the numbers behind the names
+    path_shares: list[Share] = field(default_factory=list)
+    layer_shares: list[Share] = field(default_factory=list)
+
+    def shares(self, by: str = "path") -> list[Share]:
+        """How much of ∂y/∂x came along each way. Their values add up to `value`, their fractions to 1.
+
+        by="path": one share a path, or one for each last step into x where there are many paths. by="layer": what each
+        named value passed on to each that it was computed from; the shares into the same value add up to its gradient.
+        """
+        if by not in ("path", "layer"):
+            raise ValueError(f"shares are by 'path' or by 'layer', not by {by!r}")
+        return list(self.path_shares if by == "path" else self.layer_shares)
+
+    def sympy(self) -> sympy.Expr:
+        """The closed form as a SymPy expression, to simplify or solve further. ImportError without SymPy (an extra).
+
+        An element of a tensor is an `Indexed`; ValueError where there is no closed form or SymPy has no such thing."""
+        from .symbolic import expression
+
+        if self.closed_form is None:
+            raise ValueError("there is no closed form of this derivative")
+        return expression(self.closed_form)
+
+    # ---- pieces
+
+    @property
+    def _target(self) -> Quantity:
+        return next(q for q in self.quantities if q.name == self.x)
+
+    def _left(self, notation: Any, letters: Letters) -> str:
+        y = Symbol(("Σ" if notation is TEXT else r"\Sigma\,") + self.y) if self.is_sum else Symbol(self.y)
+        if notation is TEXT:
+            return f"∂{y.name}/∂{TEXT.symbol(self._target.symbol, letters)}"
+        top = (r"\Sigma\, " if self.is_sum else "") + LATEX.symbol(Symbol(self.y), letters)
+        return rf"\frac{{\partial {top}}}{{\partial {LATEX.symbol(self._target.symbol, letters)}}}"
+
+    def _steps(self, write: Any) -> list[str]:
+        """The right sides of the equations for ∂y/∂x, each simpler than the one before, without repetitions."""
+        free = _free(self._target.place)
+        sides = []
+        for formula in (self.chain, self.in_between, self.closed_form):
+            if formula is None:
+                continue
+            side = write(formula, Letters(free))
+            if formula is self.chain:
+                if _is_partial(formula):
+                    continue  # one step: it would say that ∂y/∂x is ∂y/∂x
+                sides.append(side)
+                product = self._product(write, Letters(free))
+                if product is not None:
+                    sides.append(product)
+            else:
+                sides.append(side)
+        kept: list[str] = []
+        for side in sides:
+            if side not in kept:
+                kept.append(side)
+        return kept
+
+    def _product(self, write: Any, letters: Letters) -> str | None:
+        """The chain rule of a single path with the local derivatives put in, not yet multiplied out."""
+        if self.chain is None or len(self.chain.terms) != 1:
+            return None
+        ((monomial, _),) = self.chain.terms.items()
+        if len(monomial) < 2 or any(not isinstance(one, Partial) for one, _ in monomial):
+            return None
+        by_name = {q.name: q for q in self.quantities}
+        sides = []
+        for one, _ in monomial:
+            outer, inner = by_name[one.of.name], by_name[one.by.name]
+            slope = _aligned(outer, inner)[1]
+            for old, new in zip(outer.symbol.index, one.of.index):  # noqa: B905
+                slope = slope.rename(old, new)
+            side = write(slope, letters)
+            sides.append(f"({side})" if len(slope.terms) > 1 or side.startswith("-") else side)
+        return ("·" if write is text else r" \cdot ").join(sides)
+
+    def _locals(self, write: Any, notation: Any) -> list[tuple[str, str, str, Quantity, Quantity]]:
+        """(∂a/∂b, its formula, its number, a, b) of each step."""
+        by_edge = {q.edge: q for q in self.quantities}
+        found = []
+        for quantity in self.quantities:
+            for edge, slope in quantity.slopes.items():
+                parent = by_edge[edge]
+                by, aligned = _aligned(quantity, parent)
+                letters = Letters(_free(quantity.place))
+                if notation is TEXT:
+                    left = f"∂{TEXT.symbol(quantity.symbol, letters)}/∂{TEXT.symbol(by, letters)}"
+                else:
+                    left = LATEX.atom(Partial(quantity.symbol, by), letters)
+                formula = write(aligned, letters) if aligned != atom(Partial(quantity.symbol, by)) else ""
+                number = "" if aligned.number is not None else self._number_of(aligned, by, quantity, parent)
+                found.append((left, formula, number, quantity, parent))
+        return found
+
+    def _number_of(self, slope: Formula, by: Symbol, quantity: Quantity, parent: Quantity) -> str:
+        """The numbers of a local derivative, one for each index in it; nothing where they are many or not known."""
+        from .derivation import values_of
+
+        inside = slope.indices()
+        place = [p for p in dict.fromkeys((*quantity.symbol.index, *by.index)) if p in inside]
+        shape = tuple(p.size for p in place)
+        found = values_of(slope, self.arrays, tuple(place), shape, MOST_NUMBERS + 1)
+        if found and len(found) == math.prod(shape) <= MOST_NUMBERS:
+            return shown_value(np.array([found[where] for where in np.ndindex(shape)]).reshape(shape))
+        numbers = quantity.numbers.get(parent.edge)
+        return "" if numbers is None or numbers.size > MOST_NUMBERS else shown_value(numbers)
+
+    # ---- text
+
+    def text(self) -> str:
+        """The derivation as lines of text."""
+        letters = Letters(_free(self._target.place))
+        left = self._left(TEXT, letters)
+        lines = [f"{left} = {shown_value(self.value._array)}" if self.value is not None else left, ""]
+        lines += [f"  {line}" for line in _columns(self._definitions())]
+        local = [
+            " = ".join(part for part in (a, formula, number) if part)
+            for a, formula, number, *_ in self._locals(text, TEXT)
+        ]
+        if local:
+            lines += ["", *(f"  {line}" for line in _elided(local, "derivatives"))]
+        sides = self._steps(text)
+        if self.chain is None and self.chains:
+            sides.insert(0, "the product of these" if self.chains == 1 else f"a sum of {self.chains} products of these")
+        if self.value is not None:
+            sides.append(shown_value(self.value._array))
+        lines.append("")
+        for i, side in enumerate(sides):
+            lines.append(f"  {left if not i else ' ' * len(left)} = {side}")
+        lines += ["", *self._closing()]
+        return "\n".join(lines)
+
+    def _definitions(self) -> list[tuple[str, str, str]]:
+        rows = []
+        for quantity in reversed(self.quantities):
+            letters = Letters(_free(quantity.place))
+            side = TEXT.symbol(quantity.symbol, letters)
+            if quantity.definition is not None:
+                side += f" = {text(quantity.definition, letters)}"
+            elif quantity.source is not None:
+                side += f" = {quantity.source.text or quantity.edge[0].name()}"
+            number = f"= {shown_value(quantity.value)}" if quantity.value is not None else f"({quantity.unknown})"
+            where = "" if quantity.source is None else f"{quantity.source.file}:{quantity.source.line}"
+            rows.append((side, number, where))
+        return _elided(rows, ("steps", "", ""))
+
+    def _closing(self) -> list[str]:
+        lines = []
+        if self.paths > 1:
+            lines.append(f"{self.paths} paths lead from {self.y} to {self.x} through the recorded operations.")
+            shares = [str(share) for share in self.path_shares[:MOST_SHOWN]]
+            lines += [f"  {share}" for share in shares]
+            if len(self.path_shares) > MOST_SHOWN:
+                lines.append(f"  and {len(self.path_shares) - MOST_SHOWN} more: shares()")
+        lines += self.notes
+        return lines
+
+    def __str__(self) -> str:
+        return self.text().rstrip()
+
+    __repr__ = __str__
+
+    # ---- LaTeX and HTML
+
+    def latex(self) -> str:
+        """The derivation as an `aligned` environment of LaTeX's mathematics."""
+        rows = []
+        for quantity in _elided(list(reversed(self.quantities)), None):
+            if quantity is None:
+                rows.append(r"& \;\vdots")
+                continue
+            if quantity.definition is not None:
+                letters = Letters(_free(quantity.place))
+                rows.append(f"{LATEX.symbol(quantity.symbol, letters)} &= {latex(quantity.definition, letters)}")
+        for row in _elided(self._locals(latex, LATEX), None):
+            if row is None:
+                rows.append(r"& \;\vdots")
+                continue
+            left, formula, number = row[:3]
+            sides = [side for side in (formula, _latex_value(number)) if side]
+            rows.append(f"{left} &= " + " = ".join(sides) if sides else f"& {left}")
+        sides = self._steps(latex)
+        if self.value is not None:
+            sides.append(_latex_value(shown_value(self.value._array)))
+        left = self._left(LATEX, Letters(_free(self._target.place)))
+        rows += [f"{left if not i else ''} &= {side}" for i, side in enumerate(sides)]
+        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self.latex()}\n$$"
+
+    def _repr_markdown_(self) -> str:
+        closing = "\n".join(f"- {escaped_markdown(line.strip())}" for line in self._closing())
+        return f"{self._repr_latex_()}\n\n{closing}".rstrip()
+
+    def _repr_html_(self) -> str:
+        closing = "".join(f"<div>{escape(line)}</div>" for line in self._closing())
+        return f'<div class="chainrule-explanation">{escape(self._repr_latex_())}{closing}</div>'
+
+
+def _is_partial(formula: Formula) -> bool:
+    return len(formula.terms) == 1 and all(len(m) == 1 and isinstance(m[0][0], Partial) for m in formula.terms)
+
+
+def escaped_markdown(line: str) -> str:
+    """A line in which Markdown and HTML find nothing of theirs."""
+    return "".join("\\" + sign if sign in "\\`*_{}[]<>#|!~" else sign for sign in line)
+
+
+def _free(place: Place) -> tuple[Position, ...]:
+    return tuple(p for p in place if not isinstance(p, int))
+
+
+def _aligned(quantity: Quantity, parent: Quantity) -> tuple[Symbol, Formula]:
+    """(the parent's element, the slope by it) with indices that must be equal written alike: ∂cᵢ/∂bᵢ = 6bᵢ."""
+    slope = quantity.slopes[parent.edge]
+    by = parent.symbol
+    sets = [{one for one, _ in monomial if isinstance(one, Delta)} for monomial in slope.terms]
+    for one in sorted(set.intersection(*sets)) if sets else []:
+        ours, theirs = (one.left, one.right) if one.right in by.index else (one.right, one.left)
+        if theirs in by.index and not isinstance(theirs, int):
+            by = Symbol(by.name, tuple(ours if p == theirs else p for p in by.index))
+            slope = slope.rename(theirs, ours)
+    return by, slope
+
+
+def _columns(rows: list[tuple[str, str, str]]) -> list[str]:
+    widths = [min(48, max((len(row[i]) for row in rows), default=0)) for i in range(2)]
+    return [f"{a:{widths[0]}}  {b:{widths[1]}}  {c}".rstrip() for a, b, c in rows]
+
+
+def _elided(rows: list, what: Any) -> list:
+    """Long lists without their middle: a line counts what is left out (`what`: of what; None: None stands there)."""
+    if len(rows) <= MOST_SHOWN:
+        return rows
+    half = MOST_SHOWN // 2
+    left_out = len(rows) - 2 * half
+    if what is None:
+        gap: Any = None
+    elif isinstance(what, tuple):
+        gap = (f"… {left_out} {what[0]} …", *what[1:])
+    else:
+        gap = f"… {left_out} {what} …"
+    return [*rows[:half], gap, *rows[-half:]]
+
+
+def shown_value(array: Any) -> str:
+    """A number, a short list of numbers, or the shape and range of a longer one."""
+    array = np.asarray(array)
+    if array.size == 1:
+        return _shown_number(array.reshape(())[()])
+    if 0 < array.size <= MOST_NUMBERS:
+        return str(_nested(array))
+    if not array.size:
+        return f"[] of shape {array.shape}"
+    numbers = np.abs(array) if array.dtype.kind == "c" else array.astype(float)
+    return f"{array.shape} numbers from {decimal(float(numbers.min()))} to {decimal(float(numbers.max()))}"
+
+
+def _shown_number(value: Any) -> str:
+    if isinstance(value, complex | np.complexfloating):
+        return f"{value.real:.6g}{value.imag:+.6g}j"
+    return decimal(float(value))
+
+
+def _nested(array: np.ndarray) -> str:
+    if not array.ndim:
+        return _shown_number(array[()])
+    return "[" + ", ".join(_nested(part) for part in array) + "]"
+
+
+def _latex_value(number: str) -> str:
+    if not number:
+        return ""
+    return number if all(sign in "0123456789.-" for sign in number) else rf"\text{{{escaped(number)}}}"

@@ -1,0 +1,148 @@
+"""The user's own names for what a graph holds: from assignments in the program's text, and from its variables."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from types import CodeType, FrameType
+from typing import Any
+
+from ..engine import Node
+from ..tensor import Tensor
+from .source import Source
+from .syntax import simple_name, syntax_of
+from .values import Edge, edges_of, operand_of, record_of
+
+
+class Scope:
+    """The variables that a frame sees, and those of its callers."""
+
+    def __init__(self, frame: FrameType | None) -> None:
+        self.frame = frame
+        self.names: dict[int, str] = {}  # {id of a tensor: its name}
+        self.tensors: list[Tensor] = []
+        self._frames: list[FrameType] = []
+        outer = frame
+        while outer is not None and len(self._frames) < 50:
+            self._frames.append(outer)
+            outer = outer.f_back
+        for one in self._frames:
+            for variables in (one.f_locals, one.f_globals):
+                for name, value in list(variables.items()):
+                    if isinstance(value, Tensor) and not name.startswith("_") and id(value) not in self.names:
+                        self.names[id(value)] = name
+                        self.tensors.append(value)
+
+    def look_up(self, name: str) -> Any:
+        """The value of a variable or of an attribute of one, as things stand; None where there is none."""
+        head, *rest = name.split(".")
+        for frame in self._frames:
+            for variables in (frame.f_locals, frame.f_globals):
+                if head in variables:
+                    value = variables[head]
+                    for attribute in rest:
+                        value = _held(value, attribute)
+                    return value
+        return None
+
+    def argument_texts(self) -> list[ast.expr]:
+        """The arguments of the call that the frame is making, as written."""
+        if self.frame is None:
+            return []
+        source = Source(self.frame.f_code, self.frame.f_lasti)
+        syntax = syntax_of(source.file)
+        call = None if syntax is None else syntax.expression(source)
+        return list(call.args) if isinstance(call, ast.Call) else []
+
+
+def _held(value: Any, attribute: str) -> Any:
+    """What an object holds under a name, without running its code; also a module's parameters."""
+    held = getattr(value, "__dict__", {})
+    if attribute in held:
+        return held[attribute]
+    for kind in ("_parameters", "_modules", "_buffers"):
+        if attribute in held.get(kind, ()):
+            return held[kind][attribute]
+    return None
+
+
+def target_name(node: Node, number: int = 0) -> str | None:
+    """The variable that the program assigned an output of this node to, if it was the whole expression."""
+    source = Source(node.code, node.lasti)
+    syntax = syntax_of(source.file)
+    if syntax is None:
+        return _stored_name(node.code, node.lasti)
+    expression = syntax.expression(source)
+    return None if expression is None else simple_name(syntax.target(expression, number))
+
+
+def _stored_name(code: CodeType, lasti: int) -> str | None:
+    """The name that the instruction after a recorded one stores to: for code whose text is not to be had."""
+    import dis
+
+    for instruction in dis.get_instructions(code):
+        if instruction.offset > lasti and instruction.opname != "CACHE":
+            return instruction.argval if instruction.opname in _STORES else None
+    return None
+
+
+_STORES = {"STORE_NAME", "STORE_FAST", "STORE_GLOBAL", "STORE_DEREF"}
+
+
+def name_everything(order: list[Node], root: Edge, x: Edge, scope: Scope, given: dict[Edge, str]) -> dict[Edge, str]:
+    """{edge: name} of every leaf and of every node that the program gave a name; each name once: x, x_1, x_2 …
+
+    `order` is from outputs to inputs; `given` are names that the user has just used."""
+    held = {
+        (t._grad_fn, t.output_nr): scope.names[id(t)] for t in scope.tensors if t._grad_fn is not None
+    }  # fmt: skip
+    last_of_line: dict[tuple, Node] = {}
+    for node in reversed(order):
+        last_of_line[node.code, node.lasti] = node
+    wanted: list[tuple[Edge, str]] = []
+    leaves: dict[Edge, str] = {}
+    for node in reversed(order):
+        for place, edge in enumerate(edges_of(node)):
+            if edge is not None and isinstance(edge[0], Tensor) and (edge not in leaves or leaves[edge] == "leaf"):
+                leaves[edge] = given.get(edge) or scope.names.get(id(edge[0])) or _operand_name(node, place) or "leaf"
+    wanted += leaves.items()
+    for node in reversed(order):
+        # of the nodes of one composite only the last is what the program names
+        last = last_of_line[node.code, node.lasti]
+        is_last = last is node or record_of(last) is record_of(node)
+        for number in range(node.n_outputs):
+            edge = (node, number)
+            name = (target_name(node, number) if is_last else None) or given.get(edge) or held.get(edge)
+            if name is None and edge in (root, x):
+                name = "y" if edge == root else "x"
+            if name is not None:
+                wanted.append((edge, name))
+    return _unique(wanted)
+
+
+def _operand_name(node: Node, place: int) -> str | None:
+    return simple_name(operand_of(node, place))
+
+
+def _unique(wanted: list[tuple[Edge, str]]) -> dict[Edge, str]:
+    taken: dict[str, int] = {}
+    names: dict[Edge, str] = {}
+    all_names = {name for _, name in wanted}
+    for edge, name in wanted:
+        chosen = name
+        while chosen in taken or (chosen != name and chosen in all_names):
+            taken[name] = taken.get(name, 0) + 1
+            chosen = f"{name}_{taken[name]}"
+        taken.setdefault(chosen, 0)
+        names[edge] = chosen
+    return names
+
+
+def caller(depth: int = 1) -> FrameType:
+    """The innermost frame outside this package."""
+    from ..engine import is_own
+
+    frame = sys._getframe(depth)
+    while is_own(frame.f_code.co_filename) and frame.f_back is not None:
+        frame = frame.f_back
+    return frame

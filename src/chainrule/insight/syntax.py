@@ -1,0 +1,183 @@
+"""The user's program as syntax trees: which expression an operation was recorded for, and what it was assigned to."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import re
+from collections.abc import Iterator
+
+from .source import Source
+
+_EXPRESSIONS = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Subscript, ast.Attribute, ast.Compare, ast.AugAssign, ast.BoolOp)
+_FENCE = re.compile(r"^ *(`{3,}|~{3,})\s*(\w*)")
+_TRANSPARENT = (ast.IfExp, ast.Starred)
+
+
+class Syntax:
+    """One file, or one cell, parsed."""
+
+    def __init__(self, file: str, tree: ast.Module) -> None:
+        self.file = file
+        self.tree = tree
+        self.parents: dict[ast.AST, ast.AST] = {}
+        self.modules: set[str] = set()  # names that imports bind
+        self._at: dict[tuple, ast.AST] = {}
+        self._calls_ending: dict[tuple, ast.AST] = {}
+        for parent in ast.walk(tree):
+            for child in ast.iter_child_nodes(parent):
+                self.parents[child] = parent
+            if isinstance(parent, _EXPRESSIONS):
+                end = parent.end_lineno, parent.end_col_offset
+                self._at.setdefault((parent.lineno, parent.col_offset, *end), parent)
+                if isinstance(parent, ast.Call):
+                    self._calls_ending[end] = parent
+            elif isinstance(parent, (ast.Import, ast.ImportFrom)):
+                self.modules.update(alias.asname or alias.name.split(".")[0] for alias in parent.names)
+
+    def expression(self, source: Source) -> ast.AST | None:
+        """The expression at a recorded position."""
+        end = source.end_line, source.end_column
+        found = self._at.get((source.line, source.column, *end))
+        # in a chain of methods over several lines, a call's position starts at its last attribute
+        return found if found is not None else self._calls_ending.get(end)
+
+    def target(self, expression: ast.AST, number: int = 0) -> ast.expr | None:
+        """What the whole expression is assigned to: the target that takes output `number`, or None."""
+        if isinstance(expression, ast.AugAssign):
+            return expression.target
+        path: list[int] = []
+        node = expression
+        parent = self.parents.get(node)
+        while parent is not None:
+            if isinstance(parent, ast.Assign) and node is parent.value:
+                return _unpacked(parent.targets[0], path, number)
+            if isinstance(parent, (ast.AnnAssign, ast.NamedExpr)) and node is parent.value:
+                return _unpacked(parent.target, path, number)
+            if isinstance(parent, (ast.Tuple, ast.List)):
+                path.append(parent.elts.index(node))
+            elif not isinstance(parent, _TRANSPARENT) or node is getattr(parent, "test", None):
+                return None
+            node, parent = parent, self.parents.get(parent)
+        return None
+
+    def statement(self, expression: ast.AST) -> ast.stmt | None:
+        """The statement that an expression is part of."""
+        node: ast.AST | None = expression
+        while node is not None and not isinstance(node, ast.stmt):
+            node = self.parents.get(node)
+        return node
+
+
+def _unpacked(target: ast.expr, path: list[int], number: int) -> ast.expr | None:
+    """The part of an assignment's target at `path`, or the one that takes an output of several."""
+    for place in reversed(path):
+        if not isinstance(target, (ast.Tuple, ast.List)) or place >= len(target.elts):
+            return None
+        target = target.elts[place]
+    if isinstance(target, (ast.Tuple, ast.List)):
+        if path or number >= len(target.elts):
+            return None
+        target = target.elts[number]
+    return target
+
+
+_parsed: dict[str, tuple[list[str], Syntax | None]] = {}
+
+
+def syntax_of(file: str) -> Syntax | None:
+    """The parsed text of a file as Python knows it now; None where it cannot be read or parsed."""
+    lines = linecache.getlines(file)
+    if not lines:
+        return None
+    known = _parsed.get(file)
+    if known is not None and known[0] == lines:
+        return known[1]
+    try:
+        made = Syntax(file, ast.parse("".join(_code_only(file, lines))))
+    except (SyntaxError, ValueError):
+        made = None
+    if len(_parsed) > 200:
+        _parsed.clear()
+    _parsed[file] = (list(lines), made)
+    return made
+
+
+def _code_only(file: str, lines: list[str]) -> list[str]:
+    """A page of Markdown with everything blank but its Python blocks, which are run under the page's name."""
+    if not file.endswith(".md"):
+        return lines
+    kept, fence, python = [], "", False
+    for line in lines:
+        met = _FENCE.match(line)
+        if met and not fence:
+            fence, python = met[1], met[2] in ("python", "py")
+            kept.append("\n")
+        elif met and line.strip() == fence:
+            fence = ""
+            kept.append("\n")
+        else:
+            kept.append(line if fence and python and not line.startswith((">>>", "...")) else "\n")
+    return kept if any(line.strip() for line in kept) else lines
+
+
+_NUMBERED = re.compile(r"^<(?P<kind>doctest|python-input|stdin)[ -](?P<name>.*?)[\[-]?(?P<number>\d+)\]?>$")
+
+
+def program_files(file: str) -> list[str]:
+    """The files whose text makes up the program that `file` belongs to, in order: a session's earlier inputs, or itself."""
+    met = _NUMBERED.match(file)
+    if met:
+        number, digits = int(met["number"]), len(met["number"])
+        start, end = file[: met.start("number")], file[met.start("number") + digits :]
+        return [f"{start}{n}{end}" for n in range(number + 1)]
+    if "ipykernel" in file or "ipython-input" in file:
+        cells = [name for name in linecache.cache if "ipykernel" in name or "ipython-input" in name]
+        return cells[: cells.index(file) + 1] if file in cells else [*cells, file]
+    return [file]
+
+
+def names_in(tree: ast.AST) -> Iterator[ast.Name]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+
+
+def simple_name(expression: ast.AST | None) -> str | None:
+    """The text of a name, an attribute of one, or an element of one with a constant: `w`, `self.w`, `w[0]`; else None."""
+    if isinstance(expression, ast.Name):
+        return expression.id
+    if isinstance(expression, ast.Attribute):
+        base = simple_name(expression.value)
+        return None if base is None else f"{base}.{expression.attr}"
+    if isinstance(expression, ast.Subscript):
+        base = simple_name(expression.value)
+        try:
+            key = ast.literal_eval(expression.slice)
+        except ValueError:
+            return base
+        return None if base is None else f"{base}[{key!r}]"
+    return None
+
+
+def operands(syntax: Syntax, expression: ast.AST) -> list[ast.expr]:
+    """The expressions of an operation's operands, in the order in which they are written; settings may follow."""
+    if isinstance(expression, ast.BinOp):
+        return [expression.left, expression.right]
+    if isinstance(expression, ast.AugAssign):
+        return [expression.target, expression.value]
+    if isinstance(expression, ast.UnaryOp):
+        return [expression.operand]
+    if isinstance(expression, (ast.Attribute, ast.Subscript)):
+        return [expression.value]
+    if isinstance(expression, ast.Call):
+        function = expression.func
+        if isinstance(function, ast.Attribute) and not is_module(syntax, function.value):
+            return [function.value, *expression.args]
+        return list(expression.args)
+    return []
+
+
+def is_module(syntax: Syntax, expression: ast.expr) -> bool:
+    """Whether an expression is a module: `torch`, `torch.nn.functional`."""
+    while isinstance(expression, ast.Attribute):
+        expression = expression.value
+    return isinstance(expression, ast.Name) and expression.id in syntax.modules

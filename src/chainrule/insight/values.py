@@ -1,0 +1,351 @@
+"""The numbers of a recorded graph: what each node made, what went in, and its vector-Jacobian product, freed or not.
+
+A node keeps only what its derivative needs, and nothing after a backward. The rest is found where it still is (tensors
+that the program holds, what consumers saved) or computed again, by running operations forward from the leaves.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..engine import Freed, Node, SavedTensor, fit_array, ready_order
+from ..modes import no_grad
+from ..op import INPUT, NUMBERS, OUTPUT, Op
+from ..tensor import Tensor, wrap
+from .source import Source
+from .syntax import operands, syntax_of
+
+Edge = tuple[Any, int]  # (node, output number) or (leaf tensor, 0)
+
+
+class Unknown(Exception):
+    """A number that is not to be had; the message says why."""
+
+
+def edges_of(node: Node) -> list[Edge | None]:
+    """The edges of a node with their output numbers."""
+    numbers = None if node.meta is None else node.meta.numbers
+    return [None if edge is None else (edge, numbers[i] if numbers else 0) for i, edge in enumerate(node.edges)]
+
+
+def record_of(node: Any) -> Op | None:
+    """The operation of a node; None for a custom Function and for what only the engine makes."""
+    return getattr(type(node), "op", None)
+
+
+def freed_at(node: Node) -> Source | None:
+    """Where the backward was called that freed this node."""
+    return Source(node.saved.code, node.saved.lasti) if node.saved.__class__ is Freed else None
+
+
+def reachable(root: Any) -> list[Node]:
+    """Every node that `root` leads to, each before those that it leads to; leaves are left out."""
+    nodes: set = set()
+    stack = [] if isinstance(root, Tensor) else [root]
+    while stack:
+        node = stack.pop()
+        if node in nodes:
+            continue
+        nodes.add(node)
+        stack.extend(e for e in node.edges if e is not None and not isinstance(e, Tensor))
+    return ready_order(nodes)
+
+
+class Values:
+    """The numbers of the graph behind `root`, where names of the program may stand for constants (`look_up`)."""
+
+    def __init__(self, root: Edge, held: Iterable[Tensor] = (), look_up=lambda name: None) -> None:
+        self.look_up = look_up
+        self.order = reachable(root[0])
+        self.known: dict[Edge, np.ndarray] = {}
+        self.reasons: dict[Edge, str] = {}
+        for tensor in held:
+            if tensor._grad_fn is not None and _unchanged(tensor):
+                self.known[tensor._grad_fn, tensor.output_nr] = np.asarray(tensor._array)
+        for node in self.order:
+            self._learn(node)
+
+    def _learn(self, node: Node) -> None:
+        """Takes what a node saved as the values of its inputs and of its output."""
+        record = record_of(node)
+        if record is None or node.saved.__class__ is Freed or type(node) is record.scalar_node_class:
+            return
+        edges = edges_of(node)
+        for name, kind, entry in zip(record.saved_names, record.saved_kinds, node.saved):  # noqa: B905
+            if kind == INPUT and name in record.inputs:
+                array = _saved_array(entry)
+                edge = edges[record.inputs.index(name)]
+                if array is not None and edge is not None:
+                    self.known.setdefault(edge, array)
+            elif kind == OUTPUT and name == "out" and isinstance(entry, np.ndarray | np.generic):
+                if node.meta is None or not node.meta.output_counters:
+                    self.known.setdefault((node, 0), np.asarray(entry))
+
+    # ---- forward
+
+    def value(self, edge: Edge) -> np.ndarray:
+        """What a leaf holds, or what a node made; Unknown with the reason."""
+        node, number = edge
+        if isinstance(node, Tensor):
+            return np.asarray(node._array)
+        if edge in self.known:
+            return self.known[edge]
+        # from the bottom up, without recursion: graphs can be deep
+        for one in reversed(_needed(node, self.known)):
+            self._compute(one)
+        if edge not in self.known:
+            raise Unknown(self.reasons.get(edge, f"{node.name()} cannot be run again"))
+        return self.known[edge]
+
+    def _compute(self, node: Node) -> None:
+        record = record_of(node)
+        if record is None:
+            return
+        try:
+            inputs, settings = self.inputs(node), self.settings(node)
+            with no_grad():
+                results = record.apply(*[wrap(v) if isinstance(v, np.ndarray) else v for v in inputs], *settings)
+        except (Unknown, RuntimeError, TypeError, ValueError) as error:
+            self.reasons[node, 0] = str(error).partition("\n")[0]
+            return
+        for i, result in enumerate(results if isinstance(results, tuple) else (results,)):
+            self.known.setdefault((node, i), np.asarray(result._array))
+
+    def inputs(self, node: Node) -> list:
+        """The inputs of a node: arrays, and numbers where the program gave numbers."""
+        record = record_of(node)
+        if record is None:
+            raise Unknown(f"{node.name()} is a custom Function")
+        found: list = []
+        for place, edge in enumerate(edges_of(node)):
+            if edge is None:
+                found.append(self.constant(node, place))
+            elif edge in self.known or isinstance(edge[0], Tensor):
+                found.append(self.value(edge))
+            else:
+                raise Unknown(self.reasons.get(edge, f"what {edge[0].name()} made is not known"))
+        return found
+
+    def constant(self, node: Node, place: int) -> Any:
+        """An input without a gradient: from what the node saved, else from the text of the program."""
+        record = record_of(node)
+        freed = node.saved.__class__ is Freed
+        if type(node) is record.scalar_node_class:
+            return node.saved[0]
+        name = record.inputs[place] if place < len(record.inputs) else record.variadic
+        if not freed and name in record.saved_names:
+            entry = node.saved[record.saved_names.index(name)]
+            if name == record.variadic and entry is not None:
+                entry = entry[place - len(record.inputs)]
+            if isinstance(entry, NUMBERS):
+                return entry
+            array = _saved_array(entry)
+            if array is not None:
+                return array
+        expression = operand_of(node, place)
+        if expression is not None:
+            value = self._literal(expression)
+            if isinstance(value, Tensor):
+                return np.asarray(value._array)
+            if isinstance(value, NUMBERS):
+                return value
+        where = freed_at(node)
+        if where is not None:
+            raise Unknown(f"the graph was freed by the backward at {where.file}:{where.line}")
+        raise Unknown(f"an operand of {node.name()} was not kept")
+
+    def settings(self, node: Node) -> list:
+        """The settings of a node, such as a dimension or an exponent."""
+        record = record_of(node)
+        found = []
+        for name in record.settings:
+            if node.saved.__class__ is not Freed and name in record.saved_names:
+                found.append(node.saved[record.saved_names.index(name)])
+            else:
+                found.append(self._setting_from_text(node, record, name))
+        return found
+
+    def _setting_from_text(self, node: Node, record: Op, name: str) -> Any:
+        source = Source(node.code, node.lasti)
+        syntax = syntax_of(source.file)
+        expression = None if syntax is None else syntax.expression(source)
+        if isinstance(expression, ast.Call):
+            for keyword in expression.keywords:
+                if keyword.arg == name:
+                    return self._number(keyword.value, node)
+            if getattr(expression.func, "attr", getattr(expression.func, "id", "")) == "square":
+                return 2
+        if expression is not None:
+            written = operands(syntax, expression)
+            if name == "base":
+                return self._number(written[0], node)
+            place = len(record.inputs) + record.settings.index(name)
+            if place < len(written):
+                return self._number(written[place], node)
+        if name in _DEFAULTS:
+            return _DEFAULTS[name]
+        where = freed_at(node)
+        because = "" if where is None else f": the graph was freed by the backward at {where.file}:{where.line}"
+        raise Unknown(f"the {name} of {node.name()} was not kept{because}")
+
+    def _number(self, expression: ast.expr, node: Node) -> Any:
+        value = self._literal(expression)
+        if value is None or isinstance(value, Tensor):
+            raise Unknown(f"{ast.unparse(expression)} is not known any more")
+        return value
+
+    def _literal(self, expression: ast.expr) -> Any:
+        """What an expression of constants, variables and plain rearrangements of them means now; None for others."""
+        try:
+            return ast.literal_eval(expression)
+        except ValueError:
+            pass
+        if isinstance(expression, ast.Call) and isinstance(expression.func, ast.Attribute) and not expression.keywords:
+            value = self._literal(expression.func.value)
+            arguments = [self._literal(a) for a in expression.args]
+            if isinstance(value, Tensor) and expression.func.attr in _REARRANGING and None not in arguments:
+                with no_grad():
+                    return getattr(value, expression.func.attr)(*arguments)
+            return None
+        if isinstance(expression, ast.Attribute) and expression.attr in ("T", "mT"):
+            value = self._literal(expression.value)
+            if isinstance(value, Tensor):
+                with no_grad():
+                    return value.mT
+        return self.look_up(ast.unparse(expression))
+
+    # ---- backward
+
+    def pull(self, node: Node, gradients: list) -> list:
+        """The gradients for a node's edges from those of its outputs, without hooks: what backward computes."""
+        twin = node if node.saved.__class__ is not Freed else self._restored(node)
+        needs = tuple(None if edge is None else True for edge in node.edges)
+        gradient = gradients[0] if node.n_outputs == 1 else gradients
+        try:
+            results = list(twin.backward(gradient, needs))
+        except RuntimeError as error:
+            raise Unknown(str(error).partition("\n")[0]) from None
+        targets = None if node.meta is None else node.meta.targets
+        for i, edge in enumerate(node.edges):
+            if edge is None or i >= len(results):
+                continue
+            if results[i] is not None and targets is not None and targets[i] is not None:
+                results[i] = fit_array(results[i], *targets[i])
+        return results
+
+    def _restored(self, node: Node) -> Node:
+        """A node like a freed one, with what it saved put together again."""
+        record = record_of(node)
+        if record is None:
+            where = freed_at(node)
+            raise Unknown(f"{node.name()} was freed by the backward at {where.file}:{where.line}")
+        edges = edges_of(node)
+
+        def input_at(place: int) -> Any:
+            edge = edges[place]
+            return self.constant(node, place) if edge is None else self.value(edge)
+
+        twin = object.__new__(type(node))
+        twin.edges, twin.sequence, twin.code, twin.lasti, twin.meta = (
+            node.edges, node.sequence, node.code, node.lasti, None,
+        )  # fmt: skip
+        saved: list = []
+        for name, kind in zip(record.saved_names, record.saved_kinds):  # noqa: B905
+            base = name.removesuffix("_shape").removesuffix("_dtype")
+            if name in record.settings:
+                saved.append(self.settings(node)[record.settings.index(name)])
+            elif kind == OUTPUT:
+                saved.append(self.value((node, record.outputs.index(name) if name in record.outputs else 0)))
+            elif base == record.variadic:
+                arrays = [input_at(place) for place in range(len(record.inputs), len(edges))]
+                saved.append(tuple(wrap(a) if kind == INPUT else np.shape(a) for a in arrays))
+            else:
+                value = input_at(record.inputs.index(base))
+                if kind == INPUT:
+                    saved.append(self._as_tensor(value, node))
+                else:
+                    saved.append(np.shape(value) if name.endswith("_shape") else wrap(value).dtype)
+        twin.saved = tuple(saved)
+        if record.outputs == ("*",):
+            twin.n_outputs = node.n_outputs
+        return twin
+
+    def _as_tensor(self, value: Any, node: Node) -> Tensor:
+        """What a node saves of an input: a number as a tensor of the dtype that the operation was computed in."""
+        if isinstance(value, np.ndarray):
+            return wrap(value)
+        return wrap(np.asarray(value, self.value((node, 0)).dtype))
+
+
+# methods that only look at a tensor in another way
+_REARRANGING = {"t", "transpose", "permute", "view", "reshape", "unsqueeze", "squeeze", "flatten", "detach", "clone", "contiguous", "float", "double", "expand"}  # fmt: skip
+_DEFAULTS = {"alpha": 1, "beta": 1, "keepdim": False, "dim": None, "eps": None, "slope": 0.01, "threshold": 20}
+
+
+def operand_of(node: Node, place: int) -> ast.expr | None:
+    """The expression in the user's program that gave a node its input at `place`."""
+    source = Source(node.code, node.lasti)
+    syntax = syntax_of(source.file)
+    expression = None if syntax is None else syntax.expression(source)
+    if expression is None:
+        return None
+    record = record_of(node)
+    written = operands(syntax, expression)
+    if record is None or not written:
+        return None
+    if (
+        len(written) == 2
+        and isinstance(expression, ast.BinOp)
+        and len(node.edges) <= 2
+        and _swapped(node, record, written)
+    ):
+        place = 1 - place
+    return written[place] if place < len(written) else None
+
+
+def _swapped(node: Node, record: Op, written: list[ast.expr]) -> bool:
+    """Whether an operator's operands reached the operation in the other order: `2 * x` is mul(x, 2)."""
+    if record.name in ("rsub", "rsub_scaled", "pow_of_number", "reciprocal"):
+        return True
+    # a number on the left; a name on the left of a number's node could be either, and a literal on the right decides
+    if type(node) is record.scalar_node_class or (len(node.edges) == 2 and node.edges[1] is None):
+        return isinstance(written[0], ast.Constant) or (
+            isinstance(written[0], ast.UnaryOp) and isinstance(written[0].operand, ast.Constant)
+        )
+    return False
+
+
+def _needed(node: Node, known: dict) -> list[Node]:
+    """The nodes to run for the outputs of `node`, each before those that it leads to; not beyond what is known."""
+    nodes: set = set()
+    stack = [node]
+    while stack:
+        one = stack.pop()
+        if one in nodes:
+            continue
+        nodes.add(one)
+        for edge in edges_of(one):
+            if edge is not None and not isinstance(edge[0], Tensor) and edge not in known:
+                stack.append(edge[0])
+    return ready_order(nodes)
+
+
+def _unchanged(tensor: Tensor) -> bool:
+    return tensor._counter is None or not tensor._counter.version
+
+
+def _saved_array(entry: Any) -> np.ndarray | None:
+    """The array of a saved input that has not been written to since."""
+    if isinstance(entry, SavedTensor):
+        if entry.unpack_hook is not None or entry.tensor is None or entry.tensor._array is None:
+            return None
+        if entry.counter is not None and entry.counter.version != entry.version:
+            return None
+        return np.asarray(entry.tensor._array)
+    if isinstance(entry, Tensor) and _unchanged(entry):
+        return np.asarray(entry._array)
+    return None
