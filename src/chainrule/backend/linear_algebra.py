@@ -346,9 +346,11 @@ _PADE_NORM = 5.371920351148152
 
 
 def exponential(x):
-    """The matrix exponentials, by scaling and squaring."""
+    """The matrix exponentials, by scaling and squaring; in double precision, since squaring doubles errors."""
     if not x.size:
         return x.copy()
+    if x.dtype.itemsize == (8 if x.dtype.kind == "c" else 4):
+        return exponential(x.astype(np.result_type(x.dtype, np.float64))).astype(x.dtype)
     size = np.abs(x).sum(-2).max(-1)
     largest = float(size.max())
     if not math.isfinite(largest):
