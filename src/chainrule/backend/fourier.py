@@ -6,7 +6,7 @@
 import numpy as np
 
 
-def _scale(norm: str, forward: bool) -> str:
+def _scale(norm, forward: bool):
     """NumPy's name of a scale: it names the direction that is scaled, we whether this one is."""
     return "ortho" if norm == "ortho" else "backward" if (norm == "backward") == forward else "forward"
 

@@ -243,7 +243,7 @@ def _stopped_cholesky(x) -> int:
     return len(x)
 
 
-def qr(x, mode: str):
+def qr(x, mode):
     """Q and R; with mode "r" an empty Q."""
     if mode == "r":
         return np.zeros(0, x.dtype), linalg.qr(x, "r")
@@ -264,7 +264,7 @@ def eig(x):
     return values.astype(kind), vectors.astype(kind)
 
 
-def eigh(x, triangle: str):
+def eigh(x, triangle):
     """Eigenvalues in ascending order and eigenvectors of Hermitian matrices; nan where the matrix is not finite."""
     if not all_finite(x):
         return np.full(x.shape[:-1], np.nan, x.real.dtype), np.full(x.shape, np.nan, x.dtype)

@@ -33,11 +33,15 @@ def _extended(x: Tensor, count: int, mode: str) -> Tensor:
             "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
             f"({count}, {count}) at dimension 2 of input {[1, *x.shape]}"
         )
-    places = np.pad(np.arange(n), count, {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[mode])
+    places = np.arange(-count, n + count)
+    if mode == "reflect":
+        places = n - 1 - np.abs(n - 1 - np.abs(places))
+    else:
+        places = places % n if mode == "circular" else places.clip(0, n - 1)
     return x.index_select(-1, wrap(places))
 
 
-def _padded_window(window: Tensor | None, length: int, n_fft: int, dtype) -> Tensor:
+def _padded_window(window, length: int, n_fft: int, dtype):
     """The window, ones without one, with zeros on both sides up to `n_fft`."""
     if window is None:
         window = ones(length, dtype=dtype)
