@@ -115,8 +115,7 @@ def _parsed(equation: str, operands):
         widest = max(widest, ndim - named)
         subscripts.append(_numbered(names, ndim - named))
     if arrow:
-        output = _split(right, len(left) + 2, " in the output")
-        output = _numbered(output, widest)
+        output = _numbered(_split(right, len(left) + 2, " in the output"), widest)
     else:
         every = [name for names in subscripts for name in names if isinstance(name, str)]
         output = list(range(-widest, 0)) + sorted(name for name in set(every) if every.count(name) == 1)
