@@ -68,3 +68,21 @@ def test_modes():
     x * 3
     assert calls == ["mul", "exp"]
     assert type(y) is torch.Tensor
+
+
+def test_a_plain_subclass_stays_itself_through_operations():
+    class Mine(torch.Tensor):
+        pass
+
+    x = torch.ones(2).as_subclass(Mine)
+    assert type(x + 1) is Mine
+    assert type(torch.exp(x)) is Mine
+    assert type(x.detach()) is Mine
+    assert type(torch.ones(2) * x) is Mine
+    y = torch.ones(2, requires_grad=True)
+    (y.as_subclass(Mine) * 3).sum().backward()
+    assert y.grad.tolist() == [3.0, 3.0]
+
+
+def test_a_parameter_gives_plain_tensors():
+    assert type(torch.nn.Parameter(torch.ones(2)) + 1) is torch.Tensor

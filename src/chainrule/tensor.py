@@ -118,11 +118,10 @@ class Tensor(metaclass=Opened):
     def __init_subclass__(cls, **kwargs) -> None:
         super().__init_subclass__(**kwargs)
         TENSOR_TYPES.add(cls)
-        cls._special = "__torch_function__" in {
-            name for c in cls.__mro__[: cls.__mro__.index(Tensor)] for name in vars(c)
-        }
+        if "_special" not in vars(cls) and ("__torch_function__" in vars(cls) or cls.__mro__[1] is Tensor):
+            cls._special = True
 
-    _special = False  # whether the class has a __torch_function__ of its own
+    _special = False  # whether operations ask the class (`__torch_function__`); subclasses do, unless they say not
     __hash__ = object.__hash__
     __array_priority__ = 1000
 

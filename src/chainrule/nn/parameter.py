@@ -32,6 +32,7 @@ class Parameter(Tensor, metaclass=_Marked):
     """A leaf tensor that a module registers, and that optimizers train. It shares the memory of `data`."""
 
     __module__ = "torch.nn.parameter"
+    _special = False
     _mark: str | None = "_is_param"
 
     def __new__(cls, data=None, requires_grad: bool = True):
@@ -57,6 +58,7 @@ class Buffer(Tensor, metaclass=_Marked):
     """A tensor that a module registers as a buffer; not `persistent`: not in its state_dict."""
 
     __module__ = "torch.nn.parameter"
+    _special = False
     _mark: str | None = "_is_buffer"
 
     def __new__(cls, data=None, *, persistent: bool = True):

@@ -10,7 +10,7 @@ from .. import dtypes
 from ..op import LINEAR, method, must_be_tensor, op
 from ..size import check_device
 from ..size import device as torch_device
-from ..tensor import Tensor, memory, wrap
+from ..tensor import Tensor, own_extra, memory, wrap
 from .creation import PYTHON_TYPES, dtype_argument
 from .shape import type_name
 
@@ -338,3 +338,27 @@ def is_signed(input) -> bool:
 def numel(input) -> int:
     """The number of elements."""
     return input._array.size
+
+
+@method()
+def as_subclass(self, cls):
+    """The same tensor, with its history, as an instance of a subclass of Tensor."""
+    if not (isinstance(cls, type) and issubclass(cls, Tensor)):
+        raise TypeError(f"as_subclass(): argument 'cls' must be a subclass of Tensor, not {cls!r}")
+    return _become(self.view_as(self) if self.requires_grad else self.detach(), cls)
+
+
+def _make_subclass(cls, data, require_grad: bool = False):
+    """An instance of `cls` that shares the memory of `data`, without its history."""
+    result = _become(data.detach(), cls)
+    return result.requires_grad_() if require_grad else result
+
+
+def _become(tensor, cls):
+    tensor.__class__ = cls
+    if cls._special:
+        own_extra(tensor).special = True
+    return tensor
+
+
+Tensor._make_subclass = staticmethod(_make_subclass)
