@@ -26,7 +26,7 @@ from .engine import (
     run_backward,
     user_position,
 )
-from .modes import active_saved_hooks, local
+from .modes import CAREFUL, active_saved_hooks, is_quiet, local, silence
 from .op import INPUT, OUTPUT, REGISTRY
 from .tensor import (
     IN_CUSTOM_FUNCTION,
@@ -79,10 +79,7 @@ def check_in_place(tensor: Tensor, differentiable: bool) -> None:
     """Refuses, in PyTorch's words, an in-place write that autograd cannot or must not follow."""
     extra = tensor._extra
     if extra is not None and extra.inference and not local.inference:
-        raise RuntimeError(
-            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
-            "normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
-        )
+        raise graph_errors.inference_update()
     if not differentiable:
         return
     requires_grad = tensor.requires_grad
@@ -119,11 +116,47 @@ def in_place(function, tensor: Tensor, *arguments, **settings) -> Tensor:
     return overwrite(tensor, function(source, *arguments, **settings))
 
 
+# NumPy's own in-place forms, for what is not recorded: no result is made and copied
+_DIRECT = {"add_": np.add, "sub_": np.subtract, "mul_": np.multiply, "div_": np.divide}
+
+
+def _written_directly(ufunc, tensor: Tensor, other) -> bool:
+    """Runs an unrecorded ``tensor op= other`` in the tensor's memory, if nothing about the two is out of the ordinary."""
+    mode = local.mode
+    array = tensor._array
+    if (
+        mode == CAREFUL
+        or tensor._extra is not None
+        or type(array) is not backend.ndarray
+        or array.dtype.kind != "f"
+        or (mode and tensor._requires_grad)
+        or 0 in array.strides
+        or local.saved_copies is not None
+    ):
+        return False
+    if other.__class__ is float or other.__class__ is int:
+        operand = backend.scalar_array(array.dtype, other)
+    elif isinstance(other, Tensor) and other._extra is None and not (mode and other._requires_grad):
+        operand = other._array
+        if operand.dtype is not array.dtype or (operand.ndim and operand.shape != array.shape):
+            return False
+    else:
+        return False
+    if not is_quiet():
+        silence()
+    ufunc(array, operand, array)
+    bump_version(tensor)
+    return True
+
+
 def in_place_method(name: str, function):
     """The in-place twin `name` of a function whose first argument is the tensor; also attached to Tensor."""
+    ufunc = _DIRECT.get(name)
 
     @functools.wraps(function)
     def twin(self, *arguments, **settings):
+        if ufunc is not None and len(arguments) == 1 and not settings and _written_directly(ufunc, self, arguments[0]):
+            return self
         return in_place(function, self, *arguments, **settings)
 
     twin.__name__ = twin.__qualname__ = name
