@@ -371,7 +371,8 @@ def _factorable(name: str, function: str, A, pivot: bool) -> None:
 def lu(A, *, pivot: bool = True, out=None):
     """Factors with ``P @ L @ U == A``: a permutation, a unit lower triangular and an upper triangular matrix."""
     _factorable("linalg.lu", "linalg_lu", A, pivot)
-    return _given("linalg_lu", out, return_types.linalg_lu(records.lu(A)))
+    permutation, lower, upper = records.lu(A)
+    return _given("linalg_lu", out, return_types.linalg_lu((permutation.detach(), lower, upper)))
 
 
 def lu_factor_ex(A, *, pivot: bool = True, check_errors: bool = False, out=None):

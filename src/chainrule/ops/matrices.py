@@ -320,7 +320,7 @@ def lu_unpack(LU_data, LU_pivots, unpack_data: bool = True, unpack_pivots: bool 
         LU_pivots = LU_pivots.new_ones((*packed.shape[:-2], min(packed.shape[-2:])), dtype=_int32())
     p, lower, upper = _records().lu_unpack(LU_data, LU_pivots)
     nothing = LU_data.new_empty(0)
-    result = named((p if unpack_pivots else nothing, *((lower, upper) if unpack_data else (nothing, nothing))))
+    result = named((p.detach() if unpack_pivots else nothing, *((lower, upper) if unpack_data else (nothing, nothing))))
     return _linalg()._given("lu_unpack", out, result)
 
 
