@@ -56,6 +56,9 @@ def add_rows(count, positions, rows):
     out = np.zeros((count, *rows.shape[1:]), rows.dtype)
     if not rows.size:
         return out
+    if rows.ndim == 1 and rows.dtype.itemsize > 2:
+        np.add.at(out, positions, rows)
+        return out
     if positions.size == 1:
         out[positions[0]] = rows[0]
         return out
@@ -122,7 +125,24 @@ def gather_along(x, index, dim):
         return np.empty(index.shape, x.dtype)
     if not x.ndim or not index.ndim:
         return np.broadcast_to(np.asarray(x).reshape(()), index.shape).copy()
-    return np.asarray(x)[along(index, dim)]
+    if x.flags.c_contiguous:
+        return x.reshape(-1).take(flat_positions(x.shape, index, dim))
+    return x[along(index, dim)]
+
+
+def flat_positions(shape, index, dim):
+    """Where ``x[..., index, ...]`` along `dim` lies in an x of `shape` in row-major order, for each element of `index`."""
+    step, flat = 1, None
+    for d in range(len(shape) - 1, -1, -1):
+        if d == dim:
+            part = index if step == 1 else index * step
+        else:
+            n = index.shape[d]
+            part = np.arange(0, n * step, step).reshape((n,) + (1,) * (len(shape) - 1 - d)) if n > 1 else None
+        if part is not None:
+            flat = part if flat is None else flat + part
+        step *= shape[d]
+    return flat
 
 
 def scatter_along(x, index, values, dim):
@@ -156,9 +176,7 @@ def scatter_add_along(x, index, values, dim):
 
 
 def _sum_along(shape, index, values, dim):
-    flat = np.zeros(index.shape, np.int64)
-    for n, positions in zip(shape, along(index, dim), strict=True):
-        flat = flat * n + (positions if positions is not None else 0)
+    flat = flat_positions(shape, index, dim)
     return add_rows(prod(shape), flat.reshape(-1), np.ascontiguousarray(values).reshape(-1)).reshape(shape)
 
 
