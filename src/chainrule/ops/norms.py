@@ -15,8 +15,10 @@ __all__ = ["dist", "norm", "renorm"]
 
 
 def _scaled(xp, g, out, power):
-    """``g / out ** power``, and 0 where the norm is 0."""
-    return xp.where(out == 0, xp.zero(g), g / (out if power == 1 else xp.power_number(out, power)))
+    """``g / out ** power``, and 0 where the norm is 0, without dividing by it there: that would be nan one order up."""
+    zero = out == 0
+    safe = xp.where(zero, xp.one(out), out)
+    return xp.where(zero, xp.zero(g), g / (safe if power == 1 else xp.power_number(safe, power)))
 
 
 def _norm_vjp(xp, g, x, out, ord, dim, keepdim):
