@@ -225,3 +225,29 @@ def test_plain_operations_are_not_marked():
     with fw.dual_level():
         result = torch.ones(2) * 2
     assert result._extra is None
+
+
+def test_operations_without_a_derivative_say_so():
+    x = torch.rand(3) + 1
+    with fw.dual_level():
+        dual = fw.make_dual(x, torch.ones(3))
+        with pytest.raises(NotImplementedError, match="Trying to use forward AD with igamma that does not support it"):
+            torch.igamma(dual, dual)
+        assert fw.unpack_dual(torch.igamma(x, dual)).tangent is not None  # that derivative is known
+
+
+def test_a_jvp_must_write_where_forward_writes():
+    class Doubles(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.mark_dirty(x.mul_(2))
+            return x
+
+        @staticmethod
+        def jvp(ctx, t):
+            return t
+
+    with fw.dual_level():
+        dual = fw.make_dual(torch.ones(2), torch.ones(2))
+        with pytest.raises(RuntimeError, match="jvp function must modify the corresponding gradient inplace"):
+            Doubles.apply(dual)

@@ -414,3 +414,39 @@ def test_graphs_of_functions_die_with_their_last_name():
         assert [w() for w in watched] == [None, None]
     finally:
         gc.enable()
+
+
+def test_resize_keeps_the_number_of_elements_and_gives_the_gradient_its_shape_back():
+    from chainrule.autograd._functions import Resize
+
+    x = torch.arange(6.0).reshape(2, 3).requires_grad_()
+    y = Resize.apply(x.t(), (6,))
+    assert y.tolist() == [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]
+    (y * torch.arange(6.0)).sum().backward()
+    assert x.grad.tolist() == [[0.0, 2.0, 4.0], [1.0, 3.0, 5.0]]
+    with pytest.raises(RuntimeError, match=r"requested resize to 2x2 .* but the given"):
+        Resize.apply(x, (2, 2))
+
+
+def test_forward_may_leave_switches_changed():
+    class Leaves(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            torch.set_grad_enabled(True)
+            torch.autograd.set_detect_anomaly(True)
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    x = torch.ones(2, requires_grad=True)
+    try:
+        with torch.no_grad():
+            assert not Leaves.apply(x).requires_grad
+            assert not torch.is_grad_enabled()
+            assert torch.is_anomaly_enabled()
+            assert not (x * 2).requires_grad
+        assert Leaves.apply(x).requires_grad
+    finally:
+        torch.autograd.set_detect_anomaly(False)

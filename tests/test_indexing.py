@@ -153,3 +153,24 @@ def test_meshgrid():
         assert all(np.array_equal(x.numpy(), y) for x, y in zip(ours, theirs, strict=True))
     with pytest.warns(UserWarning, match="it will be required to pass the indexing argument"):
         torch.meshgrid(a, b)
+
+
+def test_second_derivatives_of_scattered_products_with_zeros():
+    def products(x, y):
+        return x.scatter_reduce(0, torch.tensor([0, 0, 1]), y, "prod")
+
+    for x, y in (([0.0, 2.0], [3.0, 0.0, 0.0]), ([2.0, 0.0], [0.0, 3.0, 4.0])):
+        x, y = (torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (x, y))
+        assert torch.autograd.gradcheck(products, (x, y))
+        assert torch.autograd.gradgradcheck(products, (x, y))
+    y = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    (first,) = torch.autograd.grad(products(x, y).sum(), y, create_graph=True)
+    with pytest.raises(RuntimeError, match="Double backward is unsupported for src when >1 zeros in src are scattered"):
+        first.sum().backward()
+
+
+def test_negative_bases_to_complex_powers():
+    y = torch.tensor([0.5 + 0.2j, 2.0 - 1.0j], dtype=torch.complex128, requires_grad=True)
+    base = torch.tensor([-1.0, -2.0], dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda y: torch.pow(base, y), (y,))
+    assert torch.autograd.gradcheck(lambda y: torch.pow(-1, y), (y,))

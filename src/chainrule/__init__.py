@@ -116,6 +116,7 @@ __version__ = "0.1.0"
 e, pi, tau, inf, nan, newaxis = _math.e, _math.pi, 2 * _math.pi, _math.inf, _math.nan, None
 
 _LAZY = {
+    "_utils", "_vmap_internals",
     "masked",
     "signal",
     "_C", "accelerator", "xpu", "backends", "cpu", "cuda", "distributions", "fft", "func", "insight", "linalg", "mps", "nn", "optim", "special",

@@ -11,7 +11,7 @@ import weakref
 
 from .engine import SavedTensor, _grad_mode, fit_tensor, run_backward
 from .modes import local
-from .op import ELEMENTWISE, LINEAR, OUTPUT, PLAIN, VIEW, Op, gradients, general, graph_xp
+from .op import ELEMENTWISE, LINEAR, OUTPUT, PLAIN, VIEW, Op, general, gradients, graph_xp
 from .tensor import Tensor, gradient_edge, own_extra, wrap
 
 DIFFERENTIABLE = "fcV"  # kinds of NumPy dtypes that have derivatives; V: bfloat16
@@ -163,6 +163,12 @@ def jvp(record: Op, inputs, tangents, settings, outputs) -> list[Tensor | None]:
     """The outputs' tangents; all arguments are at the levels below."""
     if record.jvp is not None:
         return by_rule(record, inputs, tangents, settings, outputs)
+    for i, (formula, _) in enumerate(record.vjps):
+        if hasattr(formula, "undefined") and (tangents[i] is not None or len(record.vjps) == 1):
+            raise NotImplementedError(
+                f"Trying to use forward AD with {record.name} that does not support it because it has not been "
+                "implemented yet."
+            )
     if record.kind in (LINEAR, VIEW):
         moved = [
             zeros(x)
@@ -370,10 +376,10 @@ def _part_of_base(view: Tensor, tangent: Tensor, number: int) -> Tensor:
 # ---------------------------------------------------------------- custom Functions
 
 
-def _check_alike(output: Tensor, tangent: Tensor, args, tangents) -> None:
+def _check_alike(output: Tensor, tangent: Tensor, args, tangents, versions) -> None:
     """Where a custom Function writes in place or returns a view, its jvp must do the same to the tangents."""
-    for x, t in zip(args, tangents, strict=True):
-        if output is x and tangent is not t:
+    for x, t, version in zip(args, tangents, versions, strict=True):
+        if output is x and (tangent is not t or t._version == version):
             raise RuntimeError(
                 "An inplace custom Function is not modifying the forward mode gradients inplace. If the forward is "
                 "modifying an input inplace, then the jvp function must modify the corresponding gradient inplace."
@@ -414,6 +420,7 @@ def function_on_duals(cls, args, kwargs, number: int):
             else t
             for x, t in zip(args, tangents, strict=True)
         ]
+        versions = [t._version if isinstance(t, Tensor) else None for t in filled]
         if ctx.saved_for_forward is None:
             ctx.saved_for_forward = ()
         moved = cls.jvp(ctx, *filled) if local.forward_grad_enabled else (None,) * len(outputs)
@@ -436,6 +443,6 @@ def function_on_duals(cls, args, kwargs, number: int):
                 f"{cls.__name__}.jvp returned a tangent of shape {list(tangent.shape)} for an output of shape "
                 f"{list(output.shape)}"
             )
-        _check_alike(output, tangent, args, filled)
+        _check_alike(output, tangent, args, filled, versions)
         attach(output, tangent, number)
     return result

@@ -185,6 +185,14 @@ ROWS = {
         ]
         for name in ("scatter_reduce", "index_reduce")
     },
+    "scatter_product_gradient": row(
+        floats(3, 4),
+        given([[0, 1, 0, 1]] * 3),
+        settings=("",),
+        reference=lambda x, zeros, refusal: x,
+        empty=False,
+        in_place=False,
+    ),
     "index_add": [
         row(
             floats(3, 4),

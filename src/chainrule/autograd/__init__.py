@@ -51,16 +51,25 @@ __all__ = [
 ]
 
 
-_LAZY = {"forward_ad": None, "functional": None, "gradcheck": "gradcheck", "gradgradcheck": "gradcheck"}
+_LAZY = {
+    "_functions": None,
+    "forward_ad": None,
+    "functional": None,
+    "gradcheck": "gradcheck",
+    "gradgradcheck": "gradcheck",
+}
 
 
 def __getattr__(name: str):
     """Imports on first use what few programs need: {name: the module it is in, or None for a module itself}."""
+    import importlib
+
+    if name == "torch":
+        return importlib.import_module(__package__.rpartition(".")[0])
     if name not in _LAZY:
         raise AttributeError(
             f"module {__name__!r} has no attribute {name!r}: chainrule has no torch.autograd.{name} (yet)"
         )
-    import importlib
 
     module = importlib.import_module(f"{__name__}.{_LAZY[name] or name}")
     if _LAZY[name] == "gradcheck":  # the module's own name is that of one of its functions
@@ -140,7 +149,10 @@ def _input_edges(inputs, function: str) -> list:
     for x in inputs:
         if not isinstance(x, (Tensor, GradientEdge)):
             raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(x).__name__}")
-    return [as_edge(x) for x in inputs]
+    # a view made in no_grad requires grad if its base does, though nothing leads to it
+    return [
+        as_edge(x) if isinstance(x, GradientEdge) or x._requires_grad or not x.requires_grad else (x, 0) for x in inputs
+    ]
 
 
 def backward(
@@ -173,6 +185,9 @@ def _backward(tensors, grad_tensors, retain_graph, create_graph, inputs) -> None
 
         check_backward()
     outputs = _as_tuple(tensors)
+    gradients = (None,) * len(outputs) if grad_tensors is None else _as_tuple(grad_tensors)
+    gradients = _root_gradients(outputs, gradients)
+    roots = _roots(outputs)
     edges = None
     if inputs is not None:
         inputs = _as_tuple(inputs)
@@ -180,12 +195,10 @@ def _backward(tensors, grad_tensors, retain_graph, create_graph, inputs) -> None
         for x in inputs:
             if isinstance(x, Tensor):
                 x.retain_grad()
-    gradients = (None,) * len(outputs) if grad_tensors is None else _as_tuple(grad_tensors)
-    gradients = _root_gradients(outputs, gradients)
     if create_graph:
         warn_once(_CYCLE)
     run_backward(
-        _roots(outputs),
+        roots,
         gradients,
         retain_graph=create_graph if retain_graph is None else retain_graph,
         create_graph=create_graph,
@@ -231,11 +244,11 @@ def grad(
     outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
     gradients = (None,) * len(outputs) if grad_outputs is None else _as_tuple(grad_outputs)
     gradients = _root_gradients(outputs, gradients, is_grads_batched)
+    roots = _roots(outputs)
     edges = _input_edges(inputs, "grad")
     for node, _ in edges:
         if node is None:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
-    roots = _roots(outputs)
     retain_graph = create_graph if retain_graph is None else retain_graph
     unused_allowed = bool(allow_unused or materialize_grads)
 

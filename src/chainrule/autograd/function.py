@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import graph_errors
-from ..engine import Freed, Node, SavedTensor, _grad_mode, fit_tensor, next_sequence, user_position
+from ..engine import Freed, Node, SavedTensor, fit_tensor, next_sequence, user_position
 from ..inplace import move_history, rebase_history
-from ..modes import active_saved_hooks, local, no_grad
+from ..modes import CAREFUL, NO_GRAD, active_saved_hooks, local, no_grad
 from ..op import REGISTRY, input_edge, save_input
 from ..tensor import (
     IN_CUSTOM_FUNCTION,
@@ -135,6 +135,7 @@ class FunctionNode(Node):
     """The node of a custom Function's outputs. Attributes it does not have are looked up on the `ctx`."""
 
     __slots__ = ("ctx", "function", "input_info", "n_outputs", "output_info", "tensor_inputs")
+    tensor_inputs: tuple[bool, ...] | None  # which arguments of forward were tensors; None: all
 
     on_tensors_only = True
 
@@ -197,30 +198,35 @@ class FunctionNode(Node):
 
     def _checked(self, results) -> list:
         """Gradients of the tensor inputs out of what backward returned, as PyTorch checks and fits them."""
-        name, count = type(self).__name__, len(self.tensor_inputs)
         if not isinstance(results, tuple):
             results = (results,)
+        edges, flags = self.edges, self.tensor_inputs
+        count = len(edges if flags is None else flags)
         if len(results) > count and all(r is None for r in results[count:]):
             results = results[:count]
         if len(results) != count:
             raise RuntimeError(
-                f"function {name} returned an incorrect number of gradients (expected {count}, got {len(results)})"
+                f"function {type(self).__name__} returned an incorrect number of gradients (expected {count}, got "
+                f"{len(results)})"
             )
         gradients = []
-        for position, (result, is_tensor) in enumerate(zip(results, self.tensor_inputs, strict=True)):
-            if not is_tensor:
+        for position, result in enumerate(results):
+            if flags is not None and not flags[position]:
                 if result is not None:
                     raise RuntimeError(
-                        f"function {name} returned a gradient different than None at position {position + 1}, but the "
-                        "corresponding forward input was not a Variable"
+                        f"function {type(self).__name__} returned a gradient different than None at position "
+                        f"{position + 1}, but the corresponding forward input was not a Variable"
                     )
                 continue
-            if result is not None and not isinstance(result, Tensor):
-                raise RuntimeError(f"expected Variable or None (got {type(result).__name__})")
+            if result is not None:
+                if not isinstance(result, Tensor):
+                    raise RuntimeError(f"expected Variable or None (got {type(result).__name__})")
+                index = len(gradients)
+                if edges[index] is not None:
+                    array, (shape, dtype) = result._array, self.input_info[index]
+                    if array.shape != shape or array.dtype is not dtype:
+                        result = _fit_to_input(self, index, result)
             gradients.append(result)
-        for index, (result, edge) in enumerate(zip(gradients, self.edges, strict=True)):
-            if result is not None and edge is not None:
-                gradients[index] = _fit_to_input(self, index, result)
         return gradients
 
     def __getattr__(self, name: str) -> Any:
@@ -367,25 +373,33 @@ def _with_defaults(forward: Callable, args: tuple, kwargs: dict) -> tuple:
 
 def run_function(cls: type[Function], args: tuple, kwargs: dict, ctx: FunctionCtx | None = None) -> Any:
     """Runs a Function on ordinary tensors: its node, its forward, and what its outputs become."""
-    tensors = [value for value in args if isinstance(value, Tensor)]
     if ctx is None:
         ctx = cls._context_cls()
-    needs = ctx.needs_input_grad = tuple([isinstance(v, Tensor) and v.requires_grad for v in args])
-    node = _make_node(cls, ctx, args, tensors) if local.grad_enabled and True in needs else None
+    tensors, needs = [], []
+    for value in args:
+        if isinstance(value, Tensor):
+            tensors.append(value)
+            needs.append(value._requires_grad if value._extra is None else value.requires_grad)
+        else:
+            needs.append(False)
+    ctx.needs_input_grad = tuple(needs)
+    grad_mode, grad_enabled = local.grad_mode, local.grad_enabled
+    forward_grad, mode = local.forward_grad_enabled, local.mode
+    node = _make_node(cls, ctx, args, tensors) if grad_enabled and True in needs else None
     with_setup = cls.setup_context is not Function.setup_context
-    with _grad_mode(False):
-        forward_grad, local.forward_grad_enabled = local.forward_grad_enabled, False
-        try:
-            if with_setup:
-                returned = cls.forward(*args, **kwargs)
-                cls.setup_context(ctx, args, returned)
-            else:
-                returned = cls.forward(ctx, *args, **kwargs)
-        finally:
-            local.forward_grad_enabled = forward_grad
-        outputs = list(returned) if isinstance(returned, tuple) else [returned]
+    # no_grad for forward, spelled out
+    local.grad_mode = local.grad_enabled = local.forward_grad_enabled = False
+    local.mode = inside = CAREFUL if mode == CAREFUL else NO_GRAD
+    try:
+        if with_setup:
+            returned = cls.forward(*args, **kwargs)
+            cls.setup_context(ctx, args, returned)
+        else:
+            returned = cls.forward(ctx, *args, **kwargs)
+        outputs = returned if isinstance(returned, tuple) else (returned,)
+        local.forward_grad_enabled = forward_grad
         if node is None or not _is_one_fresh_output(ctx, tensors, returned):
-            _finish_outputs(ctx, node, tensors, outputs, with_setup)
+            outputs = tuple(_finish_outputs(ctx, node, tensors, list(outputs), with_setup))
         else:
             returned._grad_fn = node
             returned._requires_grad = True
@@ -393,6 +407,12 @@ def run_function(cls: type[Function], args: tuple, kwargs: dict, ctx: FunctionCt
                 output_counters(node)[0] = returned._counter
             node.n_outputs = 1
             node.output_info = ((returned._array.shape, returned._array.dtype),)
+    finally:
+        local.grad_mode, local.grad_enabled, local.forward_grad_enabled = grad_mode, grad_enabled, forward_grad
+        if local.mode == inside:
+            local.mode = mode
+        else:  # forward has left a switch changed
+            local.refresh()
     # What stays on the context from here on would keep outputs, and with them the node.
     to_save = ctx.to_save
     if to_save is not None:
@@ -404,43 +424,57 @@ def run_function(cls: type[Function], args: tuple, kwargs: dict, ctx: FunctionCt
     if to_save is not None:
         _check_saved(to_save)
         if node is not None:
-            node.saved = _save(node, to_save, {id(output): i for i, output in enumerate(outputs)})
+            node.saved = _save(node, to_save, outputs)
     if node is not None and local.anomaly is not None:
         local.anomaly.remember(node)
-    return tuple(outputs) if isinstance(returned, tuple) else outputs[0]
+    return outputs if isinstance(returned, tuple) else outputs[0]
 
 
 def _is_one_fresh_output(ctx, tensors, returned) -> bool:
     """Whether forward returned one new tensor, without marks: the common case, which needs none of the rules below."""
-    return (
-        returned.__class__ is Tensor
-        and returned._extra is None
-        and ctx.dirty_tensors is None
-        and ctx.non_differentiable is None
-        and returned._array.dtype.kind in "fcV"
-        and all(returned is not tensor for tensor in tensors)
-    )
+    if (
+        returned.__class__ is not Tensor
+        or returned._extra is not None
+        or ctx.dirty_tensors is not None
+        or ctx.non_differentiable is not None
+        or returned._array.dtype.kind not in "fcV"
+    ):
+        return False
+    for tensor in tensors:  # noqa: SIM110 - all() takes longer, and this runs at every call
+        if returned is tensor:
+            return False
+    return True
 
 
 def _make_node(cls, ctx, args, tensors) -> FunctionNode:
-    for tensor in tensors:
-        if tensor._extra is not None and tensor._extra.view is not None:
-            refresh_view(tensor)
     node = object.__new__(cls._backward_cls)
     node.ctx = ctx
     ctx._node = weakref.ref(node)
     node.function = cls
-    edges = [input_edge(t) for t in tensors]
-    node.edges = tuple([edge for edge, _ in edges])
+    edges, info, numbers = [], [], None
+    for tensor in tensors:
+        array = tensor._array
+        if tensor._extra is None:
+            edges.append((tensor._grad_fn or tensor) if tensor._requires_grad else None)
+            info.append((array.shape, array.dtype))
+        else:
+            if tensor._extra.view is not None:
+                refresh_view(tensor)
+            edge, number = input_edge(tensor)
+            if number:
+                numbers = numbers or [0] * len(tensors)
+                numbers[len(edges)] = number
+            edges.append(edge)
+            info.append((array.shape, gradient_dtype(tensor)))
+    node.edges = tuple(edges)
+    node.input_info = tuple(info)
     node.sequence = next_sequence()
-    node.code, node.lasti = user_position(3)
+    node.code, node.lasti = user_position(4)
     node.meta = None
-    numbers = tuple([number for _, number in edges])
-    if any(numbers):
-        node.own_meta().numbers = numbers
+    if numbers is not None:
+        node.own_meta().numbers = tuple(numbers)
     node.saved = ()
-    node.tensor_inputs = tuple([isinstance(v, Tensor) for v in args])
-    node.input_info = tuple([(t._array.shape, gradient_dtype(t)) for t in tensors])
+    node.tensor_inputs = None if len(tensors) == len(args) else tuple([isinstance(v, Tensor) for v in args])
     return node
 
 
@@ -452,15 +486,16 @@ def _check_saved(to_save) -> None:
             )
 
 
-def _save(node, to_save, outputs: dict[int, int]) -> tuple:
+def _save(node, to_save, outputs: tuple) -> tuple:
     """What the node keeps of each tensor; of an output only the array, since the tensor holds the node."""
     hooks = active_saved_hooks()
+    numbers = {id(output): number for number, output in enumerate(outputs)}
     saved = []
     for tensor in to_save:
         if tensor is None:
             saved.append(None)
-        elif id(tensor) in outputs and tensor._requires_grad:
-            saved.append(SavedTensor(tensor, is_output=True, number=outputs[id(tensor)], hooks=hooks))
+        elif tensor._requires_grad and id(tensor) in numbers:
+            saved.append(SavedTensor(tensor, is_output=True, number=numbers[id(tensor)], hooks=hooks))
         else:
             saved.append(save_input(tensor, hooks))
     return tuple(saved)
@@ -474,8 +509,8 @@ def _marked(tensors, what: str) -> set[int]:
     return {id(tensor) for tensor in tensors or ()}
 
 
-def _finish_outputs(ctx, node, tensors, outputs: list, with_setup: bool) -> None:
-    """Gives each output tensor, in place in the list, its history."""
+def _finish_outputs(ctx, node, tensors, outputs: list, with_setup: bool) -> list:
+    """Gives each output tensor its history; the outputs, of which some become others."""
     dirty = _marked(ctx.dirty_tensors, "mark_dirty can only accept variables")
     without_gradient = _marked(ctx.non_differentiable, "mark_non_differentiable only accepts variable arguments")
     inputs = {id(tensor) for tensor in tensors}
@@ -519,6 +554,7 @@ def _finish_outputs(ctx, node, tensors, outputs: list, with_setup: bool) -> None
     if node is not None:
         node.n_outputs = len(outputs)
         node.output_info = tuple(info)
+    return outputs
 
 
 def _without_history(output: Tensor, is_input: bool, modified: bool) -> Tensor:

@@ -494,6 +494,8 @@ def _pow_base_vjp(xp, g, x, y):
 
 def _pow_exponent_vjp(xp, g, x, y, out):
     nothing = (x == 0) & ((xp.real(y) if xp.is_complex(y) else y) >= 0)
+    if xp.is_complex(y):
+        x = x + xp.zero(y)  # the logarithm of a negative base is complex
     return xp.where(nothing, xp.zero(out), g * (out * xp.log(x)))
 
 
@@ -519,7 +521,7 @@ _pow_number = op(
 
 
 def _pow_of_number_vjp(xp, g, y, out, base):
-    slope = g * (out * xp.number(out, _log(base)))
+    slope = g * (out * xp.number(out, _log(complex(base) if base and xp.is_complex(y) else base)))
     if base:
         return slope
     return xp.where((xp.real(y) if xp.is_complex(y) else y) >= 0, xp.zero(out), slope)

@@ -61,4 +61,5 @@ def no_derivative(message: str, exception: type[Exception] = RuntimeError):
     def formula(xp, g):
         raise exception(message)
 
+    formula.undefined = True
     return formula

@@ -70,7 +70,7 @@ _scatter_add = op(
 )
 
 
-def _reduce_gradients(xp, g, x, index, y, out, dim, reduce, include_self, needs):
+def _reduce_gradients(xp, g, x, index, y, out, dim, reduce, include_self, refusal):
     """The gradients of a scattered reduction for what was there and for what was written into it."""
     y_shape = y.shape
     if reduce == "sum":
@@ -85,7 +85,7 @@ def _reduce_gradients(xp, g, x, index, y, out, dim, reduce, include_self, needs)
         own = share if include_self else xp.scatter_value(g, index, dim, 0)
         return [own, None, _grow(xp, xp.gather(share, index, dim), y_shape)]
     if reduce == "prod":
-        own, written = _product_gradients(xp, g, x, index, y, dim, include_self)
+        own, written = _product_gradients(xp, g, x, index, y, out, dim, include_self, refusal)
         return [own, None, _grow(xp, written, y_shape)]
     zero, one = xp.zero(x), xp.one(x)
     mine = xp.where(x == out, one, zero)
@@ -108,37 +108,59 @@ def _corner(xp, y, shape):
     return y
 
 
-def _product_gradients(xp, g, x, index, y, dim, include_self):
-    """Each factor's gradient is `g` times the product of the others: of those that are not zero, if no other is
-    zero."""
+def _product_gradients(xp, g, x, index, y, out, dim, include_self, refusal):
+    """Each factor's gradient is `g` times the product of the others.
+
+    That product is found by leaving out the factor where it is zero and by dividing by it elsewhere. Two zeros among
+    the factors `y` of one product make it zero, which is right; but so written, its derivative is not."""
     zero, one = xp.zero(x), xp.one(x)
     start = x if include_self else xp.scatter_value(x, index, dim, 1)
-    x_is_zero, y_is_zero = xp.where(start == zero, one, zero), xp.where(y == zero, one, zero)
-    zeros = xp.scatter_add(x_is_zero, index, y_is_zero, dim)
-    whole = xp.scatter_reduce(
-        xp.where(start == zero, one, start), index, xp.where(y == zero, one, y), dim, "prod", True
-    )
-    product = g * whole
-    own = xp.where(zeros == x_is_zero, product / xp.where(start == zero, one, start), zero)
+    divisor = xp.where(start == zero, one, start)
+    own = g * xp.scatter_reduce(divisor, index, y, dim, "prod", True) / divisor
     if not include_self:
         written = xp.scatter_value(xp.zeros_like(x), index, dim, 1)
         own = xp.where(written == one, zero, g)
-    alone = xp.gather(zeros, index, dim) == y_is_zero
-    theirs = xp.where(alone, xp.gather(product, index, dim) / xp.where(y == zero, one, y), zero)
-    return own, theirs
+    is_zero = xp.where(y == zero, one, zero)
+    zeros = xp.gather(xp.scatter_add(xp.zeros_like(x), index, is_zero, dim), index, dim)
+    factors = xp.where(y == zero, one, y)
+    without = xp.gather(g * xp.scatter_reduce(start, index, factors, dim, "prod", True), index, dim)
+    theirs = xp.where((zeros == one) & (is_zero == one), without, xp.gather(g * out, index, dim) / factors)
+    return own, xp.scatter_product_gradient(theirs, zeros, refusal)
 
 
-_scatter_reduce, _index_reduce = (
-    op(
+def _check_zeros(xp, g, zeros, refusal):
+    if xp.has_zero(xp.where(zeros > xp.one(zeros), xp.zero(zeros), xp.one(zeros))):
+        raise RuntimeError(refusal)
+    return g
+
+
+op(
+    "scatter_product_gradient",
+    kind=GENERAL,
+    forward=lambda xp, x, zeros, /, refusal: x,
+    vjp=(_check_zeros, None),
+)
+
+
+def _scattered_reduction(name: str, source: str):
+    refusal = (
+        f"{name}(): Double backward is unsupported for {source} when >1 zeros in {source} are scattered to the same "
+        "position in self"
+    )
+    return op(
         name,
         kind=GENERAL,
         forward=lambda xp, x, index, y, /, dim, reduce, include_self: xp.scatter_reduce_along(
             x, index, y, dim, reduce, include_self
         ),
-        vjp=_reduce_gradients,
+        vjp=lambda xp, g, x, index, y, out, dim, reduce, include_self: _reduce_gradients(
+            xp, g, x, index, y, out, dim, reduce, include_self, refusal
+        ),
     )
-    for name in ("scatter_reduce", "index_reduce")
-)
+
+
+_scatter_reduce = _scattered_reduction("scatter_reduce", "src")
+_index_reduce = _scattered_reduction("index_reduce", "source")
 
 
 _index_add = op(
