@@ -134,3 +134,109 @@ def window_counts(size, kernel, stride, padding, dilation):
             for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)
         ]
     )
+
+
+# ---------------------------------------------------------------- pooling
+
+
+def _positions(x, kernel, stride, dilation, out):
+    """(number, part of x) for each position in the kernel: what lies there in every window, as a view."""
+    for number, position in enumerate(np.ndindex(*kernel)):
+        starts = [i * d for i, d in zip(position, dilation)]
+        yield number, x[(..., *[slice(a, a + (o - 1) * s + 1, s) for a, o, s in zip(starts, out, stride)])]
+
+
+def _bordered(x, padding, kernel, stride, dilation, out, value):
+    """`x` with a border of `value`: `padding` before, and behind what the last window needs."""
+    size = x.shape[2:]
+    needed = [(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(out, stride, dilation, kernel)]
+    whole = tuple([max(n + p, m) for n, p, m in zip(size, padding, needed)])
+    if whole == size:
+        return x
+    bordered = np.full(x.shape[:2] + whole, value, x.dtype)
+    bordered[(..., *[slice(p, p + n) for p, n in zip(padding, size)])] = x
+    return bordered
+
+
+def max_pool(x, kernel, stride, padding, dilation, out):
+    """(the largest element of each window, its index among the elements of its channel); nan counts as the largest."""
+    size = x.shape[2:]
+    least = np.iinfo(x.dtype).min if x.dtype.kind in "iu" else -np.inf
+    x = _bordered(x, padding, kernel, stride, dilation, out, least)
+    best = where = None
+    for number, part in _positions(x, kernel, stride, dilation, out):
+        if best is None:
+            best = np.array(part, order="C")
+            where = np.zeros(best.shape, np.int64)
+            continue
+        better = part > best
+        if x.dtype.kind not in "iu":
+            better |= part != part
+        np.copyto(best, part, where=better)
+        np.copyto(where, number, where=better)
+    index = np.zeros(where.shape, np.int64)
+    steps = np.unravel_index(where, kernel)
+    for d, (n, o, s, p, step) in enumerate(zip(size, out, stride, padding, dilation)):
+        start = (np.arange(o) * s - p).reshape((-1,) + (1,) * (len(size) - d - 1))
+        index *= n
+        index += np.clip(start + steps[d] * step, 0, n - 1)
+    return best, index
+
+
+def add_at_places(g, index, shape):
+    """Zeros of `shape` with `g` added at the `index` of each channel; the transpose of `at_places`."""
+    planes = shape[0] * shape[1]
+    count = math.prod(shape[2:])
+    flat = (index.reshape(planes, -1) + (np.arange(planes) * count)[:, None]).ravel()
+    found = np.bincount(flat, weights=widened(np.asarray(g)).ravel(), minlength=planes * count)
+    return found.astype(g.dtype).reshape(shape)
+
+
+def at_places(x, index):
+    """x's elements at the `index` of each channel."""
+    flat = x.reshape(*x.shape[:2], -1)
+    return np.take_along_axis(flat, index.reshape(*index.shape[:2], -1), 2).reshape(index.shape)
+
+
+def window_sum(x, kernel, stride, padding, out):
+    """The sum of each window."""
+    ones = (1,) * len(kernel)
+    x = _bordered(x, padding, kernel, stride, ones, out, 0)
+    total = None
+    for _, part in _positions(x, kernel, stride, ones, out):
+        if total is None:
+            total = np.array(part, order="C")
+        else:
+            total += part
+    return total
+
+
+def spread_windows(g, size, kernel, stride, padding):
+    """The transpose of `window_sum`: each element added at every place of its window."""
+    out = g.shape[2:]
+    needed = [(o - 1) * s + k for o, s, k in zip(out, stride, kernel)]
+    whole = [max(n + p, m) for n, p, m in zip(size, padding, needed)]
+    found = np.zeros((*g.shape[:2], *whole), g.dtype)
+    for _, part in _positions(found, kernel, stride, (1,) * len(kernel), out):
+        part += g
+    return found[(..., *[slice(p, p + n) for p, n in zip(padding, size)])]
+
+
+def window_columns(x, kernel, stride, padding, dilation, out):
+    """All windows as columns: (N, C · kernel, windows)."""
+    x = _bordered(x, padding, kernel, stride, dilation, out, 0)
+    columns = np.empty((*x.shape[:2], math.prod(kernel), *out), x.dtype)
+    for number, part in _positions(x, kernel, stride, dilation, out):
+        columns[:, :, number] = part
+    return columns.reshape(x.shape[0], -1, math.prod(out))
+
+
+def add_columns(columns, size, kernel, stride, padding, dilation, out):
+    """The transpose of `window_columns`: overlapping windows add up."""
+    columns = columns.reshape(columns.shape[0], -1, math.prod(kernel), *out)
+    needed = [(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(out, stride, dilation, kernel)]
+    whole = [max(n + 2 * p, m) for n, p, m in zip(size, padding, needed)]
+    found = np.zeros((*columns.shape[:2], *whole), columns.dtype)
+    for number, part in _positions(found, kernel, stride, dilation, out):
+        part += columns[:, :, number]
+    return np.ascontiguousarray(found[(..., *[slice(p, p + n) for p, n in zip(padding, size)])])

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 
+from ..dtypes import bool_
 from ..op import must_be_tensor
 from ..ops.activations import *
-from ..ops.creation import empty_like
+from ..ops.convolution import *
+from ..ops.creation import empty_like, ones
 from ..ops.losses import *
 from ..ops.losses import legacy_reduction  # noqa: F401  (for the modules)
 from ..ops.lookup import *
+from ..ops.normalization import *
+from ..ops.padding import *
+from ..ops.pooling import *
 from ..ops.products import addmm, matmul
+from ..ops.resampling import *
 from ..tensor import Tensor
 
 # ---------------------------------------------------------------- linear
@@ -154,3 +160,41 @@ def alpha_dropout(input, p: float = 0.5, training: bool = False, inplace: bool =
 def feature_alpha_dropout(input, p: float = 0.5, training: bool = False, inplace: bool = False):
     """`alpha_dropout` of whole channels."""
     return _alpha_dropout(input, p, training, inplace, True)
+
+
+# ---------------------------------------------------------------- attention
+
+
+def scaled_dot_product_attention(
+    query,
+    key,
+    value,
+    attn_mask=None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+):
+    """``softmax(query @ key.T * scale + mask) @ value`` over the last two dimensions (Vaswani et al. 2017).
+
+    `attn_mask` is boolean (False: not attended to) or added; `is_causal`: nobody attends to what comes after. `scale` is
+    ``1 / sqrt(size)`` unless given. `enable_gqa`: groups of query heads share a key and a value head.
+    """
+    if is_causal and attn_mask is not None:
+        raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
+    scale = 1 / math.sqrt(query.size(-1)) if scale is None else scale
+    if enable_gqa:
+        key = key.repeat_interleave(query.size(-3) // key.size(-3), -3)
+        value = value.repeat_interleave(query.size(-3) // value.size(-3), -3)
+    if is_causal:
+        attn_mask = ones((query.size(-2), key.size(-2)), dtype=bool_).tril()
+    scores = (query * math.sqrt(scale)) @ (key * math.sqrt(scale)).transpose(-2, -1)
+    if attn_mask is not None:
+        if attn_mask.dtype is bool_:
+            scores = scores.masked_fill(~attn_mask, -math.inf)
+        else:
+            scores = scores + attn_mask
+    weights = softmax(scores, -1)
+    if attn_mask is not None and attn_mask.dtype is bool_:
+        weights = weights.masked_fill(~attn_mask.any(-1, keepdim=True), 0.0)  # rows that attend to nothing
+    return (dropout(weights, dropout_p) if dropout_p else weights) @ value

@@ -1,11 +1,17 @@
 """torch.nn.modules: every module, by family."""
 
 from .activation import *
+from .batchnorm import *
 from .container import *
+from .conv import *
 from .distance import *
 from .dropout import *
 from .flatten import *
 from .linear import *
 from .loss import *
 from .module import Module
+from .normalization import *
+from .padding import *
+from .pooling import *
 from .sparse import *
+from .upsampling import *

@@ -1,0 +1,194 @@
+"""Batch and instance normalization as modules."""
+
+from __future__ import annotations
+
+from ...dtypes import int64
+from ...ops.creation import empty, ones, tensor, zeros
+from .. import functional as F
+from .. import init
+from ..parameter import Parameter
+from .module import Module
+
+__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"]
+
+
+class _NormBase(Module):
+    """Running statistics and affine parameters of each channel."""
+
+    __module__ = "torch.nn.modules.batchnorm"
+    _version = 2
+    _dims: tuple[int, ...] = ()
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device=None,
+        dtype=None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.num_features = num_features
+        self.eps = eps
+        self.momentum = momentum
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        for name, there in (("weight", affine), ("bias", affine and bias)):
+            value = Parameter(empty(num_features, device=device, dtype=dtype)) if there else None
+            self.register_parameter(name, value)
+        if track_running_stats:
+            self.register_buffer("running_mean", zeros(num_features, device=device, dtype=dtype))
+            self.register_buffer("running_var", ones(num_features, device=device, dtype=dtype))
+            self.register_buffer("num_batches_tracked", tensor(0, dtype=int64))
+        else:
+            for name in ("running_mean", "running_var", "num_batches_tracked"):
+                self.register_buffer(name, None)
+        self.reset_parameters()
+
+    def reset_running_stats(self) -> None:
+        """Mean 0 and variance 1, as before the first batch."""
+        if self.track_running_stats:
+            self.running_mean.zero_()
+            self.running_var.fill_(1)
+            self.num_batches_tracked.zero_()
+
+    def reset_parameters(self) -> None:
+        """Statistics and parameters as before the first batch."""
+        self.reset_running_stats()
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def _check_input_dim(self, input) -> None:
+        if input.dim() not in self._dims:
+            expected = " or ".join(f"{n}D" for n in self._dims)
+            raise ValueError(f"expected {expected} input (got {input.dim()}D input)")
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *rest) -> None:
+        version = local_metadata.get("version")
+        key = prefix + "num_batches_tracked"
+        if (version is None or version < 2) and self.track_running_stats and key not in state_dict:
+            state_dict[key] = self.num_batches_tracked  # version 1 did not count
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class _BatchNorm(_NormBase):
+    __module__ = "torch.nn.modules.batchnorm"
+
+    def forward(self, input):
+        self._check_input_dim(input)
+        momentum = 0.0 if self.momentum is None else self.momentum
+        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            if self.momentum is None:  # a cumulative mean
+                momentum = 1.0 / float(self.num_batches_tracked)
+        by_batch = self.training or (self.running_mean is None and self.running_var is None)
+        tracked = not self.training or self.track_running_stats
+        return F.batch_norm(
+            input,
+            self.running_mean if tracked else None,
+            self.running_var if tracked else None,
+            self.weight,
+            self.bias,
+            by_batch,
+            momentum,
+            self.eps,
+        )
+
+
+class BatchNorm1d(_BatchNorm):
+    """Normalizes (N, C) or (N, C, L) over all but the channels."""
+
+    __module__ = "torch.nn.modules.batchnorm"
+    _dims = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """Normalizes (N, C, H, W) over all but the channels."""
+
+    __module__ = "torch.nn.modules.batchnorm"
+    _dims = (4,)
+
+
+class BatchNorm3d(_BatchNorm):
+    """Normalizes (N, C, D, H, W) over all but the channels."""
+
+    __module__ = "torch.nn.modules.batchnorm"
+    _dims = (5,)
+
+
+class _InstanceNorm(_NormBase):
+    __module__ = "torch.nn.modules.instancenorm"
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device=None,
+        dtype=None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+
+    def forward(self, input):
+        self._check_input_dim(input)
+        batched = self._dims[1]
+        if input.size(input.dim() - batched + 1) != self.num_features:
+            if self.affine:
+                raise ValueError(
+                    f"expected input's size at dim={input.dim() - batched + 1} to match num_features "
+                    f"({self.num_features}), but got: {input.size(input.dim() - batched + 1)}."
+                )
+            from ...warning import warn
+
+            warn(
+                f"input's size at dim={input.dim() - batched + 1} does not match num_features. You can silence this warning by "
+                "not passing in num_features, which is not used because affine=False"
+            )
+        result = F.instance_norm(
+            input if input.dim() == batched else input.unsqueeze(0),
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+        return result if input.dim() == batched else result.squeeze(0)
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Normalizes each sample's channels of (N, C, L)."""
+
+    __module__ = "torch.nn.modules.instancenorm"
+    _dims = (2, 3)
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Normalizes each sample's channels of (N, C, H, W)."""
+
+    __module__ = "torch.nn.modules.instancenorm"
+    _dims = (3, 4)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Normalizes each sample's channels of (N, C, D, H, W)."""
+
+    __module__ = "torch.nn.modules.instancenorm"
+    _dims = (4, 5)

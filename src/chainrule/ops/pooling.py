@@ -1,0 +1,631 @@
+"""Pooling: the largest element or the mean of windows, of fixed sizes or as many as asked for; windows as columns."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..backend import windows
+from ..backend.reductions import narrowed, widened
+from ..dtypes import scalar_name
+from ..op import general, must_be_tensor, op
+from ..tensor import Tensor
+from .resampling import adaptive_taps, resample
+
+__all__ = [
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices", "adaptive_max_pool2d", "adaptive_max_pool2d_with_indices",
+    "adaptive_max_pool3d", "adaptive_max_pool3d_with_indices", "avg_pool1d", "avg_pool2d", "avg_pool3d", "fold",
+    "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_pool1d", "max_pool1d_with_indices", "max_pool2d",
+    "max_pool2d_with_indices", "max_pool3d", "max_pool3d_with_indices", "max_unpool1d", "max_unpool2d",
+    "max_unpool3d", "unfold",
+]  # fmt: skip
+
+# ---------------------------------------------------------------- the records
+
+_add_at_places = op(
+    "add_at_places",
+    forward=lambda xp, x, index, /, shape: windows.add_at_places(x, index, shape),
+    vjp=(lambda xp, g, index: xp.at_places(g, index), None),
+)
+_at_places = op(
+    "at_places",
+    forward=lambda xp, x, index: windows.at_places(x, index),
+    vjp=(lambda xp, g, index, x_shape: xp.add_at_places(g, index, x_shape), None),
+)
+
+
+def _max_pool_record(name: str, node: str):
+    return op(
+        name,
+        forward=lambda xp, x, /, kernel, stride, padding, dilation, out: windows.max_pool(
+            x, kernel, stride, padding, dilation, out
+        ),
+        vjp=lambda xp, g, indices, x_shape: (xp.add_at_places(g[0], indices, x_shape),),
+        outputs=("values", "indices"),
+        node=node,
+    )
+
+
+_MAX_POOLS = {n: _max_pool_record(f"max_pool{n}d", f"MaxPool{n}DWithIndicesBackward0") for n in (2, 3)}
+
+
+def _adaptive_max(x, out):
+    """(the largest element of each of `out` windows that share the input, its index in the channel)."""
+    size = x.shape[2:]
+    values = np.empty((*x.shape[:2], *out), x.dtype)
+    index = np.empty(values.shape, np.int64)
+    for position in np.ndindex(*out):
+        edges = [(i * n // o, -((i + 1) * n // -o)) for i, n, o in zip(position, size, out, strict=True)]
+        part = x[(..., *[slice(a, b) for a, b in edges])]
+        flat = part.reshape(*x.shape[:2], -1)
+        best = np.argmax(widened(flat), axis=-1)
+        values[(..., *position)] = np.take_along_axis(flat, best[..., None], -1)[..., 0]
+        places = np.unravel_index(best, part.shape[2:])
+        found = 0
+        for n, (a, _), place in zip(size, edges, places, strict=True):
+            found = found * n + a + place
+        index[(..., *position)] = found
+    return values, index
+
+
+def _adaptive_max_record(n: int):
+    return op(
+        f"adaptive_max_pool{n}d",
+        forward=lambda xp, x, /, out: _adaptive_max(x, out),
+        vjp=lambda xp, g, indices, x_shape: (xp.add_at_places(g[0], indices, x_shape),),
+        outputs=("values", "indices"),
+        node=f"AdaptiveMaxPool{n}DBackward0",
+    )
+
+
+_ADAPTIVE_MAX_POOLS = {n: _adaptive_max_record(n) for n in (2, 3)}
+
+
+def _divisors(size, kernel, stride, padding, out, count_padding: bool, dtype):
+    """By how much the sum of each window is divided."""
+    total = np.ones((), dtype)
+    for d, (n, k, s, p, o) in enumerate(zip(size, kernel, stride, padding, out, strict=True)):
+        start = np.arange(o) * s - p
+        end = np.minimum(start + k, n + p)
+        count = end - start if count_padding else np.minimum(end, n) - np.maximum(start, 0)
+        total = total * count.astype(dtype).reshape((-1,) + (1,) * (len(size) - d - 1))
+    return total
+
+
+def _mean_of_windows(x, kernel, stride, padding, out, count_padding, divisor):
+    dtype, x = x.dtype, widened(x)
+    total = windows.window_sum(x, kernel, stride, padding, out)
+    by = divisor or _divisors(x.shape[2:], kernel, stride, padding, out, count_padding, x.dtype)
+    return narrowed(total // by if x.dtype.kind in "iu" else total / x.dtype.type(by) if divisor else total / by, dtype)
+
+
+def _mean_backward(g, size, kernel, stride, padding, count_padding, divisor):
+    dtype, g = g.dtype, widened(np.asarray(g))
+    by = divisor or _divisors(size, kernel, stride, padding, g.shape[2:], count_padding, g.dtype)
+    return narrowed(windows.spread_windows(g / g.dtype.type(by) if divisor else g / by, size, kernel, stride, padding), dtype)
+
+
+def _avg_pool_record(n: int):
+    return op(
+        f"avg_pool{n}d",
+        forward=lambda xp, x, /, kernel, stride, padding, out, count_padding, divisor: _mean_of_windows(
+            x, kernel, stride, padding, out, count_padding, divisor
+        ),
+        vjp=lambda xp, g, x_shape, kernel, stride, padding, count_padding, divisor: xp.avg_pool_backward(
+            g, x_shape[2:], kernel, stride, padding, count_padding, divisor
+        ),
+        node=f"AvgPool{n}DBackward0",
+    )
+
+
+_AVG_POOLS = {n: _avg_pool_record(n) for n in (2, 3)}
+op(
+    "avg_pool_backward",
+    forward=lambda xp, x, /, size, kernel, stride, padding, count_padding, divisor: _mean_backward(
+        x, size, kernel, stride, padding, count_padding, divisor
+    ),
+    vjp=lambda xp, g, x_shape, kernel, stride, padding, count_padding, divisor: xp.avg_pool2d(
+        g, kernel, stride, padding, x_shape[2:], count_padding, divisor
+    ),
+)
+_im2col = op(
+    "im2col",
+    forward=lambda xp, x, /, kernel, stride, padding, dilation, out: windows.window_columns(
+        x, kernel, stride, padding, dilation, out
+    ),
+    vjp=lambda xp, g, x_shape, kernel, stride, padding, dilation, out: xp.col2im(
+        g, x_shape[2:], kernel, stride, padding, dilation, out
+    ),
+    node="Im2ColBackward0",
+)
+_col2im = op(
+    "col2im",
+    forward=lambda xp, x, /, size, kernel, stride, padding, dilation, out: windows.add_columns(
+        x, size, kernel, stride, padding, dilation, out
+    ),
+    vjp=lambda xp, g, kernel, stride, padding, dilation, out: xp.im2col(g, kernel, stride, padding, dilation, out),
+    node="Col2ImBackward0",
+)
+
+
+def _unpooled(x, index, shape):
+    """Zeros of `shape` with `x` at the `index` of each channel."""
+    out = np.zeros((shape[0], shape[1], math.prod(shape[2:])), x.dtype)
+    np.put_along_axis(out, index.reshape(*index.shape[:2], -1), x.reshape(*x.shape[:2], -1), 2)
+    return out.reshape(shape)
+
+
+_MAX_UNPOOLS = {
+    n: op(
+        f"max_unpool{n}d",
+        forward=lambda xp, x, index, /, shape: _unpooled(x, index, shape),
+        vjp=(lambda xp, g, index: xp.at_places(g, index), None),
+        node=f"MaxUnpool{n}DBackward0",
+    )
+    for n in (2, 3)
+}
+
+# ---------------------------------------------------------------- arguments
+
+
+def _each(function: str, argument: str, value, n: int) -> tuple[int, ...]:
+    """A spatial argument as one int for each dimension."""
+    if isinstance(value, int):
+        return (value,) * n
+    value = tuple(value)
+    if len(value) == 1:
+        return value * n
+    if len(value) != n:
+        words = {1: "one int", 2: "two ints", 3: "three ints"}
+        raise RuntimeError(f"{function}: {argument} must either be a single int, or a tuple of {words[n]}")
+    return value
+
+
+def _counts(size, kernel, stride, padding, dilation, ceil_mode: bool) -> tuple[int, ...]:
+    """How many windows there are along each dimension; `ceil_mode`: also those that begin inside and end outside."""
+    found = []
+    for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True):
+        room = n + 2 * p - d * (k - 1) - 1
+        count = (room + s - 1 if ceil_mode else room) // s + 1
+        if ceil_mode and (count - 1) * s >= n + p:
+            count -= 1
+        found.append(count)
+    return tuple(found)
+
+
+def _check_windows(input, n: int, kernel, stride, padding, dilation, out) -> None:
+    if any(k <= 0 for k in kernel):
+        raise RuntimeError(
+            "kernel size should be greater than zero, but got "
+            + " ".join(f"kernel{letter}: {k}" for letter, k in zip("HW" if n == 2 else "THW", kernel, strict=True))
+        )
+    if any(s <= 0 for s in stride):
+        raise RuntimeError("stride should not be zero")
+    if any(d <= 0 for d in dilation):
+        raise RuntimeError(
+            "dilation should be greater than zero, but got "
+            + " ".join(f"dilation{letter}: {d}" for letter, d in zip("HW" if n == 2 else "THW", dilation, strict=True))
+        )
+    if any(p > (d * (k - 1) + 1) // 2 for p, k, d in zip(padding, kernel, dilation, strict=True)):
+        raise RuntimeError(
+            "pad should be at most half of effective kernel size, but got "
+            f"pad={padding[-1]}, kernel_size={kernel[-1]} and dilation={dilation[-1]}"
+        )
+    if any(o < 1 for o in out):
+        sizes = [input.shape[1], *input.shape[2:]], [input.shape[1], *out]
+        shown = ["x".join(map(str, s)) for s in sizes]
+        raise RuntimeError(
+            f"Given input size: ({shown[0]}). Calculated output size: ({shown[1]}). Output size is too small"
+        )
+
+
+def _check_tensor(function: str, input) -> None:
+    if not isinstance(input, Tensor):
+        raise must_be_tensor(function, "input", 1, input)
+
+
+def _unbatched(input, n: int) -> bool:
+    return input.ndim == n + 1
+
+
+# ---------------------------------------------------------------- the largest of each window
+
+
+def _max_pool(n: int, input, kernel_size, stride, padding, dilation, ceil_mode: bool):
+    """(values, indices); 1-d windows are 2-d ones of one row."""
+    name = f"max_pool{n}d"
+    _check_tensor(name, input)
+    kernel = _each(name, "kernel_size", kernel_size, n)
+    stride = kernel if stride is None or stride == () or stride == [] else _each(name, "stride", stride, n)
+    padding, dilation = _each(name, "padding", padding, n), _each(name, "dilation", dilation, n)
+    if input.ndim not in (n + 1, n + 2) or not all(input.shape[1 if input.ndim == n + 2 else 0 :]):
+        if n == 1:
+            raise RuntimeError(
+                "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but "
+                f"got:{list(input.shape)}"
+            )
+        if input.ndim not in (n + 1, n + 2):
+            raise RuntimeError(f"non-empty {n + 1}D or {n + 2}D (batch mode) tensor expected for input")
+        raise RuntimeError(
+            f"Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, but "
+            f"got:{list(input.shape)}"
+        )
+    if _unbatched(input, n):
+        values, indices = _max_pool(n, input.unsqueeze(0), kernel, stride, padding, dilation, ceil_mode)
+        return values.squeeze(0), indices.squeeze(0)
+    if n == 1:
+        _check_1d(input, kernel, stride, padding, dilation, ceil_mode)
+        values, indices = _max_pool(
+            2, input.unsqueeze(-2), (1, *kernel), (1, *stride), (0, *padding), (1, *dilation), ceil_mode
+        )
+        return values.squeeze(-2), indices.squeeze(-2)
+    out = ()
+    if all(s > 0 for s in stride):
+        out = _counts(input.shape[2:], kernel, stride, padding, dilation, ceil_mode)
+    _check_windows(input, n, kernel, stride, padding, dilation, out)
+    if input._array.dtype.kind in "bc":
+        raise NotImplementedError(f"\"max_pool{n}d\" not implemented for '{scalar_name(input.dtype)}'")
+    return general(_MAX_POOLS[n].record, (input,), (kernel, stride, padding, dilation, out))
+
+
+def _check_1d(input, kernel, stride, padding, dilation, ceil_mode: bool) -> None:
+    if stride[0] <= 0:
+        raise RuntimeError(f"max_pool1d() stride must be greater than zero, but got {stride[0]}")
+    if kernel[0] <= 0:
+        raise RuntimeError(f"max_pool1d() kernel_size must be greater than zero, but got {kernel[0]}")
+    if padding[0] < 0:
+        raise RuntimeError(f"max_pool1d() padding must be non-negative, but got {padding[0]}")
+    if padding[0] > kernel[0] // 2:
+        raise RuntimeError(
+            f"max_pool1d() padding should be at most half of kernel size, but got padding={padding[0]} and "
+            f"kernel_size={kernel[0]}"
+        )
+    if dilation[0] <= 0:
+        raise RuntimeError(f"max_pool1d() dilation must be greater than zero, but got {dilation[0]}")
+    (out,) = _counts(input.shape[2:], kernel, stride, padding, dilation, ceil_mode)
+    if out <= 0:
+        raise RuntimeError(f"max_pool1d() Invalid computed output size: {out}")
+
+
+def _max_pool_functions(n: int):
+    def with_indices(
+        input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode: bool = False, return_indices: bool = False
+    ):
+        return _max_pool(n, input, kernel_size, stride, padding, dilation, ceil_mode)
+
+    def pool(
+        input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode: bool = False, return_indices: bool = False
+    ):
+        values, indices = _max_pool(n, input, kernel_size, stride, padding, dilation, ceil_mode)
+        return (values, indices) if return_indices else values
+
+    pool.__name__ = pool.__qualname__ = f"max_pool{n}d"
+    pool.__doc__ = (
+        f"The largest element of each {n}-d window; `return_indices`: and its index among its channel's elements. "
+        "`stride` is `kernel_size` unless given."
+    )
+    with_indices.__name__ = with_indices.__qualname__ = f"max_pool{n}d_with_indices"
+    with_indices.__doc__ = f"(values, indices) of :func:`max_pool{n}d`."
+    return pool, with_indices
+
+
+max_pool1d, max_pool1d_with_indices = _max_pool_functions(1)
+max_pool2d, max_pool2d_with_indices = _max_pool_functions(2)
+max_pool3d, max_pool3d_with_indices = _max_pool_functions(3)
+
+
+def _unpool(n: int, input, indices, kernel_size, stride, padding, output_size):
+    name = f"max_unpool{n}d"
+    kernel = _each(name, "kernel_size", kernel_size, n)
+    stride = kernel if stride is None else _each(name, "stride", stride, n)
+    padding = _each(name, "padding", padding, n)
+    default = [(i - 1) * s + k - 2 * p for i, s, k, p in zip(input.shape[-n:], stride, kernel, padding, strict=True)]
+    size = default if output_size is None else list(output_size)[-n:]
+    if output_size is not None:
+        for d, (given, wanted, s) in enumerate(zip(size, default, stride, strict=True)):
+            if not wanted - s < given < wanted + s:
+                raise ValueError(
+                    f'invalid output_size "{size}" (dim {d} must be between {wanted - s} and {wanted + s})'
+                )
+    if input.shape != indices.shape:
+        raise RuntimeError(
+            f"Expected shape of indices to be same as that of the input tensor ({list(input.shape)}) but got indices tensor "
+            f"with shape: {list(indices.shape)}"
+        )
+    if _unbatched(input, n):
+        return _unpool(n, input.unsqueeze(0), indices.unsqueeze(0), kernel, stride, padding, size).squeeze(0)
+    if n == 1:
+        result = _unpool(
+            2, input.unsqueeze(-1), indices.unsqueeze(-1), (*kernel, 1), (*stride, 1), (*padding, 0), [*size, 1]
+        )
+        return result.squeeze(-1)
+    count, index = math.prod(size), indices._array
+    if index.size and (index.min() < 0 or index.max() >= count):
+        wrong = index.max() if index.max() >= count else index.min()
+        raise RuntimeError(
+            f"Found an invalid max index: {wrong} (output volumes are of size {'x'.join(map(str, size))}"
+        )
+    return general(_MAX_UNPOOLS[n].record, (input, indices), ((*input.shape[:2], *size),))
+
+
+def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """Zeros with `input` at the indices that `max_pool1d` returned."""
+    return _unpool(1, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """Zeros with `input` at the indices that `max_pool2d` returned."""
+    return _unpool(2, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """Zeros with `input` at the indices that `max_pool3d` returned."""
+    return _unpool(3, input, indices, kernel_size, stride, padding, output_size)
+
+
+# ---------------------------------------------------------------- means
+
+
+def _avg_pool(n: int, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
+    name = f"avg_pool{n}d"
+    _check_tensor(name, input)
+    kernel = _each(name, "kernel_size", kernel_size, n)
+    stride = kernel if stride is None or stride == () or stride == [] else _each(name, "stride", stride, n)
+    padding = _each(name, "padding", padding, n)
+    if n == 1 and input.ndim not in (2, 3):
+        raise RuntimeError(
+            f"Expected 2 to 3 dimensions, but got {input.ndim}-dimensional tensor for argument #1 'self' (while checking "
+            "arguments for avg_pool1d)"
+        )
+    if divisor_override == 0:
+        raise RuntimeError("divisor must be not zero")
+    if input.ndim < n + 1:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-input.ndim}, {input.ndim - 1}], but got {-n - 1})"
+        )
+    if _unbatched(input, n):
+        input = input.unsqueeze(0)
+        return _avg_pool(n, input, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override).squeeze(0)
+    if n == 1:
+        pooled = _avg_pool(
+            2,
+            input.unsqueeze(-2),
+            (1, *kernel),
+            (1, *stride),
+            (0, *padding),
+            ceil_mode,
+            count_include_pad,
+            divisor_override,
+        )
+        return pooled.squeeze(-2)
+    if input.ndim != n + 2 or not all(input.shape[1:]):
+        raise RuntimeError(
+            f"Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, but "
+            f"got:{list(input.shape)}"
+        )
+    ones = (1,) * n
+    out = ()
+    if all(s > 0 for s in stride):
+        out = _counts(input.shape[2:], kernel, stride, padding, ones, ceil_mode)
+    _check_windows(input, n, kernel, stride, padding, ones, out)
+    return general(
+        _AVG_POOLS[n].record, (input,), (kernel, stride, padding, out, count_include_pad, divisor_override)
+    )
+
+
+def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode: bool = False, count_include_pad: bool = True):
+    """The mean of each window of (N, C, L); see `avg_pool2d`."""
+    return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
+def avg_pool2d(
+    input,
+    kernel_size,
+    stride=None,
+    padding=0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+):
+    """The mean of each window of (N, C, H, W); the zeros of `padding` count unless `count_include_pad` is False.
+
+    `divisor_override` is what sums are divided by instead of the number of elements.
+    """
+    return _avg_pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def avg_pool3d(
+    input,
+    kernel_size,
+    stride=None,
+    padding=0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+):
+    """The mean of each window of (N, C, D, H, W); see `avg_pool2d`."""
+    return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def _lp_pool(pool, n: int, input, norm_type, kernel_size, stride, ceil_mode: bool):
+    kernel = _each(f"lp_pool{n}d", "kernel_size", kernel_size, n)
+    mean = pool(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
+    return (mean.sign() * mean.abs().relu()).mul(math.prod(kernel)).pow(1.0 / norm_type)
+
+
+def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode: bool = False):
+    """The p-norm of each window of (N, C, L)."""
+    return _lp_pool(avg_pool1d, 1, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode: bool = False):
+    """The p-norm of each window of (N, C, H, W)."""
+    return _lp_pool(avg_pool2d, 2, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode: bool = False):
+    """The p-norm of each window of (N, C, D, H, W)."""
+    return _lp_pool(avg_pool3d, 3, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+# ---------------------------------------------------------------- as many windows as asked for
+
+
+def _output_size(function: str, input, output_size, n: int) -> tuple[int, ...]:
+    """The size asked for; None stands for the input's."""
+    if isinstance(output_size, int) or output_size is None:
+        output_size = (output_size,) * n
+    if len(output_size) != n:
+        raise RuntimeError(f"{function}: output_size must be {n}")
+    return tuple([have if o is None else o for o, have in zip(output_size, input.shape[-n:], strict=True)])
+
+
+def _adaptive_avg(n: int, input, output_size):
+    name = f"adaptive_avg_pool{n}d"
+    _check_tensor(name, input)
+    out = _output_size(name, input, output_size, n)
+    if input.ndim not in (n + 1, n + 2):
+        raise RuntimeError(f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got {list(input.shape)}")
+    if n == 1:
+        return _adaptive_avg(2, input.unsqueeze(-2), (1, *out)).squeeze(-2)
+    if all(o == 1 for o in out):
+        return input.mean(tuple(range(-n, 0)), keepdim=True)
+    _check_not_empty(name, input)
+    lead = input.ndim - n
+    taps = (None,) * lead + tuple([adaptive_taps(s, o) for s, o in zip(input.shape[lead:], out, strict=True)])
+    return resample(f"adaptive_avg_pool{n}d", input, taps)
+
+
+def _check_not_empty(name: str, input) -> None:
+    for d in range(1, input.ndim):
+        if not input.shape[d]:
+            raise RuntimeError(
+                f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
+                f"{list(input.shape)} with dimension {d} being empty"
+            )
+
+
+def adaptive_avg_pool1d(input, output_size):
+    """The means of `output_size` windows that share (N, C, L) among them."""
+    return _adaptive_avg(1, input, output_size)
+
+
+def adaptive_avg_pool2d(input, output_size):
+    """The means of `output_size` windows that share (N, C, H, W) among them."""
+    return _adaptive_avg(2, input, output_size)
+
+
+def adaptive_avg_pool3d(input, output_size):
+    """The means of `output_size` windows that share (N, C, D, H, W) among them."""
+    return _adaptive_avg(3, input, output_size)
+
+
+def _adaptive_max_pool(n: int, input, output_size):
+    name = f"adaptive_max_pool{n}d"
+    _check_tensor(name, input)
+    out = _output_size(name, input, output_size, n)
+    if input.ndim not in (n + 1, n + 2):
+        raise RuntimeError(f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got: {list(input.shape)}")
+    _check_not_empty(name, input)
+    if _unbatched(input, n):
+        values, indices = _adaptive_max_pool(n, input.unsqueeze(0), out)
+        return values.squeeze(0), indices.squeeze(0)
+    if n == 1:
+        values, indices = _adaptive_max_pool(2, input.unsqueeze(-2), (1, *out))
+        return values.squeeze(-2), indices.squeeze(-2)
+    return general(_ADAPTIVE_MAX_POOLS[n].record, (input,), (out,))
+
+
+def _adaptive_max_functions(n: int):
+    def with_indices(input, output_size, return_indices: bool = False):
+        return _adaptive_max_pool(n, input, output_size)
+
+    def pool(input, output_size, return_indices: bool = False):
+        values, indices = _adaptive_max_pool(n, input, output_size)
+        return (values, indices) if return_indices else values
+
+    pool.__name__ = pool.__qualname__ = f"adaptive_max_pool{n}d"
+    pool.__doc__ = f"The largest elements of `output_size` {n}-d windows that share the input among them."
+    with_indices.__name__ = with_indices.__qualname__ = f"adaptive_max_pool{n}d_with_indices"
+    with_indices.__doc__ = f"(values, indices) of :func:`adaptive_max_pool{n}d`."
+    return pool, with_indices
+
+
+adaptive_max_pool1d, adaptive_max_pool1d_with_indices = _adaptive_max_functions(1)
+adaptive_max_pool2d, adaptive_max_pool2d_with_indices = _adaptive_max_functions(2)
+adaptive_max_pool3d, adaptive_max_pool3d_with_indices = _adaptive_max_functions(3)
+
+# ---------------------------------------------------------------- windows as columns
+
+
+def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
+    """The windows of (N, C, H, W) as columns: (N, C · Kh · Kw, number of windows)."""
+    _check_tensor("unfold", input)
+    settings = [_each("unfold", "kernel_size", v, 2) for v in (kernel_size, dilation, padding, stride)]
+    if input.ndim < 3:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-input.ndim}, {input.ndim - 1}], but got 2)"
+        )
+    if input.ndim not in (3, 4) or not all(input.shape[1:]):
+        raise RuntimeError(
+            "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but "
+            f"got: {list(input.shape)}"
+        )
+    kernel, dilation, padding, stride = settings
+    _check_columns(kernel, dilation, padding, stride)
+    if input.ndim == 3:
+        return unfold(input.unsqueeze(0), kernel, dilation, padding, stride).squeeze(0)
+    out = _counts(input.shape[2:], kernel, stride, padding, dilation, False)
+    if any(o < 1 for o in out):
+        raise RuntimeError(
+            f"Given input with spatial size ({', '.join(map(str, input.shape[2:]))}), kernel_size=({kernel[0]}, {kernel[1]}), "
+            f"dilation=({dilation[0]}, {dilation[1]}), padding=({padding[0]}, {padding[1]}), calculated shape of the array "
+            f"of sliding blocks as ({out[0]}, {out[1]}), but its components must be at least one."
+        )
+    return general(_im2col.record, (input,), (kernel, stride, padding, dilation, out))
+
+
+def _check_columns(kernel, dilation, padding, stride) -> None:
+    for name, values in (("kernel size", kernel), ("dilation", dilation), ("stride", stride)):
+        if any(v <= 0 for v in values):
+            short = name.split()[0]
+            raise RuntimeError(
+                f"{name} should be greater than zero, but got {short}_height: {values[0]} {short}_width: {values[1]}"
+            )
+    if any(p < 0 for p in padding):
+        raise RuntimeError(
+            f"padding should be non-negative, but got pad_height: {padding[0]} pad_width: {padding[1]}"
+        )
+
+
+def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
+    """The transpose of `unfold`: columns (N, C · Kh · Kw, number of windows) added up to (N, C, H, W)."""
+    _check_tensor("fold", input)
+    size, kernel, dilation, padding, stride = (
+        _each("fold", "output_size", v, 2) for v in (output_size, kernel_size, dilation, padding, stride)
+    )
+    if input.ndim not in (2, 3) or not all(input.shape[-2:]):
+        raise RuntimeError(
+            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, "
+            f"but got: {list(input.shape)}"
+        )
+    _check_columns(kernel, dilation, padding, stride)
+    if input.ndim == 2:
+        return fold(input.unsqueeze(0), size, kernel, dilation, padding, stride).squeeze(0)
+    area = math.prod(kernel)
+    if input.shape[1] % area:
+        raise RuntimeError(
+            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got input.size(1)="
+            f"{input.shape[1]} and kernel_size=({kernel[0]}, {kernel[1]})."
+        )
+    out = _counts(size, kernel, stride, padding, dilation, False)
+    if math.prod(out) != input.shape[2] or any(o < 1 for o in out):
+        raise RuntimeError(
+            f"Given output_size=({size[0]}, {size[1]}), kernel_size=({kernel[0]}, {kernel[1]}), "
+            f"dilation=({dilation[0]}, {dilation[1]}), padding=({padding[0]}, {padding[1]}), stride=({stride[0]}, "
+            f"{stride[1]}), expected size of input's dimension 2 to match the calculated number of sliding blocks {out[0]} * "
+            f"{out[1]} = {math.prod(out)}, but got input.size(2)={input.shape[2]}."
+        )
+    return general(_col2im.record, (input,), (size, kernel, stride, padding, dilation, out))

@@ -1,0 +1,131 @@
+"""Adam (Kingma and Ba 2014), and with weight decay of its own (Loshchilov and Hutter 2017)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..ops.creation import tensor as make_tensor
+from .optimizer import (
+    Optimizer,
+    array,
+    check_at_least_zero,
+    counted,
+    decayed,
+    moved_average,
+    moved_square,
+    number,
+    zeros_state,
+)
+
+__all__ = ["Adam", "AdamW"]
+
+
+def check_betas(betas) -> None:
+    for i, beta in enumerate(betas):
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+
+
+class Adam(Optimizer):
+    """Steps by a running mean of gradients over the root of a running mean of their squares."""
+
+    __module__ = "torch.optim.adam"
+
+    def __init__(
+        self,
+        params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
+    ) -> None:
+        check_at_least_zero(lr=lr, eps=eps)
+        check_betas(betas)
+        check_at_least_zero(weight_decay=weight_decay)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        super().__init__(params, defaults)
+
+    def _update(self, param, grad, state, group) -> None:
+        if not state:
+            state["step"] = make_tensor(0.0)
+            zeros_state(state, param, "exp_avg", "exp_avg_sq")
+            if group["amsgrad"]:
+                zeros_state(state, param, "max_exp_avg_sq")
+        lr, (beta1, beta2) = float(group["lr"]), group["betas"]
+        step = counted(state)
+        if group["decoupled_weight_decay"]:
+            if group["weight_decay"]:
+                param *= number(param, 1 - lr * group["weight_decay"])
+        else:
+            grad = decayed(grad, param, group["weight_decay"])
+        average, square = array(state, "exp_avg", param), array(state, "exp_avg_sq", param)
+        moved_average(average, grad, 1 - beta1)
+        moved_square(square, grad, beta2)
+        if group["amsgrad"]:
+            largest = array(state, "max_exp_avg_sq", param)
+            np.maximum(largest, square, out=largest)
+            square = largest
+        denominator = np.sqrt(square)
+        denominator /= number(param, math.sqrt(1 - beta2**step))
+        denominator += number(param, group["eps"])
+        np.divide(average, denominator, out=denominator)
+        denominator *= number(param, lr / (1 - beta1**step))
+        param -= denominator
+
+
+class AdamW(Adam):
+    """Adam whose weight decay shrinks the parameters themselves."""
+
+    __module__ = "torch.optim.adamw"
+
+    def __init__(
+        self,
+        params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            foreach=foreach,
+            maximize=maximize,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
+            decoupled_weight_decay=True,
+        )
