@@ -21,10 +21,17 @@ class Group:
 
     def __init__(self, label: str, kind: str, members: list, key: Hashable = None) -> None:
         self.label = label
-        self.kind = kind  # "function", "line", "round" or "part"
+        self.kind = kind  # "graph", "function", "line", "round" or "part"
+        self.number: tuple[int, int, int] | None = None  # of rounds: the first and the last inside, and of how many
         self.members: list[int | Group] = members
         self.key = key
         self.rows: list[list[int | Group | Bend]] = []
+        self.above: list[list[list[int]]] = []  # of each in a row: the places in the row above of what leads to it
+
+    @property
+    def width(self) -> float:
+        """Its width when it is folded, and the least when it is not."""
+        return width_of(self.label) + 24
 
     def nodes(self) -> Iterable[int]:
         """The numbers of all nodes inside."""
@@ -46,10 +53,12 @@ class Group:
 
 
 class Bend(NamedTuple):
-    """Where the line between two members of a group passes a row that lies between theirs."""
+    """Where the line between two members of a group passes a row that lies between theirs.
 
-    start: int | Group
-    end: int | Group
+    None stands for whatever is outside the group: its lines come in at the top and leave at the bottom."""
+
+    start: int | Group | None
+    end: int | Group | None
 
 
 # ---------------------------------------------------------------- groups
@@ -81,14 +90,23 @@ def divide(members: list, label: Callable[[list], str]) -> list:
     first = next((one.key for one in members if counts[one.key] > 1), None)
     starts = [i for i, one in enumerate(members) if one.key == first] if first is not None else []
     if len(starts) > 1 and len(members) >= 2 * len(starts):
-        rounds = [
-            Group(f"round {n} of {len(starts)}: {label(part)}", "round", divide(part, label), key=("round", first))
-            for n, part in enumerate(_pieces(members, starts), 1)
-        ]
+        rounds = []
+        for n, part in enumerate(_pieces(members, starts), 1):
+            one = Group(f"round {n} of {len(starts)}: {label(part)}", "round", divide(part, label), ("round", first))
+            one.number = n, n, len(starts)
+            rounds.append(one)
         return divide([*members[: starts[0]], *rounds], label)
     size = max(2, ceil(sqrt(len(members))))
-    parts = [members[i : i + size] for i in range(0, len(members), size)]
-    return divide([Group(label(part), "part", part, key=("part", i)) for i, part in enumerate(parts)], label)
+    parts = []
+    for start in range(0, len(members), size):
+        part = Group("", "part", members[start : start + size], key=("part", start))
+        part.label = label(part.members)
+        numbers = [one.number for one in part.members]
+        if all(n is not None and n[2] == numbers[0][2] for n in numbers):
+            part.number = numbers[0][0], numbers[-1][1], numbers[0][2]
+            part.label = "rounds {}–{} of {}: ".format(*part.number) + part.label
+        parts.append(part)
+    return divide(parts, label)
 
 
 def _pieces(members: list, starts: list[int]) -> list[list]:
@@ -100,16 +118,16 @@ def _pieces(members: list, starts: list[int]) -> list[list]:
 
 def arrange(root: Group, edges: Sequence[tuple[int, int]]) -> None:
     """Gives every group its rows, from the graph's edges (from what is computed first to what is computed from it)."""
-    chains = _chains(root)
+    chains = chains_of(root)
     inside: dict[int, dict] = defaultdict(dict)  # {id of a group: its edges between members, in order}
     for start, end in edges:
-        group, a, b = meeting(chains, start, end)
-        inside[id(group)][a, b] = None
+        for group, a, b in steps_of(chains[start], chains[end]):
+            inside[id(group)][a, b] = None
     for group in root.groups():
-        group.rows = rows_of(group.members, list(inside[id(group)]))
+        group.rows, group.above = rows_of(group.members, list(inside[id(group)]))
 
 
-def _chains(root: Group) -> dict[int, list]:
+def chains_of(root: Group) -> dict[int, list]:
     """{node: the groups around it, outermost first, and itself}."""
     chains = {}
     stack: list[tuple] = [(root, [])]
@@ -122,23 +140,28 @@ def _chains(root: Group) -> dict[int, list]:
     return chains
 
 
-def meeting(chains: dict[int, list], start: int, end: int) -> tuple:
-    """(the innermost group around both nodes, its member around the first, its member around the second)."""
-    group = None
-    for a, b in zip(chains[start], chains[end]):  # noqa: B905
-        if a is not b:
-            return group, a, b
-        group = a
-    raise ValueError("an edge from a node to itself")
+def steps_of(chain: list, other: list) -> list[tuple]:
+    """How an edge goes from one node to another, each given as its chain of groups: (group, member, member) in order.
+
+    It leaves the groups around its start, crosses the innermost group around both, and enters those around its end."""
+    shared = 0
+    while chain[shared] is other[shared]:
+        shared += 1
+    leaves = [(chain[i], chain[i + 1], None) for i in range(len(chain) - 2, shared - 1, -1)]
+    enters = [(other[i], None, other[i + 1]) for i in range(shared, len(other) - 1)]
+    return [*leaves, (chain[shared - 1], chain[shared], other[shared]), *enters]
 
 
-def rows_of(members: Sequence, edges: Sequence[tuple]) -> list[list]:
-    """Members in rows, every edge from an upper row to a lower one, and bends of edges in the rows between."""
+def rows_of(members: Sequence, edges: Sequence[tuple]) -> tuple[list[list], list[list[list[int]]]]:
+    """Members in rows, every edge from an upper row to a lower one, and bends of edges in the rows between.
+
+    Also, for each in a row, the places in the row above of what leads to it."""
     after: dict = {one: [] for one in members}
     before: dict = {one: [] for one in members}
     for a, b in edges:
-        after[a].append(b)
-        before[b].append(a)
+        if a is not None and b is not None:
+            after[a].append(b)
+            before[b].append(a)
     # from the last computed upwards, so that an input stands right above what first uses it
     order = _topological(members, after, before)
     height: dict = {}
@@ -151,21 +174,27 @@ def rows_of(members: Sequence, edges: Sequence[tuple]) -> list[list]:
         rows[level[one]].append(one)
     links: list[dict] = [defaultdict(list) for _ in rows]  # of each row: {member or bend: those it leads to below}
     spare = 4 * len(members) + 100  # bends, so that long edges of a deep graph cannot outnumber everything
-    for a, b in sorted(edges, key=lambda e: level[e[1]] - level[e[0]]):
-        span = level[b] - level[a]
-        if span > 1 and span <= spare:
-            spare -= span
-            previous = a
-            for i in range(level[a] + 1, level[b]):
-                bend = Bend(a, b)
-                rows[i].append(bend)
+    level[None] = -1
+    spans = [(a, b, level[a], top + 1 if b is None else level[b]) for a, b in edges]
+    for a, b, first, last in sorted(spans, key=lambda s: s[3] - s[2]):
+        if last - first > spare:
+            break
+        previous = a
+        for i in range(first + 1, last):
+            spare -= 1
+            bend = Bend(a, b)
+            rows[i].append(bend)
+            if previous is not None:
                 links[i - 1][previous].append(bend)
-                previous = bend
-            links[level[b] - 1][previous].append(b)
-        elif span == 1:
-            links[level[a]][a].append(b)
-    _order_rows(rows, links)
-    return rows
+            previous = bend
+        if previous is not None and b is not None:
+            links[last - 1][previous].append(b)
+    back = _order_rows(rows, links)
+    above: list[list[list[int]]] = []
+    for i, row in enumerate(rows):
+        place = {one: n for n, one in enumerate(rows[i - 1])} if i else {}
+        above.append([sorted(place[other] for other in back[i][one]) for one in row])
+    return rows, above
 
 
 def _topological(members: Sequence, after: dict, before: dict) -> list:
@@ -184,8 +213,8 @@ def _topological(members: Sequence, after: dict, before: dict) -> list:
     return order
 
 
-def _order_rows(rows: list[list], links: list[dict]) -> None:
-    """Sorts rows by the mean place of neighbours, downwards and upwards in turn."""
+def _order_rows(rows: list[list], links: list[dict]) -> list[dict]:
+    """Sorts rows by the mean place of neighbours, downwards and upwards in turn; returns the links upwards."""
     back: list[dict] = [defaultdict(list) for _ in rows]
     for i, row in enumerate(links):
         for a, targets in row.items():
@@ -205,6 +234,7 @@ def _order_rows(rows: list[list], links: list[dict]) -> None:
                 near = [place[other] for other in neighbours[one]]
                 wanted[one] = sum(near) / len(near) if near else n / (len(rows[i]) - 1)
             rows[i].sort(key=wanted.__getitem__)
+    return back
 
 
 # ---------------------------------------------------------------- positions
@@ -217,7 +247,7 @@ SPACING = {
     "title": 22.0,  # a group's heading
     "bend": 10.0,  # the width that a passing line takes
     "nodeHeight": 40.0,
-    "letter": 7.2,  # the width of a letter
+    "letter": 7.4,  # the width of a letter
     "narrowest": 64.0,
 }
 
@@ -231,26 +261,28 @@ class Box(NamedTuple):
     height: float
 
 
-def width_of(label: str) -> float:
-    """The width of a node or of a folded group."""
-    return max(SPACING["narrowest"], SPACING["letter"] * len(label) + 20)
+def width_of(text: str) -> float:
+    """The width of a node, or of a folded group, with this text in it."""
+    return max(SPACING["narrowest"], SPACING["letter"] * len(text) + 20)
 
 
 def place(
-    root: Group, labels: Sequence[str], is_folded: Callable[[Group], bool]
-) -> tuple[dict[int | Group, Box], dict[tuple, tuple[float, float]]]:
-    """({visible node or group: its box}, {(group, row number, bend): its point}); the whole is the root's box."""
+    root: Group, widths: Sequence[float], is_folded: Callable[[Group], bool]
+) -> tuple[dict[int | Group, Box], dict[tuple, list[tuple[float, float]]]]:
+    """({visible node or group: its box}, {step of an edge (see `steps_of`): its points}); the root's box has it all."""
     sizes: dict = {}
     for group in reversed(list(_visible(root, is_folded))):
-        _measure(group, labels, is_folded, sizes)
+        _measure(group, widths, is_folded, sizes)
     boxes: dict[int | Group, Box] = {root: Box(0.0, 0.0, *sizes[root][:2])}
     bends: dict = {}
     for group in _visible(root, is_folded):
         corner = boxes[group]
-        for i, (row, spots) in enumerate(zip(group.rows, sizes[group][2], strict=True)):
+        for row, spots in zip(group.rows, sizes[group][2], strict=True):
             for one, (x, y, width, height) in zip(row, spots, strict=True):
                 if isinstance(one, Bend):
-                    bends[group, i, one] = corner.x + x + width / 2, corner.y + y + height / 2
+                    bends.setdefault((group, one.start, one.end), []).extend(
+                        (corner.x + x + width / 2, corner.y + y + part) for part in (0, height)
+                    )
                 else:
                     boxes[one] = Box(corner.x + x, corner.y + y, width, height)
     return boxes, bends
@@ -265,41 +297,52 @@ def _visible(root: Group, is_folded: Callable[[Group], bool]) -> Iterable[Group]
         stack.extend(m for m in one.members if isinstance(m, Group) and not is_folded(m))
 
 
-def _measure(group: Group, labels: Sequence[str], is_folded: Callable[[Group], bool], sizes: dict) -> None:
-    """Sets a group's (width, height, [(x, y, width, height) of each in a row] of each row), its members' being known."""
-    padding, title = SPACING["padding"], SPACING["title"]
-    centers: dict = {}
-    lines = []
-    before: dict = defaultdict(list)
-    for i, row in enumerate(group.rows):
-        measures = []
+def _measure(group: Group, widths: Sequence[float], is_folded: Callable[[Group], bool], sizes: dict) -> None:
+    """Sets a group's (width, height, [[(x, y, width, height) of each in a row] of each row]) from its members'."""
+    padding, across = SPACING["padding"], SPACING["across"]
+    top = padding + SPACING["title"]
+    spots: list[list[list[float]]] = []
+    for row, above in zip(group.rows, group.above, strict=True):
+        line = []
         for one in row:
             if isinstance(one, Bend):
-                measures.append((SPACING["bend"], 0.0))
-                before[one.end].append((one.start, one))
+                line.append([0.0, top, SPACING["bend"], 0.0])
             elif isinstance(one, Group) and not is_folded(one):
-                measures.append(sizes[one][:2])
+                line.append([0.0, top, *sizes[one][:2]])
             else:
-                label = one.label if isinstance(one, Group) else labels[one]
-                measures.append((width_of(label), SPACING["nodeHeight"]))
-        lines.append((i, row, measures))
-    top = padding + title
-    width_needed = SPACING["letter"] * min(len(group.label), 60) + 2 * padding + 20
-    for _, row, measures in lines:
-        x = 0.0
-        for one, (width, _) in zip(row, measures, strict=True):
-            centers[one] = x + width / 2
-            x += width + SPACING["across"]
-        width_needed = max(width_needed, x - SPACING["across"] + 2 * padding)
-    spots = []
-    for _, row, measures in lines:
-        total = sum(width for width, _ in measures) + SPACING["across"] * (len(row) - 1)
-        height = max((h for _, h in measures), default=0.0)
-        x = (width_needed - total) / 2
-        line = []
-        for width, own in measures:
-            line.append((x, top + (height - own) / 2, width, own))
-            x += width + SPACING["across"]
+                width = one.width if isinstance(one, Group) else widths[one]
+                line.append([0.0, top, width, SPACING["nodeHeight"]])
+        height = max((spot[3] for spot in line), default=0.0)
+        _align(line, above, spots[-1] if spots else [], across)
+        for one, spot in zip(row, line, strict=True):
+            if isinstance(one, Bend):
+                spot[3] = height  # straight down past its neighbours
+            spot[1] += (height - spot[3]) / 2
         spots.append(line)
         top += height + SPACING["down"]
-    sizes[group] = (width_needed, top - SPACING["down"] + padding, spots)
+    left = min((spot[0] for line in spots for spot in line), default=0.0)
+    right = max((spot[0] + spot[2] for line in spots for spot in line), default=0.0)
+    width = max(right - left + 2 * padding, group.width)
+    shift = (width - (right - left)) / 2 - left
+    for line in spots:
+        for spot in line:
+            spot[0] += shift
+    sizes[group] = (width, top - SPACING["down"] + padding, spots)
+
+
+def _align(line: list[list[float]], above: list[list[int]], upper: list[list[float]], across: float) -> None:
+    """Sets the left sides in a row: each under the middle of what leads to it, as far as its neighbours leave room."""
+    edge, slack = None, 0.0
+    wanted = []
+    for spot, places in zip(line, above, strict=True):
+        if places:
+            middle = sum(upper[i][0] + upper[i][2] / 2 for i in places) / len(places) - spot[2] / 2
+        else:
+            middle = 0.0 if edge is None else edge
+        wanted.append(middle)
+        spot[0] = middle if edge is None else max(middle, edge)
+        edge = spot[0] + spot[2] + across
+    if line:
+        slack = sum(w - spot[0] for w, spot in zip(wanted, line, strict=True)) / len(line)
+    for spot in line:
+        spot[0] += slack

@@ -1,0 +1,291 @@
+"""`chainrule.draw`: what the picture holds, its layout, and that no name can get out of its place in the page."""
+
+from __future__ import annotations
+
+import html.parser
+import json
+import re
+import time
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+import chainrule as torch
+from chainrule.insight.graph import graph_of
+from chainrule.insight.layout import Bend, arrange, place
+
+SVG = "{http://www.w3.org/2000/svg}"
+HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\x00"
+
+
+def small():
+    x = torch.ones(2, 2, requires_grad=True)
+    z = 3 * (x + 2) ** 2
+    o = z.mean()
+    return o
+
+
+def large(rounds):
+    w = torch.full((2,), 0.5, requires_grad=True)
+    h = torch.ones(2)
+    for _ in range(rounds):
+        a = h * w
+        h = torch.tanh(a) + 0.1
+    return h.sum()
+
+
+def data_of(page):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
+
+
+def by_label(data):
+    return {node["label"]: node for node in data["nodes"]}
+
+
+def test_nodes_have_names_values_gradients_and_lines():
+    nodes = by_label(data_of(torch.draw(small()).html()))
+    assert set(nodes) == {"x", "add", "pow", "z = mul", "o = mean"}
+    assert nodes["z = mul"]["value"] == "[[27, 27], [27, 27]]"
+    assert nodes["z = mul"]["gradient"] == "[[0.25, 0.25], [0.25, 0.25]]"
+    assert nodes["x"]["gradient"] == "[[4.5, 4.5], [4.5, 4.5]]"
+    assert nodes["z = mul"]["shape"] == "(2, 2) float32"
+    assert nodes["z = mul"]["text"] == "3 * (x + 2) ** 2"
+    assert nodes["z = mul"]["place"].startswith("test_draw.py:")
+    assert nodes["x"]["place"] == "" and nodes["x"]["operation"] == ""
+
+
+def test_it_changes_nothing():
+    x = torch.ones(2, requires_grad=True)
+    y = (x * x).sum()
+    torch.draw(y)
+    assert x.grad is None
+    y.backward()
+    assert x.grad.tolist() == [2.0, 2.0]
+
+
+def test_a_graph_that_was_freed_is_drawn_with_its_numbers():
+    x = torch.tensor(2.0, requires_grad=True)
+    y = x * x
+    y.backward()
+    nodes = by_label(data_of(torch.draw(y).html()))
+    assert nodes["y = mul"]["value"] == "4"
+    assert nodes["x"]["gradient"] == "4"
+
+
+def test_steps_are_in_the_order_of_backward():
+    o = small()
+    ran = []
+    node = o.grad_fn
+    while node is not None and hasattr(node, "next_functions"):
+        node.register_hook(lambda *_, name=node.name(): ran.append(name))
+        node = node.next_functions[0][0] if node.next_functions else None
+    data = data_of(torch.draw(o).html())
+    o.backward()
+    steps = sorted((node["step"], node["operation"]) for node in data["nodes"])
+    assert [name for _, name in steps][:4] == ["mean", "mul", "pow", "add"]
+    assert ran[:4] == ["MeanBackward0", "MulBackward0", "PowBackward0", "AddBackward0"]
+
+
+def test_several_elements_get_the_gradient_of_their_sum():
+    x = torch.ones(3, requires_grad=True)
+    data = data_of(torch.draw(x * 2).html())
+    assert not data["scalar"]
+    assert by_label(data)["x"]["gradient"] == "[2, 2, 2]"
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_marked(bad):
+    x = torch.tensor([1.0, bad], requires_grad=True)
+    nodes = by_label(data_of(torch.draw((x * 2).sum()).html()))
+    assert nodes["x"]["bad"]
+    assert not by_label(data_of(torch.draw(small()).html()))["x"]["bad"]
+
+
+def test_edges_of_several_outputs_complex_half_and_empty():
+    x = torch.zeros(0, 2, requires_grad=True)
+    a, b = x.unbind(1)
+    assert "empty" in torch.draw((a * b).sum()).html()
+    c = torch.tensor([1 + 2j], requires_grad=True)
+    assert by_label(data_of(torch.draw((c * c).sum()).html()))["c"]["value"] == "[1+2j]"
+    h = torch.ones(2, dtype=torch.bfloat16, requires_grad=True)
+    assert by_label(data_of(torch.draw(h * 2).html()))["h"]["shape"] == "(2,) bfloat16"
+
+
+def test_a_leaf_alone():
+    x = torch.tensor(1.5, requires_grad=True)
+    drawing = torch.draw(x)
+    assert [node["label"] for node in data_of(drawing.html())["nodes"]] == ["x"]
+    ElementTree.fromstring(drawing.svg())
+
+
+def test_what_cannot_be_drawn():
+    with pytest.raises(RuntimeError, match="nothing of how it was computed was recorded"):
+        torch.draw(torch.ones(2))
+    with pytest.raises(TypeError, match="expected a Tensor, but got float"):
+        torch.draw(1.0)
+    with pytest.raises(ValueError, match=r"saved as \.html or \.svg"):
+        torch.draw(small()).save("graph.png")
+
+
+def test_a_custom_function_without_a_value_says_why():
+    class Double(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    x = torch.ones(2, requires_grad=True)
+    y = Double.apply(x).sum()
+    node = next(n for n in data_of(torch.draw(y).html())["nodes"] if n["operation"] == "Double")
+    assert node["value"] or "custom Function" in node["note"] or "cannot be run again" in node["note"]
+    assert node["gradient"] == "[1, 1]"
+
+
+# ---------------------------------------------------------------- escaping
+
+
+class Elements(html.parser.HTMLParser):
+    def __init__(self, page):
+        super().__init__()
+        self.tags = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+
+
+def test_names_are_text_and_never_markup(tmp_path):
+    def hostile():
+        x = torch.ones(2, requires_grad=True)
+        program = compile(f"y = x.sum() # {HOSTILE}".replace("\x00", ""), HOSTILE.replace("\x00", ""), "exec")
+        namespace = {"x": x}
+        exec(program, namespace)
+        return namespace["y"]
+
+    drawing = torch.draw(hostile(), name=HOSTILE)
+    usual = torch.draw(small())
+    page = drawing.html()
+    assert "onerror" in page  # it is there, as text
+    assert "<img" not in page
+    assert Elements(page).tags == Elements(usual.html()).tags
+    assert data_of(page)["name"] == HOSTILE
+    picture = ElementTree.fromstring(drawing.svg())
+    assert {element.tag.removeprefix(SVG) for element in picture.iter()} <= {
+        "svg", "title", "style", "defs", "marker", "path", "g", "rect", "text",
+    }  # fmt: skip
+    frame = drawing._repr_html_()
+    assert Elements(frame).tags == ["iframe"]
+
+
+def test_the_page_loads_nothing_and_runs_only_its_own_script():
+    page = torch.draw(small()).html()
+    assert 'http-equiv="Content-Security-Policy" content="default-src \'none\';' in page
+    assert not re.search(r"""(src|href)\s*=|@import|url\((?!#)|fetch\(|XMLHttp|innerHTML""", page)
+    assert set(re.findall(r"https?://[^\"'\s]+", page)) == {"http://www.w3.org/2000/svg"}
+
+
+# ---------------------------------------------------------------- the picture and the layout
+
+
+def test_svg_holds_every_node_and_line():
+    picture = ElementTree.fromstring(torch.draw(small()).svg())
+    labels = {text.text for text in picture.iter(SVG + "text") if text.get("class") == "label"}
+    assert labels == {"x", "add", "pow", "z = mul", "o = mean"}
+    assert sum(path.get("class") == "edge" for path in picture.iter(SVG + "path")) == 4
+    assert "gradient: [[4.5, 4.5], [4.5, 4.5]]" in "".join(t.text for t in picture.iter(SVG + "title"))
+
+
+def checked_layout(y):
+    graph = graph_of(y)
+    root = graph.groups()
+    arrange(root, graph.edges)
+    assert sorted(root.nodes()) == list(range(len(graph.items)))
+    boxes, _ = place(root, [70.0] * len(graph.items), lambda group: False)
+    for group in root.groups():
+        assert sorted(str(m) for row in group.rows for m in row if not isinstance(m, Bend)) == sorted(
+            map(str, group.members)
+        )
+        outer = boxes[group]
+        members = [boxes[m] for m in group.members]
+        for box in members:  # inside, and apart from each other
+            assert box.x >= outer.x - 0.01 and box.x + box.width <= outer.x + outer.width + 0.01
+            assert box.y >= outer.y and box.y + box.height <= outer.y + outer.height + 0.01
+        for row in group.rows:
+            inside = [boxes[m] for m in row if not isinstance(m, Bend)]
+            for left, right in zip(inside, inside[1:]):
+                assert left.x + left.width < right.x
+    for a, b in graph.edges:
+        assert boxes[a].y < boxes[b].y
+    return graph, root
+
+
+@pytest.mark.parametrize("rounds", [1, 3, 40, 400])
+def test_layout(rounds):
+    checked_layout(large(rounds))
+
+
+def test_layout_of_skips_and_shared_inputs():
+    x = torch.ones(3, requires_grad=True)
+    parts = [x]
+    for n in range(30):
+        parts.append(sum(parts[-3:]) * (n + 1))
+    checked_layout((parts[-1] * x + parts[2]).sum())
+
+
+def test_calls_between_functions_are_grouped_without_cycles():
+    w = torch.ones(2, requires_grad=True)
+
+    def inner(h):
+        h = h * w
+        return h + 1
+
+    def outer(h):
+        for _ in range(40):
+            h = inner(h) * 2
+            h = inner(h) - 1
+        return h
+
+    _, root = checked_layout(outer(torch.ones(2)).sum())
+    labels = [group.label for group in root.groups()]
+    assert any(label.startswith("inner(), test_draw.py:") for label in labels)
+    assert any(re.match(r"rounds? 1(–\d+)? of \d+: ", label) for label in labels)
+
+
+def test_groups_are_lines_of_the_program():
+    x = torch.ones(2, requires_grad=True)
+    y = (x + 1) * (x + 2)
+    z = y.sum()
+    _, root = checked_layout(z)
+    assert [group.label.partition("  ")[2] for group in root.groups()][1:] == ["y = (x + 1) * (x + 2)"]
+
+
+def test_five_thousand_nodes_are_folded_and_fast():
+    y = large(1700)
+    start = time.perf_counter()
+    drawing = torch.draw(y)
+    picture = ElementTree.fromstring(drawing.svg())
+    page = drawing.html()
+    took = time.perf_counter() - start
+    assert len(drawing.graph.items) > 5000
+    shown = [g for g in picture.iter(SVG + "g") if g.get("class").split()[0] in ("node", "folded", "frame")]
+    assert 5 <= len(shown) <= 80
+    assert len(page) < 4_000_000
+    assert took < 20
+    assert drawing.svg(folded=False).count('<g class="node') == len(drawing.graph.items)
+
+
+def test_small_graphs_are_open():
+    assert all(not group["folded"] for group in data_of(torch.draw(small()).html())["groups"])
+    o = small()
+    assert repr(torch.draw(o)) == "<Drawing of o: 5 nodes>"
+
+
+def test_import_does_not_bring_the_pictures():
+    import subprocess
+    import sys
+
+    code = "import chainrule, sys; print([m for m in sys.modules if m.startswith('chainrule.insight.dr')])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
