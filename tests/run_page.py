@@ -28,10 +28,7 @@ class Block:
 
 def blocks_of(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
-    return [
-        Block(found[1], found[2], text.count("\n", 0, found.start(2)))
-        for found in FENCED_BLOCK.finditer(text)
-    ]
+    return [Block(found[1], found[2], text.count("\n", 0, found.start(2))) for found in FENCED_BLOCK.finditer(text)]
 
 
 def without_addresses(text: str) -> str:
@@ -47,9 +44,7 @@ def run_session(block: Block, namespace: dict, page: Path) -> str:
     """Runs a block with prompts; returns what was different, or nothing."""
     test = doctest.DocTestParser().get_doctest(block.text, namespace, page.name, str(page), block.line)
     report: list[str] = []
-    doctest.DocTestRunner(checker=ExactButForAddresses(), verbose=False).run(
-        test, out=report.append, clear_globs=False
-    )
+    doctest.DocTestRunner(checker=ExactButForAddresses(), verbose=False).run(test, out=report.append, clear_globs=False)
     namespace.update(test.globs)
     return "".join(report)
 
