@@ -146,6 +146,24 @@ class Node(metaclass=Opened):
         return type(self).__name__
 
 
+def input_positions(node):
+    """The positions of a node's edges that its user sees: of the inputs that PyTorch counts as differentiable."""
+    record = getattr(node, "op", None)
+    count = len(node.edges)
+    if record is None:
+        return range(count)
+    if record.variadic == "indices":
+        return range(len(record.inputs))
+    if len(record.vjps) != count:
+        return range(count)
+    name = type(node).__name__
+    return [
+        i
+        for i, (formula, _) in enumerate(record.vjps)
+        if formula is not None and (name != record.number_nodes.get(i) or name == record.node_name)
+    ]
+
+
 class SavedTensor:
     """A saved value that needs more than a bare reference: a version to compare, or what a pack hook returned."""
 
@@ -349,7 +367,7 @@ def run_backward(roots, gradients, *, retain_graph, create_graph, inputs=None, a
         )  # fmt: skip
     position, saved_hooks, previous = local.position, local.saved_hooks, local.grad_enabled
     here = user_position(2)
-    task = _Task(roots, gradients, retain_graph, create_graph, inputs, accumulate, here)
+    task = local.task_class(roots, gradients, retain_graph, create_graph, inputs, accumulate, here)
     if outer is not None:
         task.depth = outer.depth + 1
     if previous != create_graph:
@@ -428,6 +446,8 @@ class _Task:
         self.inputs = inputs
         self.wanted = None if inputs is None else set(inputs)
         self.captured: dict = {}
+        self.roots = roots
+        self.given: dict = {}  # {id: (array, the caller's tensor that it comes from)}, for hooks to see that very tensor
         self.buffers: dict = {}
         self.pending: dict = {}  # {leaf: edges into it that have not delivered yet}
         self.callbacks: list = []
@@ -438,9 +458,10 @@ class _Task:
         for (node, number), gradient in zip(roots, gradients, strict=True):
             if gradient is not None:
                 if not self.on_tensors:
-                    gradient = gradient._array
+                    given, gradient = gradient, gradient._array
                     if isinstance(node, Tensor):
                         gradient = backend.copy(gradient)  # the caller's own
+                    self.given[id(gradient)] = gradient, given
                 self._add(node, number, gradient)
 
     def _visit(self, roots) -> list:
@@ -472,13 +493,11 @@ class _Task:
         wanted, needed = self.wanted, {}
         asked = {node for node, _ in wanted}
         for node in reversed(self.order):
-            meta = node.meta
-            numbers = None if meta is None else meta.numbers
             flags = tuple(
                 True
-                if edge is not None and (edge in needed or (edge, numbers[i] if numbers else 0) in wanted)
+                if edge is not None and (edge in needed or edge in asked)
                 else None
-                for i, edge in enumerate(node.edges)
+                for edge in node.edges
             )
             if True in flags or (self.accumulate and node in asked):  # the latter run for hooks that keep gradients
                 needed[node] = flags
@@ -562,14 +581,15 @@ class _Task:
         captured = node in self.captured_nodes
         if self.needed is not None:
             needs = self.needed.get(node)
-            if needs is None and not captured:
-                return
+            if needs is None and not captured and (gradient is None or len(self.roots) > 1):
+                return  # the hooks of a root run though nothing lies behind it, if it is the only one
         if captured and needs is not None:  # PyTorch hands out what arrives before the hooks of a node that runs
             self._capture_outputs(node, gradient)
         if meta is not None and (meta.tensor_hooks is not None or meta.retained is not None):
             gradient = self._run_tensor_hooks(node, gradient)
         if needs is None:
-            self._capture_outputs(node, gradient)
+            if captured:
+                self._capture_outputs(node, gradient)
             return
         if meta is not None and meta.prehooks:
             gradients = call_node_prehooks(meta.prehooks, self._tensors(node, gradient))
@@ -607,6 +627,10 @@ class _Task:
                 if not left:
                     self._deliver(edge)
 
+    def call_hook(self, hook, *arguments):
+        """Calls a hook of the user's."""
+        return hook(*arguments)
+
     def _results(self, node, gradient, needs):
         """The gradients a node computes for its edges, fitted to its inputs."""
         if gradient is None and not node.on_tensors_only:
@@ -617,7 +641,14 @@ class _Task:
         return results
 
     def _tensor(self, gradient):
-        return gradient if gradient is None or self.on_tensors else wrap(gradient)
+        if gradient is None or self.on_tensors:
+            return gradient
+        if id(gradient) in self.given:
+            return self.given[id(gradient)][1]
+        tensor = wrap(gradient)
+        if local.inference:
+            own_extra(tensor).inference = True
+        return tensor
 
     def _tensors(self, node, gradient) -> list:
         """The gradients of a node's outputs as a list of Tensors."""
@@ -650,13 +681,17 @@ class _Task:
         for number, reference in (meta.retained or {}).items():
             tensor = reference()
             if tensor is not None and gradients[number] is not None:
-                keep_gradient(tensor, gradients[number], self.create_graph)
+                keep_gradient(tensor, gradients[number])
         return self._from_tensors(node, gradients)
 
     def _run_posthooks(self, node, results, gradient):
         """Runs the node's hooks, which may replace the gradients of its inputs."""
         inputs = [None] * len(node.edges) if results is None else [self._tensor(r) for r in results]
-        inputs = call_node_hooks(node.meta.hooks, tuple(inputs), tuple(self._tensors(node, gradient)))
+        positions = input_positions(node)
+        seen = tuple([inputs[i] for i in positions])
+        seen = call_node_hooks(node.meta.hooks, seen, tuple(self._tensors(node, gradient)))
+        for i, gradient in zip(positions, seen, strict=True):
+            inputs[i] = gradient
         return inputs if self.on_tensors else [None if r is None else r._array for r in inputs]
 
     def _capture_outputs(self, node, gradient) -> None:
@@ -670,9 +705,11 @@ class _Task:
     def _deliver(self, leaf) -> None:
         """Hands a leaf the whole of its gradient."""
         gradient = self.buffers.pop(leaf, None)
-        if self.wanted is not None and (leaf, 0) not in self.wanted:
-            return
         extra = leaf._extra
+        if self.wanted is not None and (leaf, 0) not in self.wanted:
+            if extra is not None and extra.hooks and len(self.roots) == 1 and leaf is self.roots[0][0]:
+                call_tensor_hooks(extra.hooks, self._tensor(gradient))
+            return
         if extra is not None and extra.hooks:
             gradient = self._deliver_through(call_tensor_hooks, extra.hooks, gradient)
         if self.wanted is not None and not self.accumulate:
@@ -682,7 +719,7 @@ class _Task:
         node_meta = None if accumulator is None else accumulator.meta
         if node_meta is not None and node_meta.prehooks:
             gradient = self._deliver_through(_single_prehooks, node_meta.prehooks, gradient)
-        if gradient is not None:
+        if gradient is not None and leaf._requires_grad:  # which may have been switched off since
             if extra is not None and isinstance(extra.grad_dtype, dtype):
                 fit = fit_tensor if self.on_tensors else fit_array
                 gradient = fit(gradient, gradient.shape, extra.grad_dtype.numpy_dtype)
@@ -693,7 +730,7 @@ class _Task:
                     accumulate_array(leaf, gradient)
             if extra is not None and extra.post_accumulate_hooks:
                 for hook in list(extra.post_accumulate_hooks.values()):
-                    graph_errors.check_post_accumulate(leaf, hook(leaf))
+                    graph_errors.check_post_accumulate(leaf, self.call_hook(hook, leaf))
         if node_meta is not None and node_meta.hooks:
             call_node_hooks(node_meta.hooks, (), (self._tensor(gradient),))
 
@@ -701,6 +738,9 @@ class _Task:
         """A leaf's gradient after its hooks; a copy, since hooks may have kept what they were given."""
         gradient = call(hooks, self._tensor(gradient))
         return gradient if gradient is None or self.on_tensors else backend.copy(gradient._array)
+
+
+type(local).task_class = _Task
 
 
 def fit_array(gradient, shape, dtype):
@@ -733,16 +773,19 @@ def accumulate_array(leaf, gradient) -> None:
         if type(gradient) is ndarray and gradient.base is not None:
             gradient = gradient.copy()  # a view, perhaps of another's memory, or broadcast
         leaf._grad = wrap(gradient)
-    elif have._requires_grad or (have._extra is not None and have._extra.special):
+        if local.inference:
+            own_extra(leaf._grad).inference = True
+    elif have._extra is not None and have._extra.special:
         leaf._grad = have + wrap(gradient)
     else:
+        if have._extra is not None and have._extra.inference and not local.inference:
+            raise graph_errors.inference_update()
         array = have._array
         if type(array) is ndarray:
             array += gradient
         else:
             have._array = array + gradient
-        if have._counter is not None:
-            have._counter.version += 1
+        version_counter(have).version += 1  # somebody may have saved it
 
 
 def accumulate_tensor(leaf, gradient, create_graph: bool) -> None:
@@ -750,7 +793,7 @@ def accumulate_tensor(leaf, gradient, create_graph: bool) -> None:
     have = leaf._grad
     if have is None:
         if create_graph:
-            leaf._grad = gradient.clone() if gradient._grad_fn is None else _copied(gradient)
+            leaf._grad = _copied(gradient)
         else:
             leaf._grad = gradient.detach().clone()
     elif create_graph:
@@ -766,11 +809,11 @@ def _copied(gradient):
     return empty_like(gradient).copy_(gradient)
 
 
-def keep_gradient(tensor, gradient, create_graph: bool) -> None:
+def keep_gradient(tensor, gradient) -> None:
     """retain_grad(): a non-leaf's gradient accumulates as a leaf's does."""
     with accumulate_lock:
         if tensor._grad is None:
-            tensor._grad = gradient if create_graph else gradient.clone()
+            tensor._grad = gradient.clone()
         else:
             tensor._grad = tensor._grad + gradient
 
@@ -778,7 +821,7 @@ def keep_gradient(tensor, gradient, create_graph: bool) -> None:
 def call_tensor_hooks(hooks, gradient):
     """Each hook in order of registration; what one returns replaces the gradient for the next."""
     for hook in list(hooks.values()):
-        result = hook(gradient)
+        result = local.task.call_hook(hook, gradient)
         if result is not None:
             graph_errors.check_hook_result(hook, gradient, result)
             gradient = result
@@ -788,7 +831,7 @@ def call_tensor_hooks(hooks, gradient):
 def call_node_prehooks(hooks, gradients) -> list:
     """Hooks that run before a node, on the gradients of its outputs."""
     for hook in list(hooks.values()):
-        result = hook(tuple(gradients))
+        result = local.task.call_hook(hook, tuple(gradients))
         if result is not None:
             graph_errors.check_hook_results(hook, gradients, result)
             gradients = result
@@ -802,7 +845,7 @@ def _single_prehooks(hooks, gradient):
 def call_node_hooks(hooks, inputs, outputs):
     """Hooks that run after a node, on the gradients of its inputs and outputs."""
     for hook in list(hooks.values()):
-        result = hook(inputs, outputs)
+        result = local.task.call_hook(hook, inputs, outputs)
         if result is not None:
             graph_errors.check_hook_results(hook, inputs, result)
             inputs = result

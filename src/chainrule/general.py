@@ -52,14 +52,18 @@ def broadcast_error(*shapes) -> None:
 
 def general(record: Op, inputs, settings=(), out=None):
     """Runs an operation in full generality: numbers, promotion, views, modes, tangents, batches, several outputs."""
-    special = needs_grad = False
+    special = needs_grad = normal = False
     mode = local.mode
     for i, value in enumerate(inputs):
         if isinstance(value, Tensor):
             extra = value._extra
-            if extra is not None:
+            if extra is None:
+                normal = True
+            else:
                 if extra.special:
                     special = True
+                if not extra.inference:
+                    normal = True
                 if extra.view is not None and value.requires_grad and local.grad_enabled:
                     refresh_view(value)
                     needs_grad = True  # though nothing may lead to its base: see attach_views
@@ -86,7 +90,7 @@ def general(record: Op, inputs, settings=(), out=None):
             broadcast_error(*[a.shape for a in arrays if hasattr(a, "shape")])
         raise
     many = record.outputs != ()
-    if not (needs_grad and record.differentiable and local.grad_enabled):
+    if not (needs_grad and normal and record.differentiable and local.grad_enabled):
         wrapped = (
             tuple([wrap(backend.result_array(r)) for r in results]) if many else wrap(backend.result_array(results))
         )
@@ -200,7 +204,7 @@ def record_call(record: Op, inputs, settings, arrays, results, many):
             node_class = other
     node = new(node_class)
     edges, numbers, mismatch = [], [], False
-    first = results[0] if many else results
+    first = (results[0] if results else arrays[0]) if many else results
     for value, array in zip(inputs, arrays, strict=True):
         edge, number = input_edge(value)
         edges.append(edge)

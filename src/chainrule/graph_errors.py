@@ -20,7 +20,7 @@ def describe(code, lasti) -> str:
 def short_name(node) -> str:
     """A node's name as PyTorch's in-place message gives it: without the suffix."""
     name = node.name()
-    cut = name.rfind("Backward")
+    cut = len(name.rstrip("0123456789")) - len("Backward") if name.rstrip("0123456789").endswith("Backward") else 0
     return name[:cut] if cut > 0 else name
 
 
@@ -129,3 +129,11 @@ def check_post_accumulate(leaf, result) -> None:
     if not isinstance(result, Tensor):
         raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
     raise RuntimeError("Tensor post accumulate grad hooks should return None.")
+
+
+def inference_update() -> RuntimeError:
+    """The error for a write to an inference tensor in normal mode."""
+    return RuntimeError(
+        "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "
+        "tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+    )

@@ -104,13 +104,72 @@ def check_memory(array) -> None:
                 )
 
 
+def check_partial_overlap(written, read) -> None:
+    """Refuses to write into an array whose memory is, in part or in another order, that of an array to be read."""
+    if written is read or type(written) is not backend.ndarray or type(read) is not backend.ndarray:
+        return
+    if (written.base is None and read.base is None) or not np.may_share_memory(written, read):
+        return
+    if not (_is_dense(written) and _is_dense(read)) or not written.size or not read.size:
+        return
+    same = address(written) == address(read) and written.nbytes == read.nbytes
+    if not same or _torch_strides(written) != _torch_strides(read):
+        raise RuntimeError(
+            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+            "memory location. Please clone() the tensor before performing the operation."
+        )
+
+
+def _torch_strides(array) -> tuple:
+    return array.shape and tuple([s for s, n in zip(array.strides, array.shape) if n != 1]), array.ndim
+
+
+def _is_dense(array) -> bool:
+    """Whether the elements fill one stretch of memory, each place once."""
+    if array.flags.c_contiguous or array.flags.f_contiguous:
+        return True
+    expected = array.itemsize
+    for stride, size in sorted((s, n) for s, n in zip(array.strides, array.shape) if n != 1):
+        if stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+IN_PLACE_NODES = {  # PyTorch numbers the variants of an operation, and the in-place ones are variants
+    "FillBackward0": "FillBackward2", "FillBackward1": "FillBackward3",
+    "TransposeBackward0": "TransposeBackward1", "TBackward0": "TBackward1", "UnsqueezeBackward0": "UnsqueezeBackward1",
+    "SqueezeBackward0": "SqueezeBackward3", "SqueezeBackward1": "SqueezeBackward4", "SqueezeBackward2": "SqueezeBackward5",
+    "AsStridedBackward0": "AsStridedBackward1",
+}  # fmt: skip
+_in_place_classes: dict[type, type] = {}
+
+
+def name_in_place(node) -> None:
+    """Gives a node the name that PyTorch's in-place twin of the operation has."""
+    old = type(node)
+    name = IN_PLACE_NODES.get(old.__name__)
+    if name is not None:
+        if old not in _in_place_classes:
+            _in_place_classes[old] = type(name, (old,), {"__slots__": (), "__module__": old.__module__})
+        node.__class__ = _in_place_classes[old]
+
+
 def in_place(function, tensor: Tensor, *arguments, **settings) -> Tensor:
     """`tensor` overwritten with ``function(tensor, *arguments, **settings)``, differentiably."""
+    check_memory(tensor._array)
+    for argument in arguments:
+        if isinstance(argument, Tensor) and argument is not tensor:
+            check_partial_overlap(tensor._array, argument._array)
+    return in_place_anywhere(function, tensor, *arguments, **settings)
+
+
+def in_place_anywhere(function, tensor: Tensor, *arguments, **settings) -> Tensor:
+    """The same where elements may share a place in memory: for what writes the same to all, or nothing new."""
     differentiable = local.grad_enabled and (
         tensor.requires_grad or any(isinstance(a, Tensor) and a.requires_grad for a in arguments)
     )
     check_in_place(tensor, differentiable)
-    check_memory(tensor._array)
     # hooks see what is saved before it is overwritten, so they are given a copy
     source = snapshot(tensor) if active_saved_hooks() is not None else tensor
     return overwrite(tensor, function(source, *arguments, **settings))
@@ -184,6 +243,7 @@ def overwrite(tensor: Tensor, result: Tensor) -> Tensor:
         )
     node = result._grad_fn if local.grad_enabled else None
     if node is not None:
+        name_in_place(node)
         _keep_what_is_overwritten(node, tensor)
     write_array(tensor, source)
     if node is not None:
@@ -232,13 +292,16 @@ def detach_in_place(tensor: Tensor) -> None:
 
 
 def _keep_what_is_overwritten(node, tensor: Tensor) -> None:
-    """The node of an in-place operation saved the tensor itself: it needs a copy of the old values."""
+    """The node of an in-place operation saved the tensor itself: it needs a copy of the old values.
+
+    Not where the tensor is another operand too: ``x.mul_(x)`` finds that one modified, as PyTorch does."""
     record = getattr(node, "op", None)
     if record is None or not node.saves_tensors:
         return
     saved = list(node.saved)
     for position, kind in enumerate(record.saved_kinds):
-        if kind == INPUT and saved and _is_saved(saved[position], tensor):
+        overwritten = kind == INPUT and record.inputs and record.saved_names[position] == record.inputs[0]
+        if overwritten and saved and _is_saved(saved[position], tensor):
             saved[position] = snapshot(tensor)
     node.saved = tuple(saved)
 

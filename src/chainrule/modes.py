@@ -17,12 +17,14 @@ NO_GRAD, RECORD, CAREFUL = 0, 1, 2
 
 class _Local(threading.local):
     mode = RECORD
-    grad_enabled = True
+    grad_mode = True  # what no_grad, enable_grad and set_grad_enabled set
+    grad_enabled = True  # whether operations are recorded: grad mode, but never in inference mode
     inference = False
     anomaly = None  # None, or the AnomalyMode in force
     saved_hooks: tuple = ()  # innermost last: (pack, unpack) pairs, or a str: the message that forbids hooks
     saved_copies = None  # what allow_mutation_on_saved_tensors keeps
     task = None  # the running backward call, an engine._Task
+    task_class = None  # the class of backward calls: engine._Task, or one that watches (insight/watching.py)
     position = None  # (code, instruction offset) of the running backward's call
     levels = 0  # open forward-mode and vmap levels: backward then runs on Tensors
     level_stack: tuple = ()  # the levels themselves, outermost first (see transforms.py)
@@ -60,8 +62,8 @@ def silence() -> None:
 
 
 def is_grad_enabled() -> bool:
-    """Whether operations are being recorded in this thread."""
-    return local.grad_enabled
+    """Whether grad mode is on in this thread: operations are recorded, but for those in inference mode."""
+    return local.grad_mode
 
 
 def is_inference_mode_enabled() -> bool:
@@ -70,7 +72,8 @@ def is_inference_mode_enabled() -> bool:
 
 
 def _set_grad_enabled(enabled: bool) -> None:
-    local.grad_enabled = enabled
+    local.grad_mode = enabled
+    local.grad_enabled = enabled and not local.inference
     local.refresh()
 
 
@@ -141,7 +144,7 @@ class _GradMode(ContextDecorator):
         return made if function is None else made(function)
 
     def __enter__(self) -> None:
-        self.previous = local.grad_enabled
+        self.previous = local.grad_mode
         _set_grad_enabled(self.enabled)
 
     def __exit__(self, *exc) -> None:
@@ -166,7 +169,7 @@ class set_grad_enabled(ContextDecorator):
     def __init__(self, mode: bool) -> None:
         if not isinstance(mode, bool):
             raise TypeError(f"enabled must be a bool (got {type(mode).__name__})")
-        self.previous = local.grad_enabled
+        self.previous = local.grad_mode
         self.mode = mode
         _set_grad_enabled(mode)
 
@@ -201,14 +204,14 @@ class inference_mode(ContextDecorator):
         return made(mode)
 
     def __enter__(self) -> None:
-        self.previous = (local.inference, local.grad_enabled, local.forward_grad_enabled)
+        self.previous = (local.inference, local.grad_mode, local.forward_grad_enabled)
         local.inference = self.mode
-        local.grad_enabled = local.forward_grad_enabled = not self.mode
-        local.refresh()
+        local.forward_grad_enabled = not self.mode
+        _set_grad_enabled(not self.mode)
 
     def __exit__(self, *exc) -> None:
-        local.inference, local.grad_enabled, local.forward_grad_enabled = self.previous
-        local.refresh()
+        local.inference, grad_mode, local.forward_grad_enabled = self.previous
+        _set_grad_enabled(grad_mode)
 
     def clone(self) -> inference_mode:
         return type(self)(self.mode)

@@ -12,6 +12,9 @@ ndarray = backend.ndarray
 scalar_array = backend.scalar_array
 
 
+HAND_WRITTEN = ("CopyBackwards",)  # what PyTorch's generator does not write bears its C++ namespace
+
+
 def node_class(record: Op, name: str) -> type[Node]:
     body = {
         "__slots__": (),
@@ -19,6 +22,8 @@ def node_class(record: Op, name: str) -> type[Node]:
         "saves_tensors": any(kind != PLAIN for kind in record.saved_kinds),
         "__module__": "builtins",  # as PyTorch prints it
     }
+    if name in HAND_WRITTEN:
+        body["name"] = lambda self: f"torch::autograd::{type(self).__name__}"
     if len(record.outputs) > 1:
         body["n_outputs"] = len(record.outputs)
     if record.outputs:

@@ -188,6 +188,10 @@ class Tensor(metaclass=Opened):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise RuntimeError("requires_grad must be a bool")
+        if self._grad_fn is not None:
+            raise _fixed_flag(value)
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
@@ -198,22 +202,16 @@ class Tensor(metaclass=Opened):
                     f"requires_grad_(): argument 'requires_grad' must be bool, not {type(requires_grad).__name__}"
                 )
             requires_grad = bool(requires_grad)
-        if requires_grad == self.requires_grad:
-            return self
-        if self._grad_fn is not None:
-            hint = (
-                ""
-                if requires_grad
-                else " If you want to use a computed variable in a subgraph that doesn't require differentiation "
-                "use var_no_grad = var.detach()."
-            )
-            raise RuntimeError("you can only change requires_grad flags of leaf variables." + hint)
-        if requires_grad and self._array.dtype.kind in "iub":
-            raise RuntimeError("only Tensors of floating point dtype can require gradients")
         if requires_grad and self.is_inference() and not local.inference:
             raise RuntimeError(
                 "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
             )
+        if requires_grad == self.requires_grad:
+            return self
+        if self._grad_fn is not None:
+            raise _fixed_flag(requires_grad)
+        if requires_grad and self._array.dtype.kind in "iub":
+            raise RuntimeError("only Tensors of floating point dtype can require gradients")
         self._requires_grad = requires_grad
         if self._extra is not None and self._extra.batch is not None:
             self._extra.batch.value.requires_grad_(requires_grad)
@@ -358,6 +356,17 @@ class Tensor(metaclass=Opened):
         if not shape:
             raise TypeError("len() of a 0-d tensor")
         return shape[0]
+
+
+def _fixed_flag(requires_grad: bool) -> RuntimeError:
+    """The error for a change of what a computed tensor requires."""
+    hint = (
+        ""
+        if requires_grad
+        else " If you want to use a computed variable in a subgraph that doesn't require differentiation "
+        "use var_no_grad = var.detach()."
+    )
+    return RuntimeError("you can only change requires_grad flags of leaf variables." + hint)
 
 
 def _type_word(tensor: Tensor) -> str:

@@ -10,7 +10,16 @@ from typing import Any, NamedTuple
 
 from .. import graph_errors
 from ..dtypes import from_numpy_dtype
-from ..engine import Freed, Node, SavedTensor, accumulate_array, accumulate_tensor, renumbered, user_position
+from ..engine import (
+    Freed,
+    Node,
+    SavedTensor,
+    accumulate_array,
+    accumulate_tensor,
+    input_positions,
+    renumbered,
+    user_position,
+)
 from ..modes import ContextDecorator, local, no_grad
 from ..op import INPUT, OUTPUT, PLAIN, output_number, tensor_of
 from ..size import CPU, Size
@@ -70,7 +79,8 @@ def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
     """((node, output number), ...) of what made the inputs; (None, 0) for inputs that need no gradient."""
     numbers = None if self.meta is None else self.meta.numbers
     found = []
-    for i, edge in enumerate(self.edges):
+    for i in input_positions(self):
+        edge = self.edges[i]
         if isinstance(edge, Tensor):
             edge = accumulate_grad(edge)
             meta = self.own_meta()

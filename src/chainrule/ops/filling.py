@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..inplace import in_place, in_place_method
+from ..inplace import in_place_anywhere
 from ..op import GENERAL, LINEAR, method, op
 from ..tensor import Tensor
 from .indexing import checked_number
@@ -51,10 +51,13 @@ def fill(input, value):
     return _fill(input, checked_number(value, input.dtype).item())
 
 
-fill_ = in_place_method("fill_", fill)
+@method()
+def fill_(input, value):
+    """In-place version of :func:`fill`; the value may be an element of the tensor itself."""
+    return in_place_anywhere(fill, input, value)
 
 
 @method()
 def zero_(input):
     """Overwrites the tensor with zeros."""
-    return in_place(_zero, input)
+    return in_place_anywhere(_zero, input)

@@ -404,19 +404,24 @@ def setitem(self, index, value) -> None:
     """``self[index] = value``, in place and differentiable."""
     if index.__class__ is int:
         current, dims, tensors = _checked_select(self, 0, index, 0), (), []
-    elif index is Ellipsis or index == () if index.__class__ is tuple else False:
-        current, dims, tensors = self, (), []
+    elif index.__class__ is slice and self._array.ndim:
+        current, dims, tensors = _sliced(self, 0, index, False), (), []
     else:
         if index is False:
             return
         current, dims, tensors = _split_index(self, index)
-    value = _without_leading_ones(_value_to_assign(self, value))
+    value = _value_to_assign(self, value)
     if not tensors:
-        target = views._alias(self) if current is self else current
-        if value._array.ndim and value._array.shape != target._array.shape:
-            views.expand(value.detach(), target._array.shape)  # for its error
-        views.copy_(target, value)
+        itself = index is Ellipsis or index.__class__ in (slice, tuple)
+        target = views._alias(self) if current is self and not itself else current
+        if value._array.shape == target._array.shape:
+            views.copy_(target, value)
+        elif not value._array.ndim:
+            target.fill_(value)
+        else:
+            views.copy_(target, views.expand(_without_leading_ones(value), target._array.shape))
         return
+    value = _without_leading_ones(value)
     check_overlap(current, value)
     in_place(_put_values, current, value, dims, tensors, False)
 

@@ -983,7 +983,7 @@ def detach(input):
         return _detach(input)
     result = wrap(memory(input))
     result._counter = version_counter(input)
-    if (extra is not None and extra.inference) or local.inference:
+    if extra is not None and extra.inference:
         own_extra(result).inference = True
     return result
 
@@ -991,6 +991,8 @@ def detach(input):
 @method()
 def detach_(input):
     """Cuts the tensor itself off from its history; RuntimeError on views."""
+    if input.is_inference() or local.inference:  # there autograd has nothing to say
+        return input
     if input._is_view():
         raise RuntimeError(
             "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for "
@@ -1066,7 +1068,7 @@ def contiguous(self, memory_format=contiguous_format):
 @method()
 def copy_(self, src, non_blocking: bool = False):
     """Writes the elements of `src` (or a number), broadcast and cast, into this tensor."""
-    from ..inplace import in_place
+    from ..inplace import in_place, in_place_anywhere
 
     if not isinstance(src, Tensor):
         from .indexing import checked_number
@@ -1074,27 +1076,30 @@ def copy_(self, src, non_blocking: bool = False):
         if not isinstance(src, (int, float, complex)):
             raise must_be_tensor("copy_", "other", 1, src)
         src = wrap(checked_number(src, self.dtype))
+    if src._array.dtype.kind == "c" and self._array.dtype.kind not in "cb":
+        from .conversion import warn_of_lost_part
+
+        warn_of_lost_part(2)
+    return (in_place_anywhere if src is self else in_place)(_fitting_copy, self, src)
+
+
+def _fitting_copy(self, src):
     own, given = self._array.shape, src._array.shape
     if own != given:
         joint = joint_shape(own, given)
         if joint != own:
             raise RuntimeError(f"output with shape {list(own)} doesn't match the broadcast shape {list(joint)}")
-    if src._array.dtype.kind == "c" and self._array.dtype.kind not in "cb":
-        from .conversion import warn_of_lost_part
-
-        warn_of_lost_part(2)
-    return in_place(_copy, self, src)
+    return _copy(self, src)
 
 
 # ---------------------------------------------------------------- the tensor itself gets another shape
 
 
-def _in_place_view(name: str, function, node: str) -> None:
+def _in_place_view(name: str, function) -> None:
     """The twin of a view that changes the tensor's own shape and strides, and gives it the view's history."""
-    node_classes: dict[type, type] = {}
 
     def twin(self, *arguments, **named):
-        from ..inplace import check_in_place
+        from ..inplace import check_in_place, name_in_place
 
         check_in_place(self, local.grad_enabled and self.requires_grad)
         made = function(self, *arguments, **named)
@@ -1107,17 +1112,15 @@ def _in_place_view(name: str, function, node: str) -> None:
         version_counter(self).version += 1
         step = made._grad_fn
         if step is not None:
-            old = type(step)
-            if old not in node_classes:
-                node_classes[old] = type(node, (old,), {"__slots__": (), "__module__": old.__module__})
-            step.__class__ = node_classes[old]
+            name_in_place(step)
             self._grad_fn = step
             self._requires_grad = True
         extra = self._extra
         if extra is not None:
             extra.output_number = 0
             if extra.view is not None:
-                extra.view.version = self._counter.version
+                if step is not None:
+                    extra.view.version = self._counter.version
                 extra.view.replay = made._extra.view.replay
         return self
 
@@ -1126,16 +1129,16 @@ def _in_place_view(name: str, function, node: str) -> None:
     setattr(Tensor, name, twin)
 
 
-for _name, _function, _node in (
-    ("transpose_", transpose, "TransposeBackward1"),
-    ("swapaxes_", swapaxes, "TransposeBackward1"),
-    ("swapdims_", swapdims, "TransposeBackward1"),
-    ("t_", t, "TBackward1"),
-    ("squeeze_", squeeze, "SqueezeBackward3"),
-    ("unsqueeze_", unsqueeze, "UnsqueezeBackward1"),
-    ("as_strided_", as_strided, "AsStridedBackward1"),
+for _name, _function in (
+    ("transpose_", transpose),
+    ("swapaxes_", swapaxes),
+    ("swapdims_", swapdims),
+    ("t_", t),
+    ("squeeze_", squeeze),
+    ("unsqueeze_", unsqueeze),
+    ("as_strided_", as_strided),
 ):
-    _in_place_view(_name, _function, _node)
+    _in_place_view(_name, _function)
 
 
 # ---------------------------------------------------------------- the layout

@@ -1,0 +1,652 @@
+"""Random programs about gradients, run by chainrule and PyTorch in lockstep.
+
+A program is a list of Python statements. Each is written for the state that the statements before it have led to, so that
+most of them succeed and some do not. Both packages run it, and after it everything they can tell about every live tensor
+is compared, and so is every error. A program on which they differ is shortened to the statements that the difference needs.
+
+Known differences that the programs stay away from:
+
+- Whether a gradient that `grad` returns is a view, and its version, follow from how PyTorch's formulas compute it. The programs
+  take copies. Versions of a tensor's `.grad` are compared from the first time it is seen.
+- A gradient argument is passed as a copy: PyTorch's `.grad` can be that very memory, which the next backward then writes to.
+- An in-place write to an inference tensor outside inference mode raises in both, but PyTorch has written by then. The program
+  ends there.
+- Of a statement that is wrong in two ways the packages may report another one, if PyTorch's is that the write is forbidden.
+- `x.real`, `x.imag` and `x.roll(n)` have other nodes here. Strides are not compared.
+- A graph in which nothing had to be saved can run backward twice in chainrule. PyTorch saves the number in ``x * 2``. So
+  where a program multiplies by numbers, it always retains the graph.
+
+To run other programs than the tests do: ``python -m tests.parity.test_programs FIRST_SEED LAST_SEED``.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import warnings
+import weakref
+from collections import Counter
+from functools import lru_cache
+
+import numpy as np
+import pytest
+import torch
+
+import chainrule
+
+SEEDS = 20
+STEPS = 1100  # of each seed, in programs of 5 to 60 statements
+MOST_LIVE = 9
+
+
+# ---- running a program
+
+
+class Machine:
+    """One package, and what a program has made in it so far."""
+
+    def __init__(self, package) -> None:
+        self.package = package
+        self.first_versions: dict = {}  # {id: (weak reference, version)} of gradients when they were first seen
+        self.log: list = []  # what hooks have seen
+        self.names = {
+            "torch": package,
+            "grad": self.grad,
+            "backward": package.autograd.backward,
+            "hook": self.hook,
+            "after": self.after,
+            "graph": self.graph,
+        }
+        self.kind = package.Tensor
+
+    def grad(self, *arguments, **settings):
+        """Copies of what autograd.grad returns."""
+        results = self.package.autograd.grad(*arguments, **settings)
+        return [None if result is None else result.clone() for result in results]
+
+    def hook(self, label: str, returns: str):
+        """A tensor hook that notes the gradient it sees and returns None, another gradient, or an error."""
+
+        def run(gradient):
+            self.log.append((label, self.facts(gradient)))
+            if returns == "halved":
+                return gradient * 0.5
+            if returns == "detached":
+                return gradient.detach().clone()
+            if returns == "squared":
+                return gradient * gradient
+            if returns == "error":
+                raise ArithmeticError(label)
+            return None
+
+        return run
+
+    def after(self, label: str, does: str):
+        """A post-accumulate hook."""
+
+        def run(leaf):
+            self.log.append((label, self.facts(leaf.grad)))
+            if does == "none":
+                leaf.grad = None
+            if does == "error":
+                raise ArithmeticError(label)
+
+        return run
+
+    def graph(self, tensor) -> None:
+        """Notes the names of the nodes behind a tensor, breadth first."""
+        level = [(tensor.grad_fn, tensor.output_nr)]
+        for _ in range(6):
+            self.log.append([None if node is None else (node.name(), number) for node, number in level])
+            level = [edge for node, _ in level if node is not None for edge in node.next_functions][:20]
+
+    def run(self, statement: str):
+        """Runs a statement; returns what it raised, as (type, first line), or None."""
+        try:
+            exec(compiled(statement), self.names)
+        except Exception as error:
+            return type(error).__name__, str(error).partition("\n")[0]
+        return None
+
+    def tensors(self) -> dict:
+        """{name: tensor} of the program's variables."""
+        return {name: value for name, value in self.names.items() if isinstance(value, self.kind)}
+
+    def facts(self, value):
+        """What there is to know of a tensor without asking for its place in the graph, which can change it."""
+        if not isinstance(value, self.kind):
+            return repr(type(value))
+        return {
+            "value": np.asarray(value.tolist()),
+            "dtype": str(value.dtype),
+            "shape": tuple(value.shape),
+            "requires_grad": value.requires_grad,
+            "inference": value.is_inference(),
+        }
+
+    def see_gradient(self, gradient) -> None:
+        if self.first_versions.get(id(gradient), (type(None), 0))[0]() is not gradient and not gradient.is_inference():
+            self.first_versions[id(gradient)] = weakref.ref(gradient), gradient._version
+
+    def version(self, tensor):
+        reference, first = self.first_versions.get(id(tensor), (type(None), 0))
+        return "none" if tensor.is_inference() else tensor._version - (first if reference() is tensor else 0)
+
+    def state(self, graph: bool) -> dict:
+        """{name: facts} of everything alive; with `graph`, also each tensor's place in the graph."""
+        tensors = self.tensors()
+        found = {}
+        names = {id(tensor): name for name, tensor in tensors.items()}
+        for tensor in tensors.values():
+            if tensor.grad is not None:
+                self.see_gradient(tensor.grad)
+        for name, tensor in tensors.items():
+            facts = found[name] = self.facts(tensor)
+            facts["version"] = self.version(tensor)
+            facts["retains_grad"] = tensor.retains_grad
+            facts["output_nr"] = tensor.output_nr
+            base = tensor._base
+            facts["base"] = None if base is None else names.get(id(base), "gone")
+            gradient = tensor.grad
+            facts["grad"] = None
+            if gradient is not None:
+                facts["grad"] = self.facts(gradient) | {"version": self.version(gradient)}
+            if graph:
+                facts["is_leaf"] = attempt(lambda t: t.is_leaf, tensor)
+                facts["grad_fn"] = attempt(node_name, tensor)
+                if gradient is not None:
+                    facts["grad.grad_fn"] = attempt(node_name, gradient)
+        return found
+
+
+def node_name(tensor):
+    return None if tensor.grad_fn is None else tensor.grad_fn.name()
+
+
+def attempt(function, tensor):
+    """The function's value, or the error it raises."""
+    try:
+        return function(tensor)
+    except RuntimeError as error:
+        return str(error).partition("\n")[0]
+
+
+@lru_cache(4096)
+def compiled(statement: str):
+    return compile(statement, "<program>", "exec")
+
+
+def difference(ours, theirs, path: str = "") -> str | None:
+    """Where two states differ, or None. Numbers may differ by rounding."""
+    if isinstance(ours, np.ndarray) and isinstance(theirs, np.ndarray):
+        if ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=2e-5, atol=2e-5, equal_nan=True):
+            return None
+    elif type(ours) is type(theirs) and isinstance(ours, dict) and ours.keys() == theirs.keys():
+        for key in ours:
+            found = difference(ours[key], theirs[key], f"{path}.{key}" if path else str(key))
+            if found is not None:
+                return found
+        return None
+    elif type(ours) is type(theirs) and isinstance(ours, (list, tuple)) and len(ours) == len(theirs):
+        for i, pair in enumerate(zip(ours, theirs)):
+            found = difference(*pair, f"{path}[{i}]")
+            if found is not None:
+                return found
+        return None
+    elif ours == theirs:
+        return None
+    return f"{path}:\n  chainrule {ours}\n  PyTorch   {theirs}"
+
+
+FORBIDDEN = ("in-place operation", "modified inplace", "written-to tensor")  # PyTorch's words for a write it forbids
+
+
+class Pair:
+    """chainrule and PyTorch, running the same program."""
+
+    def __init__(self, graph: bool) -> None:
+        self.over = False  # whether the state no longer says anything
+        self.graph = graph  # whether to look at places in the graph after every statement
+        self.machines = Machine(chainrule), Machine(torch)
+
+    def step(self, statement: str, last: bool = False) -> str | None:
+        """Runs a statement in both; returns the difference it leads to, if any."""
+        errors = [machine.run(statement) for machine in self.machines]
+        ours, theirs = errors
+        self.over = ours is not None and ours == theirs and "Inplace update to inference tensor" in theirs[1]
+        if self.over:
+            return None
+        if ours and theirs and any(words in theirs[1] for words in FORBIDDEN) and not any(w in ours[1] for w in FORBIDDEN):
+            errors = [theirs, theirs]
+        states = [
+            {"error": error, "hooks": machine.log, "": machine.state(self.graph or last)}
+            for machine, error in zip(self.machines, errors)
+        ]
+        found = difference(*states)
+        for machine in self.machines:
+            machine.log.clear()
+        return found
+
+
+def first_difference(program, graph: bool):
+    """(number of statements run, difference) of the first difference; (all, None) if there is none."""
+    pair = Pair(graph)
+    for i, statement in enumerate(program):
+        found = pair.step(statement, last=i == len(program) - 1)
+        if found is not None:
+            return i + 1, found
+        if pair.over:
+            break
+    return len(program), None
+
+
+def shortened(program, graph: bool) -> list[str]:
+    """The program without every statement that it can lose and still end in a difference."""
+    kind = kind_of(first_difference(program, graph)[1])
+    size = len(program) // 2
+    while size:
+        start = len(program)
+        while start > 0:
+            start = max(0, start - size)
+            shorter = program[:start] + program[start + size :]
+            count, found = first_difference(shorter, graph)
+            if found is not None and kind_of(found) == kind:
+                program = shorter[:count]
+                start = min(start, len(program))
+        size //= 2
+    return program
+
+
+def kind_of(found: str | None) -> str:
+    """What a difference is about, whichever tensor it is in."""
+    return "" if found is None else found.partition(":")[0].rpartition(".")[2]
+
+
+# ---- writing a program
+
+
+def wherever(rng: random.Random, weights: dict):
+    return rng.choices(list(weights), list(weights.values()))[0]
+
+
+class Writer:
+    """Writes statements that suit the present state of a machine."""
+
+    def __init__(self, rng: random.Random, machine: Machine) -> None:
+        self.rng = rng
+        self.machine = machine
+        self.count = 0
+        self.labels = 0
+        self.handles: list[str] = []
+        self.leaves: set[str] = set()  # asking a tensor whether it is one can change its place in the graph
+        self.numbers = rng.random() < 0.4  # whether it multiplies by numbers: then it always retains graphs
+        self.modes = rng.random() < 0.6
+        self.errors = rng.random() < 0.3
+        self.mode = ""
+
+    # ---- what statements are made of
+
+    def new(self) -> str:
+        if self.rng.random() < 0.12 and self.tensors:
+            return self.rng.choice(list(self.tensors))
+        self.count += 1
+        return f"t{self.count}"
+
+    def label(self) -> str:
+        self.labels += 1
+        return f"h{self.labels}"
+
+    def number(self) -> str:
+        return str(self.rng.choice([0.5, -0.5, 0.25, 1.5, -1.0, 0.75]))
+
+    def values(self, shape, dtype: str) -> str:
+        rng = self.rng
+        if not shape:
+            if dtype == "int64":
+                return str(rng.randint(-3, 3))
+            real = round(rng.uniform(-1.5, 1.5), 1)
+            return f"{real}{round(rng.uniform(-1, 1), 1):+}j" if dtype == "complex128" else str(real)
+        return "[" + ", ".join(self.values(shape[1:], dtype) for _ in range(shape[0])) + "]"
+
+    def literal(self, shape, dtype: str = "float64", requires_grad: bool = False) -> str:
+        flag = ", requires_grad=True" if requires_grad else ""
+        return f"torch.tensor({self.values(tuple(shape), dtype)}, dtype=torch.{dtype}{flag})"
+
+    def any(self, suits=lambda t: True) -> str | None:
+        found = [name for name, tensor in self.tensors.items() if suits(tensor)]
+        return self.rng.choice(found) if found else None
+
+    def tensor(self) -> str:
+        """A live tensor, more often a floating one that requires grad."""
+        if self.rng.random() < 0.7:
+            found = self.any(lambda t: t.requires_grad)
+            if found is not None:
+                return found
+        return self.rng.choice(list(self.tensors))
+
+    def operand(self, name: str, into: bool = False) -> str:
+        """Something to combine with a tensor: mostly what broadcasts with it (`into`: to its very shape)."""
+        shape = tuple(self.tensors[name].shape)
+
+        def fits(other) -> bool:
+            try:
+                whole = torch.broadcast_shapes(shape, other.shape)
+            except RuntimeError:
+                return False
+            return tuple(whole) == shape if into else other.numel() < 40
+
+        if self.rng.random() < 0.04:
+            return self.tensor()
+        found = self.any(lambda t: fits(t) and t.requires_grad) if self.rng.random() < 0.5 else self.any(fits)
+        return found or self.literal(shape)
+
+    def view(self, name: str) -> str:
+        """An expression for a view of a tensor."""
+        rng, shape = self.rng, tuple(self.tensors[name].shape)
+        n = len(shape)
+        choices = [f"{name}.detach()", f"{name}.view(-1)", f"{name}.unsqueeze(0)", f"{name}.view({list(shape)})",
+                   f"{name}.expand(2, {'-1, ' * n})" if n < 3 else f"{name}.flatten()", f"{name}.data",
+                   f"{name}.reshape(-1)", f"{name}.view_as({name})"]  # fmt: skip
+        weights = [1, 2, 1, 1, 1, 1, 1, 1]
+        if n:
+            i = rng.randrange(max(1, shape[0]))
+            choices += [f"{name}[{i}]", f"{name}[{i}:]", f"{name}.select(0, {i})", f"{name}.narrow(0, {i}, 1)",
+                        f"{name}[...]", f"{name}[::2]", f"{name}.squeeze(0)", f"{name}.unfold(0, 1, 1)"]  # fmt: skip
+            weights += [3, 4, 1, 1, 1, 1, 1, 0.5]
+        if n > 1:
+            choices += [f"{name}.t()", f"{name}.transpose(0, 1)", f"{name}[:, {rng.randrange(max(1, shape[1]))}]",
+                        f"{name}.diagonal()", f"{name}.permute({list(range(n))[::-1]})", f"{name}[:, 1:]"]  # fmt: skip
+            weights += [1, 2, 3, 1, 1, 3]
+        if self.tensors[name].is_complex():
+            choices += [f"torch.view_as_real({name})", f"{name}[0:]"]
+            weights += [4, 2]
+        if n and shape[-1] == 2:
+            choices.append(f"torch.view_as_complex({name})")
+            weights.append(0.5)
+        return rng.choices(choices, weights)[0]
+
+    def index(self, name: str) -> str:
+        shape = tuple(self.tensors[name].shape)
+        if not shape:
+            return "..."
+        i = self.rng.randrange(max(1, shape[0]))
+        choices = [f"{i}", f"{i}:", f":{i + 1}", "...", f"[{i}]", f"{name} > 0", "::2"]
+        if len(shape) > 1:
+            choices += [f":, {self.rng.randrange(max(1, shape[1]))}", f"{i}, 1:", f"..., {i}"]
+        return self.rng.choice(choices)
+
+    # ---- statements
+
+    def leaf(self) -> str:
+        rng = self.rng
+        shape = rng.choice([(), (3,), (2,), (2, 3), (3, 2), (2, 1), (1,), (2, 2), (2, 2, 2), (0,)])
+        dtype = rng.choices(["float64", "float32", "complex128", "int64"], [12, 1.5, 1, 1])[0]
+        name = self.new()
+        self.leaves.add(name)
+        return f"{name} = {self.literal(shape, dtype, dtype != 'int64' and rng.random() < 0.7)}"
+
+    def operation(self) -> str:
+        rng = self.rng
+        x = self.tensor()
+        y = self.operand(x)
+        unary = rng.choice(["sin()", "tanh()", "sigmoid()", "exp()", "abs()", "clone()", "neg()", "relu()", "cos()",
+                            "sum()", "mean()", "contiguous()", "clamp(-1, 1)", "sum(0)", "double()", "pow(2)", "sum(-1, keepdim=True)",
+                            "square()", "softmax(-1)", "amax()", "prod()", "cumsum(0)", "float()", "to(torch.float64)", "logsumexp(0)",
+                            "repeat(2, 1)", "flip(0)", "roll(1, 0)", "norm()", "var(0)", "to(torch.complex128)", "conj()", "sort()[0]", "max(0)[0]"])  # fmt: skip
+        binary = rng.choice([f"{x} * {y}", f"{x} + {y}", f"{x} - {y}", f"torch.where({x} > 0, {x}, {y})",
+                             f"torch.stack([{x}, {y}])", f"torch.cat([{x}, {y}])", f"{x} + 1", f"torch.maximum({x}, {y})",
+                             f"{x} / ({y} * {y} + 1.0)", f"torch.add({x}, {y}, alpha=0.5)", f"torch.outer({x}, {y})", f"({x} + {y}).sin()",
+                             f"torch.addcmul({x}, {y}, {x})", f"torch.lerp({x}, {y}, 0.25)", f"1 - {x}", f"torch.einsum('i...,i...->...', {x}, {y})",
+                             f"{x}[{self.index(x)}]", f"{x}.masked_fill({y} > 0, 0.5)"])  # fmt: skip
+        expression = f"{x}.{unary}" if rng.random() < 0.45 else binary
+        if self.numbers and rng.random() < 0.2:
+            expression = f"{x} * {self.number()}"
+        return f"{self.new()} = {expression}"
+
+    def view_of(self) -> str:
+        return f"{self.new()} = {self.view(self.tensor())}"
+
+    def views_of(self) -> str:
+        x = self.any(lambda t: t.dim() and t.shape[0] == 2) or self.tensor()
+        how = self.rng.choice(["unbind(0)", "split(1)", "chunk(2)", "unbind(-1)", "split([1, 1])", "tensor_split(2)"])
+        return f"{self.new()}, {self.new()} = {x}.{how}"
+
+    def in_place(self) -> str:
+        rng = self.rng
+        x = self.tensor()
+        if x in self.leaves and rng.random() < 0.6:
+            x = self.tensor()
+        y = self.operand(x, into=rng.random() < 0.95)
+        choices = [f"add_({y})", f"mul_({y})", f"sub_({y}, alpha=0.5)", f"copy_({y})", "zero_()", "sin_()", "tanh_()",
+                   "sigmoid_()", f"fill_({self.number()})", "add_(0.5)", "clamp_(-1, 1)", "neg_()", f"div_({y} * {y} + 1)", "exp_()", "relu_()",
+                   f"masked_fill_({x} > 0, 0.25)", "abs_()", f"addcmul_({y}, {y})", f"lerp_({y}, 0.5)", "square_()"]  # fmt: skip
+        weights = [3, 4, 1, 4, 2, 2, 2, 1, 1, 1, 1, 1, 1, 0.5, 1, 0.7, 0.5, 0.5, 0.5, 0.7]
+        target = x if rng.random() < 0.6 else self.view(x)
+        what = rng.choices(choices, weights)[0]
+        if self.numbers and rng.random() < 0.3:
+            what = f"mul_({self.number()})"
+        return f"{target}.{what}"
+
+    def in_place_shape(self) -> str:
+        how = self.rng.choice(["t_()", "unsqueeze_(0)", "squeeze_(0)", "transpose_(0, 1)", "squeeze_()"])
+        return f"{self.tensor()}.{how}"
+
+    def set_item(self) -> str:
+        x = self.tensor()
+        y = self.any(lambda t: t.dim() < self.tensors[x].dim() or not t.dim()) or self.number()
+        return f"{x}[{self.index(x)}] = {y if self.rng.random() < 0.7 else self.number()}"
+
+    def augmented(self) -> str:
+        x = self.tensor()
+        part = x if self.rng.random() < 0.5 else f"{x}[{self.index(x)}]"
+        sign = self.rng.choice(["+=", "*=", "-="])
+        other = self.operand(x, into=True) if part == x else self.any(lambda t: not t.dim()) or self.literal(())
+        return f"{part} {sign} {other}"
+
+    def flag(self) -> str:
+        x = self.tensor()
+        return self.rng.choice(
+            [f"{x}.requires_grad_()", f"{x}.requires_grad_(False)", f"{x}.requires_grad = True",
+             f"{x}.detach_()", f"{x}.retain_grad()", f"{x}.retain_grad()"]
+        )  # fmt: skip
+
+    def detach(self) -> str:
+        how = self.rng.choice([".detach()", ".data", ".detach().clone()", ".detach().requires_grad_()", ".clone()"])
+        return f"{self.new()} = {self.tensor()}{how}"
+
+    def add_hook(self) -> str:
+        rng = self.rng
+        handle = f"handle{len(self.handles)}"
+        self.handles.append(handle)
+        x = self.any(lambda t: t.requires_grad) or self.tensor()
+        if rng.random() < 0.3:
+            does = rng.choices(["nothing", "none", "error"], [3, 2, self.errors])[0]
+            return f"{handle} = {x}.register_post_accumulate_grad_hook(after({self.label()!r}, {does!r}))"
+        returns = rng.choices(["nothing", "halved", "detached", "squared", "error"], [3, 2, 1, 1, self.errors])[0]
+        return f"{handle} = {x}.register_hook(hook({self.label()!r}, {returns!r}))"
+
+    def remove_hook(self) -> str:
+        return f"{self.rng.choice(self.handles)}.remove()" if self.handles else self.add_hook()
+
+    def backward_arguments(self) -> list[str]:
+        rng = self.rng
+        found = []
+        create = rng.random() < 0.2
+        if create:
+            found.append("create_graph=True")
+        if self.numbers or rng.random() < 0.5:
+            found.append("retain_graph=True")
+        elif create and rng.random() < 0.1:
+            found.append("retain_graph=False")
+        return found
+
+    def gradient_for(self, x: str) -> str:
+        tensor = self.tensors[x]
+        shape, dtype = tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")
+        if self.rng.random() < 0.5:
+            found = self.any(lambda t: t.shape == tensor.shape and t.dtype == tensor.dtype)
+            if found is not None:
+                return f"{found}.clone()"
+        return self.literal(shape, dtype, self.rng.random() < 0.2)
+
+    def run_backward(self) -> str:
+        rng = self.rng
+        x = self.any(lambda t: t.requires_grad) or self.tensor()
+        arguments = self.backward_arguments()
+        if rng.random() < 0.25:
+            inputs = [self.tensor() for _ in range(rng.randint(1, 2))]
+            arguments.append(f"inputs=[{', '.join(inputs)}]")
+        if rng.random() < 0.15:
+            y = self.any(lambda t: t.requires_grad) or x
+            gradients = f"[{self.gradient_for(x)}, {self.gradient_for(y)}]"
+            return f"backward([{x}, {y}], {', '.join([gradients, *arguments])})"
+        if rng.random() < 0.4:
+            return f"{x}.backward({', '.join([self.gradient_for(x), *arguments])})"
+        reduced = x if self.tensors[x].dim() == 0 and rng.random() < 0.8 else f"{x}.sum()"
+        return f"{reduced}.backward({', '.join(arguments)})"
+
+    def run_grad(self) -> str:
+        rng = self.rng
+        x = self.any(lambda t: t.requires_grad) or self.tensor()
+        inputs = [self.any(lambda t: t.requires_grad) or self.tensor() for _ in range(rng.randint(1, 2))]
+        arguments = self.backward_arguments()
+        flags = rng.choice([["allow_unused=True"]] * 4 + [[], ["materialize_grads=True"]])
+        output = f"{x}.sum()" if rng.random() < 0.7 else f"{x}, {{}}, {self.gradient_for(x)}"
+        targets = ", ".join(self.new() for _ in inputs)
+        whole = f"[{', '.join(inputs)}]"
+        call = output.format(whole) if "{}" in output else f"{output}, {whole}"
+        comma = "," if len(inputs) == 1 else ""
+        return f"{targets}{comma} = grad({', '.join([call, *arguments, *flags])})"
+
+    def gradient(self) -> str:
+        rng = self.rng
+        x = self.any(lambda t: t.grad is not None)
+        if x is None:
+            return self.run_backward()
+        y = self.any(lambda t: t.shape == self.tensors[x].shape) or "None"
+        return rng.choice(
+            [f"{x}.grad = None", f"{x}.grad.zero_()", f"{x}.grad = {y}", f"{self.new()} = {x}.grad", f"{self.new()} = {x}.grad",
+             f"{x}.grad.detach_()", f"{self.new()} = {x}.grad * {x}", f"{x}.grad.mul_(0.5)", f"{x}.data -= {x}.grad",
+             f"{x}.data.add_(1)"]
+        )  # fmt: skip
+
+    def delete(self) -> str:
+        return f"del {self.rng.choice(list(self.tensors))}"
+
+    def look(self) -> str:
+        return f"graph({self.tensor()})"
+
+    WEIGHTS = {
+        "leaf": 3, "operation": 16, "view_of": 12, "views_of": 2, "in_place": 14, "in_place_shape": 0.6, "set_item": 4, "augmented": 4,
+        "flag": 4, "detach": 3, "add_hook": 3, "remove_hook": 1.5, "run_backward": 9, "run_grad": 5, "gradient": 5,
+        "delete": 2, "look": 2,
+    }  # fmt: skip
+
+    def statement(self) -> str:
+        """The next statement."""
+        rng = self.rng
+        self.tensors = self.machine.tensors()
+        if len(self.tensors) > MOST_LIVE:
+            return self.delete()
+        if len(self.tensors) < 2:
+            return self.leaf()
+        large = self.any(lambda t: t.numel() > 60 or bool((t.detach().abs() > 100).any()))
+        if large is not None:
+            return f"del {large}"
+        if self.modes and rng.random() < 0.15:
+            self.mode = rng.choices(
+                ["", "torch.no_grad()", "torch.enable_grad()", "torch.inference_mode()",
+                 "torch.no_grad(), torch.enable_grad()", "torch.inference_mode(), torch.enable_grad()", "torch.inference_mode(False)"],
+                [8, 3, 1, 1, 0.5, 0.5, 0.3],
+            )[0]  # fmt: skip
+        line = getattr(self, wherever(rng, self.WEIGHTS))()
+        return f"with {self.mode}:\n    {line}" if self.mode else line
+
+
+# ---- the tests
+
+
+def run_programs(seed: int, steps: int):
+    """Runs programs of a seed until `steps` statements have run; yields (program, looks at the graph, difference)."""
+    rng = random.Random(seed)
+    while steps > 0:
+        pair = Pair(graph=rng.random() < 0.6)
+        writer = Writer(rng, pair.machines[1])
+        length = min(rng.randint(5, 60), steps)
+        program: list[str] = []
+        found = None
+        for i in range(length):
+            program.append(writer.statement())
+            found = pair.step(program[-1], last=i == length - 1)
+            if found is not None or pair.over:
+                break
+        steps -= len(program)
+        yield program, pair.graph, found
+
+
+def report(program, graph: bool) -> str:
+    """A shortened program and its difference, to be read."""
+    short = shortened(program, graph)
+    if not short:
+        return "not reproducible:\n" + "\n".join(program)
+    looks = "grad_fn is looked at after every line" if graph else "grad_fn is looked at after the last line only"
+    return "\n".join([f"# {looks}", *short, "", str(first_difference(short, graph)[1])])
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # reading the .grad of a non-leaf warns in both
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_programs(seed):
+    total = 0
+    for program, graph, found in run_programs(seed, STEPS):
+        total += len(program)
+        if found is not None:
+            pytest.fail(report(program, graph), pytrace=False)
+    assert total >= 1000
+
+
+def test_a_difference_is_found_and_shortened():
+    """The documented one: nothing is saved for `x * 2`."""
+    program = [
+        "t1 = torch.tensor([1.0, 2.0], requires_grad=True)",
+        "t2 = t1.sin()",
+        "t3 = t1 * 2",
+        "t2.sum().backward()",
+        "t4 = t3[0]",
+        "t3.sum().backward()",
+        "t2 = t2 + 1",
+        "t3.sum().backward()",
+        "t5 = t3.detach()",
+    ]
+    count, found = first_difference(program, graph=True)
+    assert count == 8
+    assert "Trying to backward through the graph a second time" in found
+    assert shortened(program[:count], graph=True) == [program[0], program[2], program[5], program[7]]
+
+
+def main(first: int, last: int) -> None:
+    """Prints each difference once for its kind, and how many programs lead to it."""
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    steps, kinds = 0, Counter()
+    for seed in range(first, last):
+        for program, graph, found in run_programs(seed, STEPS):
+            steps += len(program)
+            if found is not None:
+                kind = kind_of(found)
+                kinds[kind] += 1
+                if kinds[kind] <= 12:
+                    print(f"==== seed {seed}\n{report(program, graph)}\n", flush=True)
+    print(f"{steps} steps, differences: {dict(kinds)}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
