@@ -260,9 +260,7 @@ class finfo(_Info):
         elif d.is_floating_point:
             limits = np.finfo(d.numpy_dtype)
         else:
-            raise TypeError(
-                f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{d!r}'"
-            )
+            raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{d!r}'")
         self.bits = limits.bits
         self.eps = float(limits.eps)
         self.max = float(limits.max)
@@ -279,9 +277,7 @@ class iinfo(_Info):
 
     def __init__(self, type: dtype) -> None:
         if type.category != INTEGER:
-            raise TypeError(
-                f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type!r}'"
-            )
+            raise TypeError(f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type!r}'")
         limits = np.iinfo(type.numpy_dtype)
         self.bits = limits.bits
         self.max = int(limits.max)

@@ -494,10 +494,7 @@ class _Task:
         asked = {node for node, _ in wanted}
         for node in reversed(self.order):
             flags = tuple(
-                True
-                if edge is not None and (edge in needed or edge in asked)
-                else None
-                for edge in node.edges
+                True if edge is not None and (edge in needed or edge in asked) else None for edge in node.edges
             )
             if True in flags or (self.accumulate and node in asked):  # the latter run for hooks that keep gradients
                 needed[node] = flags

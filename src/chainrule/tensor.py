@@ -174,9 +174,7 @@ class Tensor(metaclass=Opened):
     def get_device(self) -> int:
         return -1
 
-    is_cuda = is_mps = is_xpu = is_sparse = is_sparse_csr = is_quantized = is_meta = is_mkldnn = is_nested = (
-        False
-    )
+    is_cuda = is_mps = is_xpu = is_sparse = is_sparse_csr = is_quantized = is_meta = is_mkldnn = is_nested = False
     is_cpu = True
 
     # ---- autograd state
@@ -203,9 +201,7 @@ class Tensor(metaclass=Opened):
                 )
             requires_grad = bool(requires_grad)
         if requires_grad and self.is_inference() and not local.inference:
-            raise RuntimeError(
-                "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
-            )
+            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
         if requires_grad == self.requires_grad:
             return self
         if self._grad_fn is not None:

@@ -58,9 +58,7 @@ def floats(*shape: int, low: float = -2.0, high: float = 2.0, away: tuple[float,
         values = rng.uniform(low, high, size)
         for kink in away:
             close = np.abs(values - kink) < 0.1
-            values = np.where(
-                close, kink + np.where(values < kink, -1, 1) * rng.uniform(0.1, 0.3, size), values
-            )
+            values = np.where(close, kink + np.where(values < kink, -1, 1) * rng.uniform(0.1, 0.3, size), values)
         return values
 
     return Maker(shape, draw)

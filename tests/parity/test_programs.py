@@ -216,7 +216,12 @@ class Pair:
         self.over = ours is not None and ours == theirs and "Inplace update to inference tensor" in theirs[1]
         if self.over:
             return None
-        if ours and theirs and any(words in theirs[1] for words in FORBIDDEN) and not any(w in ours[1] for w in FORBIDDEN):
+        if (
+            ours
+            and theirs
+            and any(words in theirs[1] for words in FORBIDDEN)
+            and not any(w in ours[1] for w in FORBIDDEN)
+        ):
             errors = [theirs, theirs]
         states = [
             {"error": error, "hooks": machine.log, "": machine.state(self.graph or last)}

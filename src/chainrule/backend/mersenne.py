@@ -27,9 +27,7 @@ class MersenneTwister:
     def __init__(self, seed: int) -> None:
         self.lock = threading.RLock()
         self._engine = None
-        self._legacy = (
-            None  # NumPy's RandomState around the engine: what seeds as Matsumoto and Nishimura (2002) do
-        )
+        self._legacy = None  # NumPy's RandomState around the engine: what seeds as Matsumoto and Nishimura (2002) do
         self.reseed(seed)
 
     def reseed(self, seed: int) -> None:

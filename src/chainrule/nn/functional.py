@@ -113,7 +113,9 @@ def _channel_dropout(name: str, dims: tuple[int, ...]):
         return result
 
     channel_dropout.__name__ = channel_dropout.__qualname__ = name
-    channel_dropout.__doc__ = f"In training, whole channels are zeroed with probability `p`; inputs have {dims} dimensions."
+    channel_dropout.__doc__ = (
+        f"In training, whole channels are zeroed with probability `p`; inputs have {dims} dimensions."
+    )
     return channel_dropout
 
 
@@ -125,7 +127,9 @@ def _wrong_dims(name: str, input, dims: tuple[int, ...]) -> None:
         f"optional batch dimension (i.e. {dims[0]}D or {dims[1]}D inputs)."
     )
     if name == "dropout1d":
-        raise RuntimeError(f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input. " + text.partition(". ")[2])
+        raise RuntimeError(
+            f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input. " + text.partition(". ")[2]
+        )
     from ..warning import warn
 
     warn(text)

@@ -96,12 +96,8 @@ _elu = _activation(
 )
 _celu = _activation(
     "celu",
-    lambda xp, x, /, alpha: xp.where(
-        x <= 0, xp.expm1(x * xp.number(x, 1 / alpha)) * xp.number(x, alpha), x
-    ),
-    lambda xp, g, x, alpha: xp.where(
-        x <= 0, g * xp.exp(xp.minimum(x, xp.zero(x)) * xp.number(x, 1 / alpha)), g
-    ),
+    lambda xp, x, /, alpha: xp.where(x <= 0, xp.expm1(x * xp.number(x, 1 / alpha)) * xp.number(x, alpha), x),
+    lambda xp, g, x, alpha: xp.where(x <= 0, g * xp.exp(xp.minimum(x, xp.zero(x)) * xp.number(x, 1 / alpha)), g),
     "elu_cpu",
 )
 ROOT_HALF, ROOT_2_PI = math.sqrt(0.5), math.sqrt(2 * math.pi)
@@ -129,9 +125,7 @@ def _inner(xp, x):
 def _gelu_tanh_vjp(xp, g, x):
     squashed = xp.tanh(_inner(xp, x))
     slope = xp.number(x, TANH_INNER) * (xp.one(x) + xp.number(x, 3 * TANH_CUBE) * x * x)
-    return (
-        g * xp.number(g, 0.5) * ((xp.one(x) + squashed) + x * (xp.one(x) - squashed * squashed) * slope)
-    )
+    return g * xp.number(g, 0.5) * ((xp.one(x) + squashed) + x * (xp.one(x) - squashed * squashed) * slope)
 
 
 _gelu_tanh = _activation(
@@ -151,17 +145,13 @@ _hardtanh = _activation(
 )
 _hardsigmoid = _activation(
     "hardsigmoid",
-    lambda xp, x: (
-        xp.minimum(xp.maximum(x + xp.number(x, 3), xp.zero(x)), xp.number(x, 6)) * xp.number(x, 1 / 6)
-    ),
+    lambda xp, x: xp.minimum(xp.maximum(x + xp.number(x, 3), xp.zero(x)), xp.number(x, 6)) * xp.number(x, 1 / 6),
     lambda xp, g, x: xp.where((x > -3) & (x < 3), g * xp.number(g, 1 / 6), xp.zero(g)),
     "hardsigmoid_cpu",
 )
 _hardswish = _activation(
     "hardswish",
-    lambda xp, x: (
-        x * xp.minimum(xp.maximum(x + xp.number(x, 3), xp.zero(x)), xp.number(x, 6)) * xp.number(x, 1 / 6)
-    ),
+    lambda xp, x: x * xp.minimum(xp.maximum(x + xp.number(x, 3), xp.zero(x)), xp.number(x, 6)) * xp.number(x, 1 / 6),
     lambda xp, g, x: xp.where(
         x <= -3,
         xp.zero(g),
@@ -295,9 +285,7 @@ def _implicit_dim(name: str, input, dim: int | None) -> int:
         return dim
     from ..warning import warn
 
-    warn(
-        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument."
-    )
+    warn(f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.")
     return 0 if input.dim() in (0, 1, 3) else 1
 
 
@@ -412,7 +400,9 @@ def prelu(input, weight):
         if not isinstance(value, Tensor):
             raise must_be_tensor("prelu", name, position, value)
     if input.dtype is not weight.dtype:
-        raise RuntimeError(f"prelu: Type promoting not supported. Got {scalar_name(input.dtype)} and {scalar_name(weight.dtype)}")
+        raise RuntimeError(
+            f"prelu: Type promoting not supported. Got {scalar_name(input.dtype)} and {scalar_name(weight.dtype)}"
+        )
     if weight.numel() != 1:
         if not input.ndim:
             raise RuntimeError("Not allow zero-dim input tensor.")
@@ -423,9 +413,7 @@ def prelu(input, weight):
                 f"and channel size = {channels}."
             )
     if weight.ndim > 1:
-        raise RuntimeError(
-            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}"
-        )
+        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
     if weight.ndim and not (weight.numel() == 1 and weight.ndim == input.ndim):
         shape = [1] * input.ndim
         if input.ndim > 1:
@@ -434,9 +422,7 @@ def prelu(input, weight):
     return _prelu(input, weight)
 
 
-def rrelu(
-    input, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
-):
+def rrelu(input, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False):
     """`input` where it is positive, elsewhere times a slope: drawn from [lower, upper) in training, else their mean."""
     if not isinstance(input, Tensor):
         raise must_be_tensor("rrelu", "input", 1, input)
@@ -464,9 +450,7 @@ def glu(input, dim: int = -1):
         raise RuntimeError("glu does not support scalars because halving size must be even")
     dim = wrap_dim(dim, input.ndim)
     if input.shape[dim] % 2:
-        raise RuntimeError(
-            f"Halving dimension must be even, but dimension {dim} is size {input.shape[dim]}"
-        )
+        raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {input.shape[dim]}")
     return general(_glu.record, (input,), (dim,))
 
 

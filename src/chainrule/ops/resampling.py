@@ -15,7 +15,15 @@ from ..backend.reductions import narrowed, widened
 from ..op import general, must_be_tensor, op
 from ..tensor import Tensor
 
-__all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle", "upsample", "upsample_bilinear", "upsample_nearest"]
+__all__ = [
+    "channel_shuffle",
+    "interpolate",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
+]
 
 # ---------------------------------------------------------------- the record
 # For each dimension None, or (indices of shape (taps, size of the result), weights of that shape or None for 1, size).
@@ -203,9 +211,7 @@ def _interpolated(input, mode: str, spatial: int, out, scales, align_corners: bo
             f"Input and output sizes should be greater than 0, but got input ({', '.join(map(str, input.shape[2:]))}) output "
             f"({', '.join(map(str, out))})"
         )
-    taps = [
-        _taps(kind, n, o, scale, align_corners) for n, o, scale in zip(input.shape[2:], out, scales, strict=True)
-    ]
+    taps = [_taps(kind, n, o, scale, align_corners) for n, o, scale in zip(input.shape[2:], out, scales, strict=True)]
     return resample(name, input, (None, None, *taps))
 
 
@@ -279,9 +285,7 @@ _pixel_unshuffle = op(
 )
 _channel_shuffle = op(
     "channel_shuffle",
-    forward=lambda xp, x, /, groups: (
-        x.reshape(x.shape[0], groups, -1, *x.shape[2:]).swapaxes(1, 2).reshape(x.shape)
-    ),
+    forward=lambda xp, x, /, groups: x.reshape(x.shape[0], groups, -1, *x.shape[2:]).swapaxes(1, 2).reshape(x.shape),
     vjp=lambda xp, g, groups: xp.channel_shuffle(g, g.shape[1] // groups),
     jvp=lambda xp, t_x, groups: xp.channel_shuffle(t_x, groups),
 )
@@ -338,13 +342,9 @@ def pixel_unshuffle(input, downscale_factor: int):
 def channel_shuffle(input, groups: int):
     """Channels (dimension 1) in the order that takes one of each of `groups` groups in turn."""
     if input.ndim < 3:
-        raise RuntimeError(
-            f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(input.shape)}"
-        )
+        raise RuntimeError(f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(input.shape)}")
     if groups <= 0:
-        raise RuntimeError(
-            f"Number of groups to divide channels in must be positive. Value of groups:{groups}"
-        )
+        raise RuntimeError(f"Number of groups to divide channels in must be positive. Value of groups:{groups}")
     if input.shape[1] % groups:
         raise RuntimeError(
             f"Number of channels must be divisible by groups. Got {input.shape[1]} channels and {groups} groups."

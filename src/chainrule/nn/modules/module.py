@@ -553,9 +553,7 @@ class Module:
         self, members: Callable, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Any]]:
         seen = set()
-        modules = (
-            self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
-        )
+        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         for path, module in modules:
             for name, value in members(module):
                 if value is None or value in seen:
@@ -639,7 +637,7 @@ class Module:
             raise ValueError("Cannot set the submodule without a target name!")
         path, _, name = target.rpartition(".")
         if not isinstance(module, Module):
-            raise ValueError(f'`module` is not an nn.Module, found {type(module)}')
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
         parent: Module = self
         for part in path.split(".") if path else ():
             if not hasattr(parent, part):
@@ -957,9 +955,7 @@ class Module:
             local_metadata = {} if metadata is None else metadata.get(prefix[:-1], {})
             if assign:
                 local_metadata["assign_to_params_buffers"] = assign
-            module._load_from_state_dict(
-                part, prefix, local_metadata, True, missing_keys, unexpected_keys, error_msgs
-            )
+            module._load_from_state_dict(part, prefix, local_metadata, True, missing_keys, unexpected_keys, error_msgs)
             for name, child in module._modules.items():
                 if child is not None:
                     below = f"{prefix}{name}."
@@ -1008,9 +1004,7 @@ class Module:
     def __repr__(self) -> str:
         extra = self.extra_repr()
         extra_lines = extra.split("\n") if extra else []
-        child_lines = [
-            f"({name}): " + _indented(repr(module), 2) for name, module in self._modules.items()
-        ]
+        child_lines = [f"({name}): " + _indented(repr(module), 2) for name, module in self._modules.items()]
         lines = extra_lines + child_lines
         if not lines:
             return f"{self._get_name()}()"
