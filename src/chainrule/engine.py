@@ -1,9 +1,8 @@
 """The graph that operations record, and the pass that carries gradients back through it.
 
 A `Node` stands for one recorded operation. Its edges lead to what made its inputs: another node, or, for a leaf, the
-leaf
-tensor itself (`AccumulateGrad` objects are made only when somebody asks for them). Sequence numbers grow from inputs to
-outputs, so visiting reachable nodes in descending order is a topological order, and it is PyTorch's.
+leaf tensor itself (`AccumulateGrad` objects are made only when somebody asks for them). Sequence numbers grow from
+inputs to outputs, so visiting reachable nodes in descending order is a topological order, and it is PyTorch's.
 """
 
 from __future__ import annotations

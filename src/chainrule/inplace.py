@@ -1,9 +1,8 @@
 """In-place writes: permission, the write itself, the version bump, and the new history of what was written.
 
 An in-place operation computes its result out of place, recorded as usual, copies it into the tensor's memory and gives
-the
-tensor the result's history. Written through a view, the history goes to the base: a `CopySlices` node that carries a
-gradient of the base past the write. Other views of that base get a new grad_fn when somebody asks for it.
+the tensor the result's history. Written through a view, the history goes to the base: a `CopySlices` node that carries
+a gradient of the base past the write. Other views of that base get a new grad_fn when somebody asks for it.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """Pickling and copying tensors, and `torch.save` and `torch.load` in PyTorch's zip format.
 
 A saved file is a zip archive: ``data.pkl`` is a pickle in which a tensor is a call of
-``torch._utils._rebuild_tensor_v2`` on a
-persistent id that names a storage, and ``data/0``, ``data/1``, ... are the bytes of the storages. So files can be
-exchanged with
-PyTorch. Loading with `weights_only` builds nothing but tensors and plain containers.
+``torch._utils._rebuild_tensor_v2`` on a persistent id that names a storage, and ``data/0``, ``data/1``, ... are the
+bytes of the storages. So files can be exchanged with PyTorch. Loading with `weights_only` builds nothing but tensors and plain containers.
 """
 
 from __future__ import annotations
