@@ -1,9 +1,9 @@
 """A small algebra of formulas with indices: sums of products, functions and sums over an index, and their derivatives.
 
 A `Formula` is a sum of terms, each a rational coefficient times powers of atoms. An atom is a symbol (an element of a
-named tensor), a function of formulas, a sum over an index, a Kronecker delta, a group (a sum kept together as one factor)
-or a partial derivative that has only a name. Arithmetic collects equal terms, and a sum over a delta disappears: enough to
-turn the chain rule's products and sums into the form that a person would write.
+named tensor), a function of formulas, a sum over an index, a Kronecker delta, a group (a sum kept together as one
+factor) or a partial derivative that has only a name. Arithmetic collects equal terms, and a sum over a delta disappears:
+enough to turn the chain rule's products and sums into the form that a person would write.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from .formulas import Formulas, Place, is_elementwise, places
 from .names import Scope, caller, name_everything
 from .source import Source
 from .syntax import simple_name
-from .values import Edge, Unknown, Values, edges_of, freed_at, reachable
+from .values import Edge, Unknown, Values, edges_of, freed_at, reachable, same
 
 MOST_PATHS = 64  # followed one by one; more are counted and gathered by their last step
 MOST_QUANTITIES = 200  # for which formulas are worked out
@@ -65,7 +65,7 @@ def _count_routes(root: Edge, target: Edge) -> dict[Edge, int]:
     for node in reversed(reachable(root[0])):
         beyond = sum(counts.get(edge, 0) for edge in edges_of(node) if edge is not None)
         for number in range(node.n_outputs):
-            if (node, number) != target:
+            if not same((node, number), target):
                 counts[node, number] = beyond
     return counts
 
@@ -90,7 +90,7 @@ class _Derivation:
 
     def _given(self, scope: Scope) -> dict[Edge, str]:
         given = {}
-        for edge, argument in zip((self.root, self.target), scope.argument_texts()):  # noqa: B905
+        for edge, argument in zip((self.root, self.target), scope.argument_texts()):
             name = simple_name(argument)
             if name is not None:
                 given[edge] = name
@@ -156,7 +156,7 @@ class _Derivation:
                     continue
                 named = next(((node, i) for i in range(node.n_outputs) if (node, i) in self.symbols), None)
                 origin = named or owner.get(node, self.root)
-                for edge, result in zip(edges_of(node), self.values.pull(node, arrived)):  # noqa: B905
+                for edge, result in zip(edges_of(node), self.values.pull(node, arrived)):
                     if edge is None or result is None or not self.routes.get(edge):
                         continue
                     have = gradients.get(edge)
@@ -217,7 +217,7 @@ class _Derivation:
             edge = heappop(waiting)[2]
             quantity = self._quantity(edge)
             found.append(quantity)
-            if edge == self.target or isinstance(edge[0], Tensor):
+            if same(edge, self.target) or isinstance(edge[0], Tensor):
                 continue
             if len(found) < MOST_QUANTITIES:
                 self._define(quantity)
@@ -297,7 +297,7 @@ class _Derivation:
                 return None
             slope = atom(Partial(quantity.symbol, parent.symbol))
             if is_elementwise(quantity.edge[0]) and quantity.value.shape == parent.value.shape:
-                for i, j in zip(quantity.symbol.index, parent.symbol.index):  # noqa: B905
+                for i, j in zip(quantity.symbol.index, parent.symbol.index):
                     slope = slope * delta(i, j)
             return slope
         slope = quantity.definition.derivative(parent.symbol)
@@ -335,14 +335,14 @@ class _Derivation:
 
     def _in_terms_of_leaves(self, formula: Formula, quantities: list[Quantity]) -> Formula:
         """The formula with what lies between replaced by its definition, as far as it stays short."""
-        defined = {q.name: q for q in quantities if q.definition is not None and q.edge != self.target}
+        defined = {q.name: q for q in quantities if q.definition is not None and not same(q.edge, self.target)}
 
         def change(one: Atom) -> Formula | None:
             if not isinstance(one, Symbol) or one.name not in defined:
                 return None
             quantity = defined[one.name]
             body = quantity.definition
-            for old, new in zip(quantity.symbol.index, one.index):  # noqa: B905
+            for old, new in zip(quantity.symbol.index, one.index):
                 body = body.rename(old, new)
             return body
 
@@ -362,7 +362,7 @@ class _Derivation:
 
     def _check(self, explanation: Explanation, quantities: list[Quantity]) -> None:
         """Evaluates the formulas at some elements of x, and compares with what backward computes."""
-        target = next(q for q in quantities if q.edge == self.target)
+        target = next(q for q in quantities if same(q.edge, self.target))
         if explanation.value is None:
             return
         expected = np.asarray(explanation.value._array)
@@ -418,11 +418,11 @@ class _Derivation:
         ]
 
     def _each_path(self) -> Iterator[tuple[str, int, np.ndarray]]:
-        """(label, 1, contribution) of each path; depth first, each step computed once for all paths that begin with it."""
+        """(label, 1, contribution) of each path; depth first, each step once for all paths that begin with it."""
         stack: list[tuple[Edge, Any, tuple[Edge, ...]]] = [(self.root, np.ones_like(self.y._array), (self.root,))]
         while stack:
             edge, gradient, path = stack.pop()
-            if edge == self.target:
+            if same(edge, self.target):
                 yield self._label(path), 1, np.asarray(gradient)
                 continue
             node, number = edge
@@ -430,7 +430,7 @@ class _Derivation:
             results = self.values.pull(node, arrived)
             following = [
                 (one, result, (*path, one))
-                for one, result in zip(edges_of(node), results)  # noqa: B905
+                for one, result in zip(edges_of(node), results)
                 if one is not None and self.routes.get(one) and result is not None
             ]
             stack.extend(reversed(following))
@@ -438,7 +438,7 @@ class _Derivation:
     def _label(self, path: tuple[Edge, ...]) -> str:
         """y ← z ** 2 ← z ← x: the names on the way, and how each unnamed operation that used a name is written."""
         parts = []
-        for edge, following in zip(path, (*path[1:], None)):  # noqa: B905
+        for edge, following in zip(path, (*path[1:], None)):
             if edge in self.symbols:
                 parts.append(self.symbols[edge])
             elif following in self.symbols:
@@ -457,10 +457,10 @@ class _Derivation:
             if all(g is None for g in arrived):
                 continue
             count = sum(towards.get((node, i), 0) for i in range(node.n_outputs))
-            for edge, result in zip(edges_of(node), self.values.pull(node, arrived)):  # noqa: B905
+            for edge, result in zip(edges_of(node), self.values.pull(node, arrived)):
                 if edge is None or result is None or not self.routes.get(edge):
                     continue
-                if edge == self.target:
+                if same(edge, self.target):
                     text = Source(node.code, node.lasti).text or node.name()
                     gathered.append((f"{self.symbols[self.root]} ← … ← {text} ← {self.symbols[edge]}", count, result))
                     continue
@@ -502,7 +502,7 @@ def values_of(
     for where in np.ndindex(shape):
         if len(found) == most:
             break
-        free = {p: w for p, w in zip(place, where) if isinstance(p, Index)}  # noqa: B905
+        free = {p: w for p, w in zip(place, where) if isinstance(p, Index)}
         try:
             found[where] = evaluate(formula, look_up, free, effort)
         except (KeyError, TooLong, OverflowError):

@@ -146,7 +146,7 @@ class Explanation:
         for one, _ in monomial:
             outer, inner = by_name[one.of.name], by_name[one.by.name]
             slope = _aligned(outer, inner)[1]
-            for old, new in zip(outer.symbol.index, one.of.index):  # noqa: B905
+            for old, new in zip(outer.symbol.index, one.of.index):
                 slope = slope.rename(old, new)
             side = write(slope, letters)
             sides.append(f"({side})" if len(slope.terms) > 1 or side.startswith("-") else side)
@@ -157,7 +157,7 @@ class Explanation:
         by_edge = {q.edge: q for q in self.quantities}
         found = []
         for quantity in self.quantities:
-            for edge, slope in quantity.slopes.items():
+            for edge in quantity.slopes:
                 parent = by_edge[edge]
                 by, aligned = _aligned(quantity, parent)
                 letters = Letters(_free(quantity.place))

@@ -1,7 +1,7 @@
 """What an operation computes, as a formula for one element of its output in terms of elements of its inputs.
 
-One rule an operation; its derivative follows from the formula (algebra.py), independently of the rule that backward uses,
-which is why the two can check each other. An operation without a rule is shown by name.
+One rule an operation; its derivative follows from the formula (algebra.py), independently of the rule that backward
+uses, which is why the two can check each other. An operation without a rule is shown by name.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class Call:
 
     def settings(self) -> dict:
         try:
-            return dict(zip(record_of(self.node).settings, self.formulas.values.settings(self.node)))  # noqa: B905
+            return dict(zip(record_of(self.node).settings, self.formulas.values.settings(self.node)))
         except Unknown as error:
             raise NoFormula(str(error)) from None
 
@@ -187,11 +187,11 @@ class Call:
 
 def broadcast(shape: tuple[int, ...], position: Place) -> Place:
     """The position in an input of this shape that belongs to a position in the output."""
-    return tuple(0 if n == 1 else p for n, p in zip(shape, position[len(position) - len(shape) :]))  # noqa: B905
+    return tuple(0 if n == 1 else p for n, p in zip(shape, position[len(position) - len(shape) :]))
 
 
 def _symbol(name: str, shape: tuple[int, ...], place: Place) -> Symbol:
-    return Symbol(name, tuple(p for p, n in zip(place, shape) if n != 1))  # noqa: B905
+    return Symbol(name, tuple(p for p, n in zip(place, shape) if n != 1))
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
@@ -199,7 +199,7 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def rational_of(value) -> Formula:
-    """A number of the program as a rational number, as it was written: 0.1 is a tenth. NoFormula for inf, nan, complex."""
+    """A number of the program, as it was written: 0.1 is a tenth. NoFormula for inf, nan and complex numbers."""
     if isinstance(value, (bool, np.bool_, int, np.integer)):
         return number(int(value))
     if isinstance(value, (float, np.floating)) and np.isfinite(value):
@@ -233,8 +233,11 @@ def _binary(name: str, of: Callable[[Formula, Formula], Formula]) -> None:
     RULES[name] = lambda call, p: of(call(0, p), call(1, p))
 
 
-for _name in ("exp", "log", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
-              "sigmoid", "relu", "abs", "sign", "floor", "ceil", "round", "erf"):  # fmt: skip
+_PLAIN = (
+    "exp", "log", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "sigmoid",
+    "relu", "abs", "sign", "floor", "ceil", "round", "erf",
+)  # fmt: skip
+for _name in _PLAIN:
     _unary(_name, lambda u, name=_name: apply(name, u))
 _HALF = Fraction(1, 2)
 _unary("neg", lambda u: ZERO - u)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from types import CodeType, FrameType
 from typing import Any
@@ -11,7 +12,7 @@ from ..engine import Node
 from ..tensor import Tensor
 from .source import Source
 from .syntax import simple_name, syntax_of
-from .values import Edge, edges_of, operand_of, record_of
+from .values import Edge, edges_of, operand_of, same
 
 
 class Scope:
@@ -68,10 +69,15 @@ def _held(value: Any, attribute: str) -> Any:
 
 def target_name(node: Node, number: int = 0) -> str | None:
     """The variable that the program assigned an output of this node to, if it was the whole expression."""
-    source = Source(node.code, node.lasti)
+    return _target_at(node.code, node.lasti, number)
+
+
+@functools.lru_cache(4096)  # loops come by the same place again and again
+def _target_at(code: CodeType, lasti: int, number: int) -> str | None:
+    source = Source(code, lasti)
     syntax = syntax_of(source.file)
     if syntax is None:
-        return _stored_name(node.code, node.lasti)
+        return _stored_name(code, lasti)
     expression = syntax.expression(source)
     return None if expression is None else simple_name(syntax.target(expression, number))
 
@@ -113,8 +119,8 @@ def name_everything(order: list[Node], root: Edge, x: Edge, scope: Scope, given:
         for number in range(node.n_outputs):
             edge = (node, number)
             name = (target_name(node, number) if is_last else None) or given.get(edge) or held.get(edge)
-            if name is None and edge in (root, x):
-                name = "y" if edge == root else "x"
+            if name is None and (same(edge, root) or same(edge, x)):
+                name = "y" if same(edge, root) else "x"
             if name is not None:
                 wanted.append((edge, name))
     return _unique(wanted)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import linecache
 import re
-from collections.abc import Iterator
 
 from .source import Source
 
@@ -87,6 +86,7 @@ _parsed: dict[str, tuple[list[str], Syntax | None]] = {}
 
 def syntax_of(file: str) -> Syntax | None:
     """The parsed text of a file as Python knows it now; None where it cannot be read or parsed."""
+    linecache.checkcache(file)  # the file may have been written anew in a long session
     lines = linecache.getlines(file)
     if not lines:
         return None
@@ -121,28 +121,31 @@ def _code_only(file: str, lines: list[str]) -> list[str]:
     return kept if any(line.strip() for line in kept) else lines
 
 
-_NUMBERED = re.compile(r"^<(?P<kind>doctest|python-input|stdin)[ -](?P<name>.*?)[\[-]?(?P<number>\d+)\]?>$")
-
-
 def program_files(file: str) -> list[str]:
-    """The files whose text makes up the program that `file` belongs to, in order: a session's earlier inputs, or itself."""
-    met = _NUMBERED.match(file)
+    """The files that make up the program `file` belongs to, in order: a session's inputs up to it, or itself."""
+    met = re.match(r"<doctest .*\[(\d+)\]>$", file)
     if met:
-        number, digits = int(met["number"]), len(met["number"])
-        start, end = file[: met.start("number")], file[met.start("number") + digits :]
-        return [f"{start}{n}{end}" for n in range(number + 1)]
-    if "ipykernel" in file or "ipython-input" in file:
-        cells = [name for name in linecache.cache if "ipykernel" in name or "ipython-input" in name]
-        return cells[: cells.index(file) + 1] if file in cells else [*cells, file]
-    return [file]
+        start = file[: met.start(1)]
+        return [f"{start}{n}]>" for n in range(int(met[1]) + 1)]
+    if _is_on_disk(file):
+        return [file]
+    # the cells of a notebook and the inputs of a session, which put their text there one after another
+    pattern = _numberless(file)
+    inputs = [name for name in linecache.cache if _numberless(name) == pattern and not _is_on_disk(name)]
+    return inputs[: inputs.index(file) + 1] if file in inputs else [*inputs, file]
 
 
-def names_in(tree: ast.AST) -> Iterator[ast.Name]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.Name))
+def _numberless(file: str) -> str:
+    return re.sub(r"[0-9a-f]{8,}|\d+", "#", file)
+
+
+def _is_on_disk(file: str) -> bool:
+    entry = linecache.cache.get(file)
+    return entry is None or len(entry) != 4 or entry[1] is not None
 
 
 def simple_name(expression: ast.AST | None) -> str | None:
-    """The text of a name, an attribute of one, or an element of one with a constant: `w`, `self.w`, `w[0]`; else None."""
+    """The text of a name, an attribute of one, or a constant element of one: `w`, `self.w`, `w[0]`; else None."""
     if isinstance(expression, ast.Name):
         return expression.id
     if isinstance(expression, ast.Attribute):

@@ -7,6 +7,7 @@ that the program holds, what consumers saved) or computed again, by running oper
 from __future__ import annotations
 
 import ast
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +25,11 @@ Edge = tuple[Any, int]  # (node, output number) or (leaf tensor, 0)
 
 class Unknown(Exception):
     """A number that is not to be had; the message says why."""
+
+
+def same(a: Edge, b: Edge) -> bool:
+    """Whether two edges are one. (`==` would compare the numbers of leaf tensors.)"""
+    return a[0] is b[0] and a[1] == b[1]
 
 
 def edges_of(node: Node) -> list[Edge | None]:
@@ -75,7 +81,7 @@ class Values:
         if record is None or node.saved.__class__ is Freed or type(node) is record.scalar_node_class:
             return
         edges = edges_of(node)
-        for name, kind, entry in zip(record.saved_names, record.saved_kinds, node.saved):  # noqa: B905
+        for name, kind, entry in zip(record.saved_names, record.saved_kinds, node.saved):
             if kind == INPUT and name in record.inputs:
                 array = _saved_array(entry)
                 edge = edges[record.inputs.index(name)]
@@ -89,7 +95,7 @@ class Values:
 
     def value(self, edge: Edge) -> np.ndarray:
         """What a leaf holds, or what a node made; Unknown with the reason."""
-        node, number = edge
+        node = edge[0]
         if isinstance(node, Tensor):
             return np.asarray(node._array)
         if edge in self.known:
@@ -205,18 +211,45 @@ class Values:
         except ValueError:
             pass
         if isinstance(expression, ast.Call) and isinstance(expression.func, ast.Attribute) and not expression.keywords:
+            if expression.func.attr in _CREATING and isinstance(expression.func.value, ast.Name):
+                return self._created(expression)
             value = self._literal(expression.func.value)
             arguments = [self._literal(a) for a in expression.args]
             if isinstance(value, Tensor) and expression.func.attr in _REARRANGING and None not in arguments:
                 with no_grad():
                     return getattr(value, expression.func.attr)(*arguments)
             return None
+        if isinstance(expression, (ast.BinOp, ast.Compare, ast.UnaryOp)):
+            return self._computed(expression)
         if isinstance(expression, ast.Attribute) and expression.attr in ("T", "mT"):
             value = self._literal(expression.value)
             if isinstance(value, Tensor):
                 with no_grad():
                     return value.mT
         return self.look_up(ast.unparse(expression))
+
+    def _created(self, call: ast.Call) -> Any:
+        """A tensor that the program makes of numbers, such as torch.ones(2, 3), made again."""
+        from ..ops import creation
+
+        arguments = [self._literal(a) for a in call.args]
+        return None if None in arguments else getattr(creation, call.func.attr)(*arguments)
+
+    def _computed(self, expression: ast.expr) -> Any:
+        """An expression of operators, computed again."""
+        if isinstance(expression, ast.BinOp):
+            operands, function = [expression.left, expression.right], _OPERATORS.get(type(expression.op))
+        elif isinstance(expression, ast.Compare) and len(expression.ops) == 1:
+            operands, function = [expression.left, *expression.comparators], _OPERATORS.get(type(expression.ops[0]))
+        elif isinstance(expression, ast.UnaryOp):
+            operands, function = [expression.operand], _OPERATORS.get(type(expression.op))
+        else:
+            return None
+        found = [self._literal(one) for one in operands]
+        if function is None or not all(isinstance(v, (Tensor, *NUMBERS)) for v in found):
+            return None
+        with no_grad():
+            return function(*found)
 
     # ---- backward
 
@@ -254,7 +287,7 @@ class Values:
             node.edges, node.sequence, node.code, node.lasti, None,
         )  # fmt: skip
         saved: list = []
-        for name, kind in zip(record.saved_names, record.saved_kinds):  # noqa: B905
+        for name, kind in zip(record.saved_names, record.saved_kinds):
             base = name.removesuffix("_shape").removesuffix("_dtype")
             if name in record.settings:
                 saved.append(self.settings(node)[record.settings.index(name)])
@@ -281,8 +314,18 @@ class Values:
         return wrap(np.asarray(value, self.value((node, 0)).dtype))
 
 
+_CREATING = {"arange", "eye", "full", "linspace", "ones", "tensor", "zeros"}
+_OPERATORS = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.Pow: operator.pow,
+    ast.MatMult: operator.matmul, ast.USub: operator.neg, ast.Invert: operator.invert, ast.Lt: operator.lt,
+    ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Eq: operator.eq, ast.NotEq: operator.ne,
+    ast.BitAnd: operator.and_, ast.BitOr: operator.or_,
+}  # fmt: skip
 # methods that only look at a tensor in another way
-_REARRANGING = {"t", "transpose", "permute", "view", "reshape", "unsqueeze", "squeeze", "flatten", "detach", "clone", "contiguous", "float", "double", "expand"}  # fmt: skip
+_REARRANGING = {
+    "clone", "contiguous", "detach", "double", "expand", "flatten", "float", "permute", "reshape", "squeeze", "t",
+    "transpose", "unsqueeze", "view",
+}  # fmt: skip
 _DEFAULTS = {"alpha": 1, "beta": 1, "keepdim": False, "dim": None, "eps": None, "slope": 0.01, "threshold": 20}
 
 

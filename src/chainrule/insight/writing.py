@@ -9,10 +9,10 @@ from .algebra import Apply, Atom, Delta, Formula, Group, Index, Monomial, Partia
 LETTERS = "ijklmnprstuv"
 _SUBSCRIPTS = str.maketrans("0123456789+-=()aehijklmnoprstuvx,", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ﹐")
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-_GREEK = set(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega".split()
-)
-_SHOWN = {"sigmoid": "σ", "number": "", "positive": "positive"}
+_GREEK = {
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "pi",
+    "rho", "sigma", "tau", "phi", "chi", "psi", "omega",
+}  # fmt: skip
 _LATEX_FUNCTIONS = {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}
 
 
@@ -196,7 +196,7 @@ class _Text(_Notation):
             return f"[{arguments[0]} > 0]"
         if one.function == "number":
             return arguments[0]
-        return f"{_SHOWN.get(one.function, one.function)}({', '.join(arguments)})"
+        return f"{'σ' if one.function == 'sigmoid' else one.function}({', '.join(arguments)})"
 
 
 class _Latex(_Notation):

@@ -1,0 +1,209 @@
+"""Where numbers went bad in a graph: the first operation whose output, or whose gradient, is nan, infinite or zero."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..engine import Node
+from ..tensor import Tensor
+from .values import Edge, Unknown, Values, edges_of, record_of
+
+
+@dataclass
+class Culprit:
+    """The operation that made good numbers bad."""
+
+    node: Node | None  # None: a leaf held them from the start
+    leaf: Tensor | None
+    is_forward: bool
+    inputs: list  # its input arrays and numbers; None where not known
+    masked: bool = False  # the gradient that came in was 0 where it went bad: the result is not even used there
+
+
+def is_bad(array: Any) -> bool:
+    """Whether there is a nan or an infinity among the numbers."""
+    array = np.asarray(array)
+    return array.dtype.kind in "fc" and not bool(np.all(np.isfinite(array)))
+
+
+def _inputs(values: Values, node: Node) -> list:
+    found = []
+    for place, edge in enumerate(edges_of(node)):
+        try:
+            found.append(values.constant(node, place) if edge is None else values.value(edge))
+        except (Unknown, AttributeError):
+            found.append(None)
+    return found
+
+
+def first_bad(values: Values, root: Edge, target: Edge, seed: np.ndarray) -> Culprit | None:
+    """The first operation, in the order in which they ran, whose output is bad while its inputs are not; if there is
+    none, the first in backward whose gradient towards `target` is bad while the one that came in is not."""
+    for node in reversed(values.order):
+        inputs = _inputs(values, node)
+        for edge, array in zip(edges_of(node), inputs):
+            if edge is not None and isinstance(edge[0], Tensor) and is_bad(array):
+                return Culprit(None, edge[0], True, [array])
+        try:
+            output = values.value((node, 0))
+        except Unknown:
+            continue
+        record = record_of(node)
+        if record is not None and record.name in ("masked_fill", "masked_fill_tensor", "fill"):
+            continue  # -inf is put there on purpose
+        if is_bad(output) and not any(is_bad(i) for i in inputs if i is not None):
+            return Culprit(node, None, True, inputs)
+    found: list[Culprit] = []
+
+    def look(node: Node, arrived: list, results: list) -> bool:
+        for edge, result in zip(edges_of(node), results):
+            if edge is None or result is None or not is_bad(result):
+                continue
+            if any(g is not None and is_bad(g) for g in arrived):
+                continue
+            bad = ~np.isfinite(np.asarray(result))
+            came = next(np.asarray(g) for g in arrived if g is not None)
+            masked = came.shape == bad.shape and bool(np.all(came[bad] == 0))
+            found.append(Culprit(node, None, False, _inputs(values, node), masked))
+            return True
+        return False
+
+    try:
+        walk(values, root, seed, look, {target})
+    except Unknown:
+        if not found:
+            raise
+    return found[0] if found else None
+
+
+def walk(
+    values: Values, root: Edge, seed: np.ndarray, look: Callable[[Node, list, list], bool], ends: set[Edge]
+) -> dict[Edge, Any]:
+    """Carries a gradient back without hooks; `look` sees each node's gradients and may stop it. What arrived where."""
+    gradients: dict[Edge, Any] = {root: seed}
+    with np.errstate(all="ignore"):
+        for node in values.order:
+            arrived = [gradients.get((node, i)) for i in range(node.n_outputs)]
+            if all(g is None or (node, i) in ends for i, g in enumerate(arrived)):
+                continue
+            results = values.pull(node, arrived)
+            if look(node, arrived, results):
+                break
+            for edge, result in zip(edges_of(node), results):
+                if edge is not None and result is not None:
+                    have = gradients.get(edge)
+                    gradients[edge] = result if have is None else have + result
+    return gradients
+
+
+def first_zero(
+    values: Values, root: Edge, target: Edge, seed: np.ndarray, leads: Callable[[Edge], bool]
+) -> Culprit | None:
+    """The last operation before `target` that got a gradient and passed none of it on; None where parts cancel."""
+    found: list[Culprit] = []
+
+    def look(node: Node, arrived: list, results: list) -> bool:
+        if any(g is not None and np.any(g) for g in arrived):
+            for edge, result in zip(edges_of(node), results):
+                if edge is not None and result is not None and leads(edge) and not np.any(result):
+                    found.append(Culprit(node, None, False, _inputs(values, node)))
+        return False
+
+    try:
+        walk(values, root, seed, look, {target})
+    except Unknown:  # behind the operation that we look for, perhaps
+        if not found:
+            raise
+    return found[-1] if found else None
+
+
+SECOND_WHERE = (
+    "the result is masked out there, but 0 times an infinite slope is nan: put a second `where` inside, so that the "
+    "operation never sees those inputs, as in torch.where(mask, f(torch.where(mask, x, 1)), 0)"
+)
+
+
+def remedy_for(culprit: Culprit, values: Values) -> str:
+    """What to write instead, for the operations that are known to go bad."""
+    node = culprit.node
+    if node is None:
+        return "look at how it was filled: data with nan in it, or an update that overflowed (a smaller step size)"
+    record = record_of(node)
+    name = "" if record is None else record.name
+    if culprit.masked and not culprit.is_forward:
+        return SECOND_WHERE
+    makers = [record_of(e[0]).name for e in edges_of(node) if e is not None and not isinstance(e[0], Tensor) and record_of(e[0])]  # fmt: skip
+    if name in ("log", "log2", "log10"):
+        if "softmax" in makers:
+            return "use torch.log_softmax, which never takes the logarithm of 0"
+        if "sigmoid" in makers:
+            return "use torch.nn.functional.logsigmoid or binary_cross_entropy_with_logits"
+        if {"sum", "sum_dim"} & set(makers):
+            return "use torch.logsumexp if this is the logarithm of a sum of exponentials, or add a small eps inside"
+        if {"add", "sub", "rsub"} & set(makers):
+            return "use torch.log1p for log(1 + x), or x.clamp(min=1e-8) to keep the argument positive"
+        return "keep the argument positive: torch.log(x + eps), or x.clamp(min=1e-8)"
+    if name == "exp":
+        return "subtract the maximum first, or use torch.logsumexp or softmax, which do so"
+    if name in ("exp2", "expm1", "cosh", "sinh"):
+        return "clamp the argument before the exponential"
+    if name in ("sqrt", "rsqrt"):
+        return "the slope of a root is infinite at 0: torch.sqrt(x + eps), or x.clamp(min=1e-12)"
+    if name in ("pow_number", "pow", "pow_of_number"):
+        return (
+            "keep the base away from 0 (and positive, for a fractional exponent): (x + eps) ** p, or x.clamp(min=eps)"
+        )
+    if name in ("div", "reciprocal"):
+        return "keep the divisor from 0: x / (y + eps), or y.clamp(min=eps)"
+    if name in ("acos", "asin", "atanh"):
+        return "stay inside (-1, 1): x.clamp(-1 + 1e-6, 1 - 1e-6)"
+    if name == "acosh":
+        return "stay above 1: x.clamp(min=1 + 1e-6)"
+    if name in ("linalg_vector_norm", "dist", "std", "hypot"):
+        return "its slope does not exist at 0: add eps under the root, (x.pow(2).sum() + eps).sqrt()"
+    if name == "var":
+        return "the variance of a single value divides by 0: pass correction=0, or give it more values"
+    if name in ("softmax", "log_softmax"):
+        return "a row in which everything is masked with -inf has no softmax: leave one value, or mask with a large negative number"
+    if name == "mul":
+        return "0 times infinity is nan: bound the factor, or choose with torch.where before the infinite value arises"
+    if name in ("mean", "mean_dim"):
+        return "the mean of nothing is nan: check that the selection is not empty"
+    return "bound its inputs with clamp, or scale them"
+
+
+# {operation: (what its inputs were like, what to do)} of gradients that vanish
+ZEROS = {
+    "relu": ("all its inputs are negative or 0, where the slope of relu is 0", "use leaky_relu, a smaller step size or another initialization"),
+    "threshold": ("all its inputs are below the threshold", "use a smooth activation"),
+    "round": ("round is constant between its jumps", "round only for output, or pass the gradient straight through: x + (x.round() - x).detach()"),
+    "floor": ("floor is constant between its jumps", "pass the gradient straight through: x + (x.floor() - x).detach()"),
+    "ceil": ("ceil is constant between its jumps", "pass the gradient straight through: x + (x.ceil() - x).detach()"),
+    "trunc": ("trunc is constant between its jumps", "pass the gradient straight through: x + (x.trunc() - x).detach()"),
+    "sign": ("sign is constant on either side of 0", "use tanh(k * x) for a smooth sign"),
+    "bernoulli": ("a random draw has no slope", "use a relaxation such as sigmoid((logit + noise) / temperature)"),
+    "clamp": ("all its inputs are outside the bounds", "clamp only for output, or widen the bounds"),
+    "clamp_min": ("all its inputs are below the bound", "clamp only for output, or lower the bound"),
+    "clamp_max": ("all its inputs are above the bound", "clamp only for output, or raise the bound"),
+    "hardtanh": ("all its inputs are outside the bounds", "use tanh"),
+    "sigmoid": ("it is saturated: its output is 0 or 1 to the last digit", "compute the loss from the logits (binary_cross_entropy_with_logits), or scale the inputs down"),
+    "tanh": ("it is saturated: its output is -1 or 1 to the last digit", "scale the inputs down"),
+    "softmax": ("it is saturated: one output is 1 to the last digit", "compute the loss from log_softmax, or scale the inputs down"),
+    "mul": ("it is multiplied by 0", "look at where that 0 comes from: a mask, a weight, an initialization with zeros"),
+    "where": ("the mask chooses the other side everywhere", "check the condition"),
+    "masked_fill": ("the mask covers everything", "check the mask"),
+    "exp": ("its output is 0: it has underflowed", "compute with logarithms, logsumexp or log_softmax"),
+    "mm": ("the other factor is all 0", "initialize the other factor with random numbers"),
+    "mv": ("the other factor is all 0", "initialize the other factor with random numbers"),
+    "dot": ("the other factor is all 0", "initialize the other factor with random numbers"),
+    "matmul": ("the other factor is all 0", "initialize the other factor with random numbers"),
+    "addmm": ("the other factor is all 0", "initialize the other factor with random numbers"),
+    "pow_number": ("the slope of a power is 0 at 0", "start away from 0"),
+    "abs": ("the slope of abs at 0 is taken to be 0", "start away from 0"),
+    "select": ("the element that is used is not this one", "use the elements that are to learn"),
+    "index": ("the elements that are used are not these", "use the elements that are to learn"),
+}  # fmt: skip

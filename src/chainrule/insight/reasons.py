@@ -1,0 +1,841 @@
+"""`chainrule.why`: why a gradient is missing, zero, nan, accumulated or stale, in a sentence with the line and the remedy."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from ..engine import Freed, Node, SavedTensor
+from ..tensor import Tensor, gradient_edge
+from .badnumbers import SECOND_WHERE, ZEROS, Culprit, first_bad, first_zero, is_bad, remedy_for, walk
+from .dataflow import Cut, Origin, Place, Run, Value
+from .explanation import shown_value
+from .names import Scope, caller
+from .source import Source
+from .syntax import simple_name, syntax_of
+from .values import Edge, Unknown, Values, edges_of, freed_at, reachable, record_of, same
+
+# {kind of cut: (what happens there, what to do)}
+CUTS = {
+    "detach": ("takes it out of the graph", "remove the detach(), or detach only what is to get no gradient"),
+    "data": ("goes through .data, which hides it from autograd", "use the tensor itself instead of its .data"),
+    "item": (
+        "turns it into a Python number",
+        "keep the tensor in the computation, and call .item() only to print or log",
+    ),
+    "number": (
+        "turns it into a Python number",
+        "use the torch function on the tensor, and float() only to print or log",
+    ),
+    "numpy": ("leaves torch for NumPy, where nothing is recorded", "use the torch function instead of NumPy's"),
+    "remade": (
+        "copies the numbers into a new tensor without history",
+        "use the tensor itself; for a list of tensors torch.stack or torch.cat",
+    ),
+    "integer": ("casts it to an integer or bool type, which has no gradient", "keep it in floating point"),
+    "argmax": ("takes positions, which have no gradient", "use the values: softmax as a smooth argmax, or gather"),
+    "comparison": (
+        "compares, and a comparison has no gradient",
+        "use a smooth stand-in such as torch.sigmoid(x - threshold)",
+    ),
+    "index": (
+        "uses it as an index, which has no gradient",
+        "weight the choices, for instance with softmax, instead of choosing",
+    ),
+    "sample": (
+        "draws at random, which has no gradient",
+        "use the reparameterization: mean + std * noise, or rsample()",
+    ),
+    "no_grad": ("is computed where recording is switched off", "move it out of the block"),
+    "requires_grad_false": ("switches its gradient off", "remove requires_grad_(False), or do it to a detached copy"),
+    "late": (
+        "makes it require grad only after it was used",
+        "set requires_grad before the computation, or compute the loss again",
+    ),
+    "gradient": (
+        "is a gradient, whose own computation was not recorded",
+        "pass create_graph=True to grad() or backward()",
+    ),
+    "copied": ("makes a copy that is another tensor", "use the tensor itself, not the copy"),
+    "parameter": ("makes a new leaf of it", "use the tensor itself; a Parameter starts a history of its own"),
+}
+
+
+@dataclass
+class Reason:
+    """Why a gradient is what it is: print it. `ok` if nothing is wrong.
+
+    `cause` is one word or two ("detach", "not a leaf", "nan", ...), `source` the place in the program (`file`, `line`,
+    `text`) or None, `remedy` what to do about it, `sentence` all of it in a sentence.
+    """
+
+    cause: str
+    sentence: str
+    remedy: str = ""
+    source: Place | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.cause == ""
+
+    def __str__(self) -> str:
+        return f"{self.sentence}\nRemedy: {self.remedy}." if self.remedy else self.sentence
+
+    __repr__ = __str__
+
+
+def why(x: Tensor, loss: Tensor | None = None) -> Reason:
+    """Why is `x.grad` None, zero, nan, infinite, accumulated or stale, or why does ``loss.backward()`` fail?
+
+    Looks at the recorded graph, the numbers in it, and the text of the calling program. Without `loss`, the last tensor
+    on which the program called backward, if it can be found. Changes nothing: no hook runs, nothing is freed.
+
+    Raises:
+        TypeError: `x` or `loss` is not a Tensor.
+    """
+    for name, value in (("x", x), ("loss", loss)):
+        if not isinstance(value, Tensor) and not (name == "loss" and value is None):
+            raise TypeError(f"why(): {name} must be a Tensor, not {type(value).__name__}")
+    return Diagnosis(x, loss, caller(2)).reason()
+
+
+def place_of(source: Source | Node) -> Place:
+    """The place of a node or a source as a Place."""
+    if isinstance(source, Node):
+        source = Source(source.code, source.lasti)
+    return Place(source.file, source.line, source.text)
+
+
+def lies(place: Place) -> str:
+    """at FILE:LINE: `text`"""
+    return f"at {place.file}:{place.line}" + (f": `{place.text}`" if place.text else "")
+
+
+class Diagnosis:
+    """One question about one tensor."""
+
+    def __init__(self, x: Tensor, loss: Tensor | None, frame: FrameType) -> None:
+        self.x, self.frame = x, frame
+        self.scope = Scope(frame)
+        call = Source(frame.f_code, frame.f_lasti)
+        self.run = Run(call.file, (call.line, call.column), frame.f_code.co_qualname)
+        arguments = self.scope.argument_texts()
+        self.x_text, self.loss_text = (
+            (arguments[0], arguments[1] if len(arguments) > 1 else None) if arguments else (None, None)
+        )
+        self.name = simple_name(self.x_text) or self.scope.names.get(id(x)) or "x"
+        self.loss = loss if loss is not None else self._last_loss()
+        self.loss_name = (
+            simple_name(self.loss_text)
+            or (self.scope.names.get(id(self.loss)) if self.loss is not None else None)
+            or "loss"
+        )
+
+    def _last_loss(self) -> Tensor | None:
+        """The tensor on which the program called backward last, as far as a name still leads to it."""
+        for event in reversed(self.run.events):
+            if event.kind == "backward" and isinstance(event.call, ast.Call):
+                receiver = event.call.func.value if isinstance(event.call.func, ast.Attribute) else None
+                if receiver is not None and event.value.flows == {} and event.call.args:
+                    receiver = event.call.args[0]
+                name = simple_name(receiver)
+                value = None if name is None else self.scope.look_up(name)
+                if isinstance(value, Tensor):
+                    return value
+        return None
+
+    # ---- the order of questions
+
+    def reason(self) -> Reason:
+        x, loss = self.x, self.loss
+        error = self._error_at_hand()
+        if error is not None:
+            return error
+        if loss is not None:
+            failing = self._why_backward_fails()
+            if failing is not None:
+                return failing
+        if loss is not None and is_bad(loss._array):
+            return self._why_bad()
+        if x._grad is None:
+            return self._why_none()
+        if is_bad(x._grad._array):
+            return self._why_bad()
+        if loss is not None:
+            wrong = self._why_another()
+            if wrong is not None:
+                return wrong
+        if not np.any(x._grad._array):
+            return self._why_zero()
+        return self._all_is_well()
+
+    def _error_at_hand(self) -> Reason | None:
+        """The error that is being handled, if it came from autograd: its notes say what we know."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, RuntimeError):
+            return None
+        message, notes = str(error), " ".join(getattr(error, "__notes__", ())).split()
+        known = " ".join(notes)
+        place = self._place_in(known)
+        if "backward through the graph a second time" in message:
+            return Reason(
+                "second backward",
+                f"backward failed because the graph was already used up {known.partition('by ')[2] or known}.",
+                "compute the loss again before the second backward, or pass retain_graph=True to the first",
+                place,
+            )
+        if "modified by an inplace operation" in message:
+            return Reason(
+                "in-place",
+                f"backward failed because a value that it needs was overwritten: {known}.",
+                "write the result to a new tensor (x = x + 1 instead of x += 1), or clone() before writing",
+                place,
+            )
+        return None
+
+    def _place_in(self, notes: str) -> Place | None:
+        import re
+
+        places = re.findall(r"(\S+?):(\d+): ", notes)
+        if not places:
+            return None
+        file, line = places[-1] if "overwritten" in notes else places[0]
+        from linecache import getline
+
+        return Place(file, int(line), getline(file, int(line)).strip())
+
+    # ---- backward fails
+
+    def _why_backward_fails(self) -> Reason | None:
+        loss, name = self.loss, self.loss_name
+        if not loss.requires_grad:
+            return self._no_history()
+        if loss.grad_fn is None:
+            return None
+        order = reachable(loss.grad_fn)
+        for node in order:
+            written = _overwritten(node)
+            if written is not None:
+                saved = place_of(node)
+                return Reason(
+                    "in-place",
+                    f"{name}.backward() fails because a value that backward needs, saved {lies(saved)}, was overwritten "
+                    f"{lies(written)}.",
+                    "write the result to a new tensor (x = x + 1 instead of x += 1), or clone() before writing",
+                    written,
+                )
+        freed = [n for n in order if freed_at(n) is not None]
+        fresh = [n for n in order if freed_at(n) is None and n.saves_tensors]
+        if freed and fresh and freed[0] is not order[0]:
+            return self._shared(place_of(freed_at(freed[0])), place_of(freed[0]))
+        others = [n for n in freed if n.saved is not freed[0].saved]
+        if others:  # a backward of this loss stopped at a part that another had used up
+            place, needed = place_of(freed_at(others[0])), place_of(others[0])
+            return self._shared(place, needed)
+        if freed:
+            twice = self._second_backward()
+            if twice is not None:
+                place = place_of(freed_at(freed[0]))
+                return Reason(
+                    "second backward",
+                    f"The second {name}.backward() {lies(twice)} fails because the graph was used up {lies(place)}.",
+                    "compute the loss again before the second backward, or pass retain_graph=True to the first",
+                    twice,
+                )
+        elif loss._array.size != 1 and self.x._grad is None and not self._called("backward", with_arguments=True):
+            place = place_of(loss.grad_fn)
+            return Reason(
+                "not a scalar",
+                f"{name}.backward() fails because {name}, made {lies(place)}, has {loss._array.size} elements, and only a "
+                "scalar has a gradient by itself.",
+                "reduce it first, with sum() or mean(), or give backward the weights: backward(torch.ones_like(loss))",
+                place,
+            )
+        return None
+
+    def _shared(self, place: Place, needed: Place) -> Reason:
+        return Reason(
+            "second backward",
+            f"{self.loss_name}.backward() fails because a part of its graph, recorded {lies(needed)}, was already used up by "
+            f"the backward {lies(place)}.",
+            "compute that part again, detach() it, or pass retain_graph=True to the first backward",
+            place,
+        )
+
+    def _second_backward(self) -> Place | None:
+        """The line of a backward on a value whose graph an earlier one had used up."""
+        before: dict[Origin, bool] = {}
+        for event in self.run.events:
+            if event.kind != "backward" or event.value.origin is None:
+                continue
+            if before.get(event.value.origin):
+                return event.place
+            retain = next((k.value for k in event.call.keywords if k.arg in ("retain_graph", "create_graph")), None)
+            before[event.value.origin] = not (isinstance(retain, ast.Constant) and retain.value)
+        return None
+
+    def _called(self, kind: str, with_arguments: bool = False) -> bool:
+        return any(e.kind == kind and (not with_arguments or e.call.args or e.call.keywords) for e in self.run.events)
+
+    def _no_history(self) -> Reason:
+        """Nothing behind the loss requires grad."""
+        name = self.loss_name
+        value = self._static(self.loss_text, name)
+        cut = self._cut_between(value)
+        if cut is not None:
+            return self._cut_reason(cut, f"{name}.backward() fails: {name} does not require grad, because the history from {{}}", value)  # fmt: skip
+        if not self.x.requires_grad:
+            made = self._made()
+            where = "" if made is None else f" ({self.name} was made {lies(made)})"
+            return Reason(
+                "no requires_grad",
+                f"{name}.backward() fails because nothing that {name} was computed from requires grad{where}.",
+                f"make it with requires_grad=True, or call {self.name}.requires_grad_() before the computation",
+                made,
+            )
+        return Reason(
+            "never used",
+            f"{name}.backward() fails: {name} does not require grad, and {self.name} was not used to compute it.",
+            f"compute {name} from {self.name}",
+        )
+
+    # ---- x.grad is None
+
+    def _why_none(self) -> Reason:
+        x, name, loss = self.x, self.name, self.loss
+        if not x.requires_grad:
+            return self._why_not_required()
+        if x.grad_fn is not None:
+            return self._why_not_a_leaf()
+        if loss is None:
+            if self._called("backward"):
+                return Reason(
+                    "not used",
+                    f"{name}.grad is None: backward was called, but on nothing that a name still leads to.",
+                    "pass the loss: chainrule.why(x, loss)",
+                )
+            if self._called("grad"):
+                return self._grad_instead()
+            return Reason(
+                "no backward",
+                f"{name}.grad is None because no backward has been called.",
+                "call backward() on the loss; the gradients of its leaves are there afterwards",
+            )
+        if not self._leads_to_x():
+            return self._why_unreached()
+        cleared = self._cleared_after_backward()
+        if cleared is not None:
+            return Reason(
+                "cleared",
+                f"{name}.grad is None because it was cleared after the backward, {lies(cleared)}.",
+                "clear gradients before backward, and use them before they are cleared",
+                cleared,
+            )
+        if self._called("grad") and not self._called("backward"):
+            return self._grad_instead()
+        if not self._called("backward") or all(freed_at(n) is None for n in reachable(loss.grad_fn) if n.saves_tensors):
+            place = place_of(loss.grad_fn)
+            return Reason(
+                "no backward",
+                f"{name}.grad is None because {self.loss_name}.backward() has not been called on the {self.loss_name} made "
+                f"{lies(place)}.",
+                f"call {self.loss_name}.backward()",
+                place,
+            )
+        return Reason(
+            "inputs",
+            f"{name}.grad is None although {self.loss_name} depends on {name}: the backward was asked for other inputs, or "
+            "the gradient was cleared.",
+            "leave out inputs=, or add the tensor to it",
+        )
+
+    def _grad_instead(self) -> Reason:
+        event = next(e for e in reversed(self.run.events) if e.kind == "grad")
+        return Reason(
+            "autograd.grad",
+            f"{self.name}.grad is None because torch.autograd.grad, called {lies(event.place)}, returns gradients and stores none.",
+            "use what grad() returns, or call backward()",
+            event.place,
+        )
+
+    def _why_not_required(self) -> Reason:
+        x, name = self.x, self.name
+        made = self._made()
+        where = "" if made is None else f" {lies(made)}"
+        if x._array.dtype.kind in "iub":
+            return Reason(
+                "integer",
+                f"{name}.grad is None because {name}, made{where}, holds {x.dtype}: only floating-point tensors have gradients.",
+                "write its numbers with a decimal point, or give dtype=torch.float32",
+                made,
+            )
+        value = self._static(self.x_text, name)
+        if value is not None and value.origin is not None:
+            cuts = [c for o, c in value.flows.items() if c is not None and o != value.origin]
+            if cuts:
+                cut = min(cuts, key=lambda c: c.place.line)
+                doing, remedy = CUTS[cut.kind]
+                block = "" if cut.block is None else f" (in the block {lies(cut.block)})"
+                return Reason(
+                    cut.kind,
+                    f"{name}.grad is None because {name} does not require grad: what is done {lies(cut.place)}{block} {doing}.",
+                    remedy,
+                    cut.place,
+                )
+        return Reason(
+            "no requires_grad",
+            f"{name}.grad is None because {name}, made{where}, does not require grad.",
+            f"make it with requires_grad=True, or call {name}.requires_grad_() before the computation",
+            made,
+        )
+
+    def _why_not_a_leaf(self) -> Reason:
+        x, name = self.x, self.name
+        place = place_of(x.grad_fn)
+        retained = next((e for e in reversed(self.run.events) if e.kind == "retain_grad"), None)
+        if x.retains_grad and retained is not None:
+            last = max((i for i, e in enumerate(self.run.events) if e.kind == "backward"), default=-1)
+            if last >= 0 and self.run.events.index(retained) > last:
+                return Reason(
+                    "late retain_grad",
+                    f"{name}.grad is None because retain_grad() was called {lies(retained.place)}, after the backward.",
+                    "call retain_grad() before backward()",
+                    retained.place,
+                )
+            if last < 0:
+                return Reason(
+                    "no backward",
+                    f"{name}.grad is None because no backward has been called since {name} was made {lies(place)}.",
+                    "call backward() on the loss",
+                    place,
+                )
+        leaf = self._leaf_inside()
+        if leaf is not None:
+            return Reason(
+                "not a leaf",
+                f"{name}.grad is None because {name} is not a leaf: {lies(place)[3:]} makes {name} out of the leaf, and the "
+                "leaf itself has no name.",
+                f"make the leaf last: {name} = (…).detach().requires_grad_(), or give requires_grad=True to the final tensor",
+                place,
+            )
+        return Reason(
+            "not a leaf",
+            f"{name}.grad is None because {name} is not a leaf: it was computed {lies(place)}, and only leaves keep their gradient.",
+            f"call {name}.retain_grad() before backward(), or look inside with chainrule.record_grads()",
+            place,
+        )
+
+    def _leaf_inside(self) -> Tensor | None:
+        """The only leaf behind x, if it was made in the same statement and no variable holds it."""
+        order = reachable(self.x.grad_fn)
+        leaves = {e for n in order for e in n.edges if isinstance(e, Tensor)}
+        if len(leaves) != 1 or id(next(iter(leaves))) in self.scope.names:
+            return None
+        lines = {Source(n.code, n.lasti).line for n in order}
+        return next(iter(leaves)) if len(lines) == 1 else None
+
+    def _leads_to_x(self) -> bool:
+        return _leads(self.loss, gradient_edge(self.x))
+
+    def _why_unreached(self) -> Reason:
+        """x requires grad, but nothing leads to it from the loss."""
+        name, loss = self.name, self.loss_name
+        loss_value, x_value = self._static(self.loss_text, loss), self._static(self.x_text, name)
+        origin = _origin_of(x_value)
+        if loss_value is not None and origin is not None:
+            cut = loss_value.flows.get(origin, "absent")
+            if isinstance(cut, Cut):
+                return self._cut_reason({origin: cut}, f"{name}.grad is None because {{}}", loss_value)
+            earlier = [o for o in loss_value.flows if o.name == origin.name and o != origin]
+            if cut == "absent" and earlier:
+                return Reason(
+                    "rebound",
+                    f"{name}.grad is None because {name} is another tensor than the one that {loss} was computed from: the "
+                    f"name was given to a new one {lies(origin.place)}.",
+                    f"compute {loss} again from the new {name}, or change the values in place: {name}.copy_(…) under no_grad",
+                    origin.place,
+                )
+            own = [(o, c) for o, c in x_value.flows.items() if o != origin and o in loss_value.flows]
+            made_by = next((c for o, c in own if c is not None), None)
+            if cut == "absent" and made_by is not None:
+                return Reason(
+                    "copied",
+                    f"{name}.grad is None because {name}, made {lies(origin.place)}, is a copy that {loss} was not computed from.",
+                    f"ask the tensor that {loss} was computed from for its gradient",
+                    origin.place,
+                )
+        edges = self._names_of_leaves()
+        seen = f" Its graph leads to {', '.join(edges)}." if edges else ""
+        made = self._made()
+        return Reason(
+            "never used",
+            f"{name}.grad is None because {name}{'' if made is None else f', made {lies(made)},'} was not used to compute {loss}.{seen}",
+            f"compute {loss} from {name}, or check that this is the tensor you mean",
+            made,
+        )
+
+    def _names_of_leaves(self) -> list[str]:
+        if self.loss.grad_fn is None:
+            return []
+        leaves = {e for n in reachable(self.loss.grad_fn) for e in n.edges if isinstance(e, Tensor)}
+        return sorted(self.scope.names[id(t)] for t in leaves if id(t) in self.scope.names)
+
+    def _cleared_after_backward(self) -> Place | None:
+        events = [e for e in self.run.events if e.kind in ("backward", "zero_grad", "clear")]
+        return (
+            events[-1].place
+            if events and events[-1].kind != "backward" and any(e.kind == "backward" for e in events)
+            else None
+        )
+
+    # ---- the program's text
+
+    def _static(self, expression: ast.expr | None, name: str) -> Value | None:
+        """What the abstract run knows of a tensor."""
+        scope = self.run.found
+        if expression is not None:
+            value = self.run.value(expression, scope) if not self.run.exhausted else None
+            return value if value is not None and (value.flows or value.origin) else None
+        return scope.get(name)
+
+    def _made(self) -> Place | None:
+        """Where x was bound to its name."""
+        origin = _origin_of(self._static(self.x_text, self.name))
+        return None if origin is None else origin.place
+
+    def _cut_between(self, value: Value | None) -> dict[Origin, Cut] | None:
+        """The cut on the way to a value: that of x if there is one, else those of tensors that require grad."""
+        if value is None:
+            return None
+        origin = _origin_of(self._static(self.x_text, self.name))
+        if origin is not None and isinstance(value.flows.get(origin), Cut):
+            return {origin: value.flows[origin]}
+        cuts = {
+            o: c
+            for o, c in value.flows.items()
+            if c is not None and getattr(self.scope.look_up(o.name), "requires_grad", False)
+        }
+        return cuts or None
+
+    def _cut_reason(self, cuts: dict[Origin, Cut], frame: str, value: Value) -> Reason:
+        origin, cut = next(iter(cuts.items()))
+        doing, remedy = CUTS[cut.kind]
+        block = "" if cut.block is None else f" (the block begins {lies(cut.block)})"
+        what = self.name if origin == _origin_of(self._static(self.x_text, self.name)) else origin.name
+        history = f"{what} is cut {lies(cut.place)}{block}: that {doing}"
+        if "history from" not in frame:
+            history = f"its way to {self.loss_name} is cut {lies(cut.place)}{block}: that {doing}"
+        return Reason(cut.kind, frame.format(history) + ".", remedy, cut.place)
+
+    # ---- numbers
+
+    def _values(self) -> Values | None:
+        if self.loss is None or self.loss.grad_fn is None:
+            return None
+        return Values(gradient_edge(self.loss), self.scope.tensors, self.scope.look_up)
+
+    def _seed(self) -> np.ndarray:
+        return np.ones_like(self.loss._array)
+
+    def _why_bad(self) -> Reason:
+        """x.grad has a nan or an infinity in it, or the loss has."""
+        what, held = f"{self.name}.grad", self.x._grad
+        if self.loss is not None and is_bad(self.loss._array):
+            what, held = self.loss_name, self.loss
+        kind = "nan" if any(t is not None and np.any(np.isnan(t._array)) for t in (held, self.x._grad)) else "inf"
+        values = self._values()
+        culprit = None
+        if values is not None:
+            try:
+                culprit = first_bad(values, gradient_edge(self.loss), gradient_edge(self.x), self._seed())
+            except Unknown:
+                culprit = None
+        if culprit is None:
+            return Reason(
+                kind,
+                f"{what} has {kind} in it, and the operation that made it is not in a graph that is still there.",
+                "call why before the loss is computed anew, or run the program under torch.autograd.detect_anomaly()",
+            )
+        if culprit.node is None:
+            leaf = self.scope.names.get(id(culprit.leaf), "a leaf")
+            return Reason(
+                kind,
+                f"{what} has {kind} in it because {leaf} holds {shown_value(culprit.leaf._array)} already.",
+                remedy_for(culprit, values),
+            )
+        place = place_of(culprit.node)
+        inputs = _shown_inputs(culprit)
+        if culprit.is_forward:
+            sentence = f"{what} has {kind} in it because the result of {_operation(culprit.node)} is not finite {lies(place)}{inputs}."
+        else:
+            sentence = (
+                f"{what} has {kind} in it because the derivative of {_operation(culprit.node)} is not finite {lies(place)}"
+                f"{inputs}."
+            )
+        remedy = remedy_for(culprit, values)
+        if culprit.is_forward and not is_bad(self.loss._array):  # it does not reach the loss: something masks it
+            remedy = f"{SECOND_WHERE}; or {remedy}"
+        return Reason(kind, sentence, remedy, place)
+
+    def _why_zero(self) -> Reason:
+        """Every element of x.grad is 0."""
+        name = self.name
+        values = self._values()
+        if not self.x._grad._array.size:
+            return self._all_is_well()
+        if values is None:
+            return Reason(
+                "zero",
+                f"{name}.grad is 0, and no graph is there that says why.",
+                "pass the loss: chainrule.why(x, loss)",
+            )
+        cleared = self._cleared_after_backward()
+        target = gradient_edge(self.x)
+        try:
+            again = walk(values, gradient_edge(self.loss), self._seed(), lambda *_: False, {target}).get(target)
+            if again is not None and np.any(again) and cleared is not None:
+                return Reason(
+                    "cleared",
+                    f"{name}.grad is 0 because it was cleared after the backward, {lies(cleared)}.",
+                    "clear gradients before backward, and use them before they are cleared",
+                    cleared,
+                )
+            culprit = first_zero(
+                values, gradient_edge(self.loss), target, self._seed(), lambda e: _edge_leads(e, target)
+            )
+        except Unknown as error:
+            return Reason(
+                "zero", f"{name}.grad is 0; the graph behind it is gone: {error}.", "call why before the backward"
+            )
+        if culprit is None or culprit.node is None:
+            place = place_of(self.loss.grad_fn)
+            return Reason(
+                "zero",
+                f"{name}.grad is 0: what arrives along its paths from {self.loss_name}, made {lies(place)}, adds up to 0.",
+                "this is a stationary point, or terms cancel: chainrule.explain(loss, x).shares() shows what each path gives",
+                place,
+            )
+        record = record_of(culprit.node)
+        because, remedy = ZEROS.get(
+            "" if record is None else record.name,
+            ("its derivative is 0 there", "look at its inputs with chainrule.explain"),
+        )
+        place = place_of(culprit.node)
+        return Reason(
+            "zero",
+            f"{name}.grad is 0 because {_operation(culprit.node)} passes no gradient on {lies(place)}: {because}.",
+            remedy,
+            place,
+        )
+
+    def _why_another(self) -> Reason | None:
+        """x.grad is not the gradient of this loss: accumulated, stale, or changed by a hook."""
+        if not self.x.requires_grad or not self._leads_to_x():
+            if not self.x.requires_grad or self.x.grad_fn is not None:
+                return None
+            unreached = self._why_unreached()
+            return Reason(
+                "stale",
+                f"{self.name}.grad is from an earlier backward; {unreached.sentence.replace('.grad is None because', ' gets none from this one:')}",
+                unreached.remedy,
+                unreached.source,
+            )
+        values = self._values()
+        if values is None:
+            return None
+        target = gradient_edge(self.x)
+        try:
+            again = walk(values, gradient_edge(self.loss), self._seed(), lambda *_: False, {target}).get(target)
+        except Unknown:
+            return None
+        have = np.asarray(self.x._grad._array)
+        if again is None or have.shape != np.shape(again):
+            return None
+        again = np.asarray(again)
+        if np.allclose(have, again, rtol=1e-3, atol=1e-7):
+            return None
+        if not np.any(have):
+            return None
+        if any(_hooked(n) for n in reachable(self.loss.grad_fn)) or (self.x._extra is not None and self.x._extra.hooks):
+            return None  # a hook has the last word
+        largest = np.unravel_index(np.argmax(np.abs(again)), again.shape) if again.size else ()
+        ratio = float(np.real(have[largest] / again[largest])) if again.size and again[largest] != 0 else 0.0
+        times = round(ratio)
+        backwards = [e for e in self.run.events if e.kind == "backward"]
+        if times >= 2 and np.allclose(have, times * again, rtol=1e-3, atol=1e-6):
+            place = backwards[-1].place if backwards else place_of(self.loss.grad_fn)
+            return Reason(
+                "accumulated",
+                f"{self.name}.grad is {times} times the gradient of {self.loss_name}: each backward, as the one {lies(place)}, "
+                "adds to what is there.",
+                f"clear it before each backward: optimizer.zero_grad(), or {self.name}.grad = None",
+                place,
+            )
+        ran = any(freed_at(n) is not None for n in reachable(self.loss.grad_fn))
+        if not ran and any(n.saves_tensors for n in reachable(self.loss.grad_fn)):
+            place = place_of(self.loss.grad_fn)
+            return Reason(
+                "stale",
+                f"{self.name}.grad is from an earlier backward: {self.loss_name}, made {lies(place)}, has not been run backward.",
+                f"call {self.loss_name}.backward()",
+                place,
+            )
+        if self._changed_since():
+            return None
+        if len(backwards) > 1:
+            place = backwards[-1].place
+            return Reason(
+                "accumulated",
+                f"{self.name}.grad is the sum of the gradients of several backward calls, the last {lies(place)}: nothing "
+                "cleared it in between.",
+                f"clear it before each backward: optimizer.zero_grad(), or {self.name}.grad = None",
+                place,
+            )
+        return None
+
+    def _changed_since(self) -> bool:
+        """Whether the loss comes out differently now: a leaf has been updated, and gradients cannot be compared."""
+        values = Values(gradient_edge(self.loss), (), self.scope.look_up)
+        values.known.pop(gradient_edge(self.loss), None)
+        try:
+            again = values.value(gradient_edge(self.loss))
+        except Unknown:
+            return True
+        return not np.allclose(again, self.loss._array, rtol=1e-4, atol=1e-6)
+
+    def _all_is_well(self) -> Reason:
+        idle = self._optimizer_without_x()
+        if idle is not None:
+            return idle
+        return Reason("", f"Nothing is wrong: {self.name}.grad is there, finite and not zero.")
+
+    def _optimizer_without_x(self) -> Reason | None:
+        """An optimizer in the program that does not know x, where none does."""
+        optimizers = {}
+        for variables in (self.frame.f_locals, self.frame.f_globals):
+            for name, value in list(variables.items()):
+                groups = getattr(value, "__dict__", {}).get("param_groups")
+                if isinstance(groups, list) and name not in optimizers:
+                    optimizers[name] = groups
+        if not optimizers or self.x.grad_fn is not None:
+            return None
+        for groups in optimizers.values():
+            if any(self.x is p for group in groups for p in group.get("params", ())):
+                return None
+        name = next(iter(optimizers))
+        value = self.run.found.get(name)
+        place = None if value is None or value.origin is None else value.origin.place
+        where = "" if place is None else f", made {lies(place)},"
+        return Reason(
+            "optimizer",
+            f"{self.name}.grad is there, but {self.name} will not change: the optimizer {name}{where} was not given it.",
+            f"pass it to the optimizer: add {self.name} to its parameters",
+            place,
+        )
+
+
+def _origin_of(value: Value | None) -> Origin | None:
+    if value is None:
+        return None
+    if value.origin is not None:
+        return value.origin
+    return max(value.flows, key=lambda o: o.serial, default=None)
+
+
+def _leads(loss: Tensor, target: Edge) -> bool:
+    edge = gradient_edge(loss)
+    return _edge_leads(edge, target)
+
+
+def _edge_leads(edge: Edge, target: Edge) -> bool:
+    if same(edge, target):
+        return True
+    if isinstance(edge[0], Tensor) or edge[0] is None:
+        return False
+    return any(one is not None and same(one, target) for node in reachable(edge[0]) for one in edges_of(node))
+
+
+def _hooked(node: Node) -> bool:
+    return node.meta is not None and bool(node.meta.tensor_hooks or node.meta.hooks or node.meta.prehooks)
+
+
+def _overwritten(node: Node) -> Place | None:
+    """Where something that the node saved has been written to since; None if it still is what it was."""
+    record = record_of(node)
+    if node.saved.__class__ is Freed or record is None or type(node) is record.scalar_node_class:
+        return None
+    for entry in node.saved:
+        if isinstance(entry, SavedTensor):
+            counter = entry.counter if entry.is_output else (None if entry.tensor is None else entry.tensor._counter)
+            version = entry.version if entry.unpack_hook is None else None
+        elif isinstance(entry, Tensor):
+            counter, version = entry._counter, 0
+        else:
+            continue
+        if counter is not None and version is not None and counter.version != version:
+            return _write(counter, version)
+    counters = None if node.meta is None else node.meta.output_counters
+    if counters and "out" in record.saved_names:
+        for counter in counters.values():
+            entry = node.saved[record.saved_names.index("out")]
+            if not isinstance(entry, SavedTensor) and counter.version:
+                return _write(counter, 0)
+    return None
+
+
+def _write(counter: Any, version: int) -> Place:
+    write = counter.writes and counter.writes.get(version + 1)
+    return Place("<unknown>", 0, "") if not write else place_of(Source(*write))
+
+
+def _operation(node: Node) -> str:
+    record = record_of(node)
+    return node.name() if record is None else getattr(record.apply, "__name__", record.name)
+
+
+def _shown_inputs(culprit: Culprit) -> str:
+    shown = [shown_value(i) for i in culprit.inputs if i is not None]
+    return f", where its input is {' and '.join(shown)}" if shown else ""
+
+
+def history_note(output: Tensor) -> str | None:
+    """A sentence about a tensor that does not require grad, on which backward was called: where its history was cut."""
+    frame = caller(2)
+    position = Source(frame.f_code, frame.f_lasti)
+    syntax = syntax_of(position.file)
+    call = None if syntax is None else syntax.expression(position)
+    if not isinstance(call, ast.Call):
+        return None
+    run = Run(position.file, (call.lineno, call.col_offset), frame.f_code.co_qualname)
+    receiver = call.func.value if isinstance(call.func, ast.Attribute) and not call.args else (call.args or [None])[0]
+    if (
+        isinstance(call.func, ast.Attribute)
+        and call.func.attr == "backward"
+        and simple_name(call.func.value) not in syntax.modules
+    ):
+        receiver = call.func.value
+    if receiver is None or run.exhausted:
+        return None
+    scope = Scope(frame)
+    value = run.value(receiver, run.found)
+    cuts = [
+        (o, c)
+        for o, c in value.flows.items()
+        if c is not None and (getattr(scope.look_up(o.name), "requires_grad", False) or c.kind in ("no_grad", "late"))
+    ]
+    if cuts:
+        origin, cut = cuts[0]
+        doing, remedy = CUTS[cut.kind]
+        block = "" if cut.block is None else f" (the block begins {lies(cut.block)})"
+        return f"the history from {origin.name} was cut {lies(cut.place)}{block}: that {doing}\nremedy: {remedy}"
+    made = _origin_of(value)
+    where = "" if made is None else f", computed {lies(made.place)},"
+    return (
+        f"nothing that it{where} was computed from requires grad\n"
+        "remedy: make the tensors that are to get gradients with requires_grad=True"
+    )
