@@ -125,8 +125,9 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
     )
     # which inputs each formula wants: an input is saved only if the other formula will run
     wants = [[names[p] for p in positions] for _, positions in record.vjps] if straight else [[], []]
-    saves_nothing, saves_both = not kinds, len(kinds) == 2
-    x_first = saves_both and names[0] == x
+    saves_nothing, product = not kinds, _is_product(names, wants, x)
+    x_first = product and names[0] == x
+    save = _saver(names, wants, x) if straight else None
     careful_kinds = _careful_kinds(record)
     takes_numbers = 1 in record.numbers and not (differentiable and not saves_only_numbers(record))
 
@@ -206,22 +207,18 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
                 node_class = record.node_class
             node = new(node_class)
             node.meta = meta
-            if x_needs and y_needs:
-                node.edges = (input._grad_fn or input, other._grad_fn or other)
-                if saves_nothing:
-                    node.saved = ()
-                elif saves_both:
-                    x_saved = input if input._counter is None else saved_input(input)
-                    y_saved = other if other._counter is None else saved_input(other)
-                    node.saved = (x_saved, y_saved) if x_first else (y_saved, x_saved)
-                else:
-                    node.saved = _save_needed(names, wants, x, input, other, (True, True))
+            node.edges = (
+                (input._grad_fn or input) if x_needs else None,
+                (other._grad_fn or other) if y_needs else None,
+            )
+            if saves_nothing:
+                node.saved = ()
+            elif product:
+                x_saved = (input if input._counter is None else saved_input(input)) if y_needs else None
+                y_saved = (other if other._counter is None else saved_input(other)) if x_needs else None
+                node.saved = (x_saved, y_saved) if x_first else (y_saved, x_saved)
             else:
-                node.edges = (
-                    (input._grad_fn or input) if x_needs else None,
-                    (other._grad_fn or other) if y_needs else None,
-                )
-                node.saved = () if saves_nothing else _save_needed(names, wants, x, input, other, (x_needs, y_needs))
+                node.saved = save(input, other, x_needs, y_needs)
         node.sequence = next_sequence()
         frame = _getframe(1)
         code = frame.f_code
@@ -237,15 +234,40 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
     return apply
 
 
-def _save_needed(names, wants, x: str, input, other, needs):
-    """The saved inputs of a two-input operation: those that a formula which will run wants, None for the others."""
-    saved = []
-    for name in names:
-        if (needs[0] and name in wants[0]) or (needs[1] and name in wants[1]):
-            saved.append(saved_input(input if name == x else other))
-        else:
-            saved.append(None)
-    return tuple(saved)
+def _is_product(names, wants, x: str) -> bool:
+    """Whether the gradient of each of two inputs wants exactly the other."""
+    return len(names) == 2 and [len(w) for w in wants] == [1, 1] and wants[1] == [x] != wants[0]
+
+
+def _saver(names, wants, x: str):
+    """What a node of two inputs saves, as a function of (input, other, whether input and other need a gradient).
+
+    An input is saved if a formula that will run wants it (`wants`: the names for each formula); None stands for the others."""
+    if not names:
+        return lambda input, other, x_needs, y_needs: ()
+    if _is_product(names, wants, x):
+        x_first = names[0] == x
+
+        def save(input, other, x_needs, y_needs):
+            x_saved = (input if input._counter is None else saved_input(input)) if y_needs else None
+            y_saved = (other if other._counter is None else saved_input(other)) if x_needs else None
+            return (x_saved, y_saved) if x_first else (y_saved, x_saved)
+
+    else:
+        is_x = [name == x for name in names]
+        for_x, for_y = ([name in w for name in names] for w in wants)
+
+        def save(input, other, x_needs, y_needs):
+            return tuple(
+                [
+                    saved_input(input if is_x[i] else other)
+                    if (x_needs and for_x[i]) or (y_needs and for_y[i])
+                    else None
+                    for i in range(len(is_x))
+                ]
+            )
+
+    return save
 
 
 def general_function(record: Op, shown: str):
@@ -372,6 +394,8 @@ def _two_unlike(record: Op):
         and all(name in (x, y) for name in record.saved_names)
     )
 
+    save = _saver(names, wants, x) if straight else None
+
     def apply(input, other):
         nonlocal node_class
         mode = local.mode
@@ -396,7 +420,7 @@ def _two_unlike(record: Op):
             (input._grad_fn or input) if input._requires_grad else None,
             (other._grad_fn or other) if other._requires_grad else None,
         )
-        node.saved = _save_needed(names, wants, x, input, other, (edges[0] is not None, edges[1] is not None))
+        node.saved = save(input, other, edges[0] is not None, edges[1] is not None)
         node.sequence = next_sequence()
         node.code, node.lasti = user_position(2)
         node.meta = None
