@@ -116,14 +116,18 @@ __version__ = "0.1.0"
 e, pi, tau, inf, nan, newaxis = _math.e, _math.pi, 2 * _math.pi, _math.inf, _math.nan, None
 
 _LAZY = {
-    "_utils", "_vmap_internals",
+    "_utils", "_vmap_internals", "amp",
     "masked",
     "signal",
     "_C", "accelerator", "xpu", "backends", "cpu", "cuda", "distributions", "fft", "func", "insight", "linalg", "mps", "nn", "optim", "special",
     "testing", "utils", "version", "return_types", "serialization", "onnx", "jit", "overrides", "types",
 }  # fmt: skip
 
-_LAZY_NAMES = {"vmap": "func", "explain": "insight", "why": "insight"}  # and where they are
+_LAZY_NAMES = {
+    "vmap": "func", "explain": "insight", "why": "insight", "draw": "insight", "autocast": "amp",
+    "get_autocast_dtype": "amp", "is_autocast_enabled": "amp", "set_autocast_dtype": "amp",
+    "set_autocast_enabled": "amp",
+}  # fmt: skip  # and where they are
 
 
 def __getattr__(name: str):

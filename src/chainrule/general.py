@@ -78,6 +78,10 @@ def general(record: Op, inputs, settings=(), out=None):
         from .transforms import apply_special
 
         return apply_special(record, inputs, settings, out)
+    if mode == CAREFUL and local.autocast is not None and out is None:
+        from .amp import cast_inputs
+
+        inputs = cast_inputs(record, inputs)
     if not is_quiet():
         silence()
     if record.check is not None:

@@ -25,18 +25,28 @@ class _Local(threading.local):
     saved_copies = None  # what allow_mutation_on_saved_tensors keeps
     task = None  # the running backward call, an engine._Task
     task_class = None  # the class of backward calls: engine._Task, or one that watches (insight/watching.py)
+    watchers: tuple = ()  # weak references to those who see backward run
     position = None  # (code, instruction offset) of the running backward's call
     levels = 0  # open forward-mode and vmap levels: backward then runs on Tensors
     level_stack: tuple = ()  # the levels themselves, outermost first (see transforms.py)
     forward_grad_enabled = True
     function_modes: tuple = ()  # see overrides.py
+    autocast = None  # the dtype in which matrix products are computed, see amp.py; None: that of their inputs
+    autocast_dtype = None  # that dtype, where a region does not say
+    autocast_cache = None  # {(id of a leaf, its version, dtype): (leaf, leaf in that dtype)}
     overrides = True  # whether operations ask the classes of their inputs
     multithreading = True
     view_replay = False
 
     def refresh(self) -> None:
         """Recomputes `mode` after a switch has changed."""
-        if self.inference or self.saved_hooks or self.anomaly is not None or self.function_modes:
+        if (
+            self.inference
+            or self.saved_hooks
+            or self.anomaly is not None
+            or self.function_modes
+            or self.autocast is not None
+        ):
             self.mode = CAREFUL
         else:
             self.mode = RECORD if self.grad_enabled else NO_GRAD

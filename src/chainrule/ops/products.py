@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..backend.products import in_kind
 from ..dtypes import scalar_name
 from ..inplace import fill_out, in_place_method
+from ..modes import local
 from ..op import general, must_be_tensor, op
 from ..tensor import Tensor
 from .shape import expand
@@ -153,7 +154,7 @@ def _array(function: str, argument: str, position: int, value):
 
 
 def _same_dtype(a: Tensor, b: Tensor) -> None:
-    if a._array.dtype is not b._array.dtype:
+    if a._array.dtype is not b._array.dtype and local.autocast is None:  # which would make them the same
         raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {word(a)} != {word(b)}")
 
 
@@ -300,7 +301,7 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
             f"mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} and {b.shape[0]}x{b.shape[1]})"
         )
     _same_dtype(mat1, mat2)
-    if input._array.dtype is not a.dtype:
+    if input._array.dtype is not a.dtype and local.autocast is None:
         raise RuntimeError(
             f"self and mat2 must have the same dtype, but got {scalar_name(input.dtype)} and {scalar_name(mat2.dtype)}"
         )

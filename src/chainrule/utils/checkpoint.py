@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from ..amp import casting_to
 from ..autograd import backward
 from ..autograd.function import Function
 from ..autograd.graph import saved_tensors_hooks
@@ -103,6 +104,7 @@ class CheckpointFunction(Function):
         check_backward_validity(args)
         ctx.run_function = run_function
         ctx.rng_state = get_rng_state() if preserve_rng_state else None
+        ctx.autocast = local.autocast
         ctx.arguments = tuple(None if isinstance(x, Tensor) else x for x in args)
         ctx.places = tuple(i for i, x in enumerate(args) if isinstance(x, Tensor))
         ctx.save_for_backward(*[args[i] for i in ctx.places])
@@ -120,7 +122,7 @@ class CheckpointFunction(Function):
         arguments = list(ctx.arguments)
         for place, tensor in zip(ctx.places, ctx.saved_tensors, strict=True):
             arguments[place] = tensor
-        with _random_state(ctx.rng_state):
+        with _random_state(ctx.rng_state), casting_to(ctx.autocast):
             arguments = detach_variable(tuple(arguments))
             with enable_grad():
                 outputs = ctx.run_function(*arguments)
@@ -234,6 +236,7 @@ class _Frame:
         self.function, self.kwargs = function, kwargs
         self.early_stop, self.look, self.context = early_stop, look, context
         self.rng_state = None
+        self.autocast = local.autocast
         self.forward_done = False
         self.placeholders: list[weakref.ref] = []
         self.looks: list = []
@@ -303,7 +306,9 @@ class _Frame:
             return tensor
 
         hooks = saved_tensors_hooks(pack, lambda tensor: tensor)
-        with contextlib.suppress(_Stop), _random_state(self.rng_state), enable_grad(), hooks, self.context:
+        state = _random_state(self.rng_state)
+        casts = casting_to(self.autocast)
+        with contextlib.suppress(_Stop), state, casts, enable_grad(), hooks, self.context:
             self.function(*arguments, **self.kwargs)
         self.done.add(group)
         self.check(found)
