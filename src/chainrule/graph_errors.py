@@ -20,8 +20,10 @@ def describe(code, lasti) -> str:
 def short_name(node) -> str:
     """A node's name as PyTorch's in-place message gives it: without the suffix."""
     name = node.name()
-    cut = len(name.rstrip("0123456789")) - len("Backward") if name.rstrip("0123456789").endswith("Backward") else 0
-    return name[:cut] if cut > 0 else name
+    stem = name.rstrip("0123456789")
+    if not stem.endswith("Backward"):
+        return name
+    return stem.removesuffix("Backward") + name[len(stem) :].removeprefix("0")
 
 
 def type_name(tensor: Tensor) -> str:
@@ -87,6 +89,18 @@ def freed(node) -> RuntimeError:
         error,
         f"and it was needed again for the operation recorded here:\n  {describe(node.code, node.lasti)}",
     )
+
+
+def no_history(number: int) -> RuntimeError:
+    """Backward was called on what no recorded history leads to."""
+    error = RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn")
+    try:
+        from .insight.reasons import history_note
+
+        text = history_note()
+    except Exception as failure:  # the error itself must reach the user, whatever their program's text looks like
+        text = f"(where the history was cut could not be found out: {failure!r})"
+    return error if text is None else note(error, text)
 
 
 def hook_name(hook) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .. import graph_errors
 from ..backend import numpy as backend
 from ..engine import SavedTensor, run_backward
 from ..modes import _force_original_view_tracking, is_multithreading_enabled, is_view_replay_enabled, local
@@ -138,7 +139,7 @@ def _roots(outputs) -> list:
     for i, output in enumerate(outputs):
         edge = as_edge(output)
         if edge[0] is None:
-            raise RuntimeError(f"element {i} of tensors does not require grad and does not have a grad_fn")
+            raise graph_errors.no_history(i)
         edges.append(edge)
     return edges
 
@@ -149,10 +150,13 @@ def _input_edges(inputs, function: str) -> list:
     for x in inputs:
         if not isinstance(x, (Tensor, GradientEdge)):
             raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(x).__name__}")
-    # a view made in no_grad requires grad if its base does, though nothing leads to it
-    return [
-        as_edge(x) if isinstance(x, GradientEdge) or x._requires_grad or not x.requires_grad else (x, 0) for x in inputs
-    ]
+    edges = []
+    for x in inputs:
+        edge = as_edge(x)
+        if edge[0] is None and isinstance(x, Tensor) and x.requires_grad:
+            edge = x, 0  # a view made in no_grad: it requires grad as its base does, though nothing leads to it
+        edges.append(edge)
+    return edges
 
 
 def backward(

@@ -12,7 +12,7 @@ from ..engine import Node
 from ..tensor import Tensor
 from .source import Source
 from .syntax import simple_name, syntax_of
-from .values import Edge, edges_of, operand_of, same
+from .values import Edge, edges_of, operand_of, record_of, same
 
 
 class Scope:

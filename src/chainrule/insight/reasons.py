@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import linecache
+import re
 import sys
 from dataclasses import dataclass
 from types import FrameType
@@ -199,15 +201,11 @@ class Diagnosis:
         return None
 
     def _place_in(self, notes: str) -> Place | None:
-        import re
-
         places = re.findall(r"(\S+?):(\d+): ", notes)
         if not places:
             return None
         file, line = places[-1] if "overwritten" in notes else places[0]
-        from linecache import getline
-
-        return Place(file, int(line), getline(file, int(line)).strip())
+        return Place(file, int(line), linecache.getline(file, int(line)).strip())
 
     # ---- backward fails
 
@@ -803,10 +801,15 @@ def _shown_inputs(culprit: Culprit) -> str:
     return f", where its input is {' and '.join(shown)}" if shown else ""
 
 
-def history_note(output: Tensor) -> str | None:
-    """A sentence about a tensor that does not require grad, on which backward was called: where its history was cut."""
+LONGEST_FILE = 4000  # lines
+
+
+def history_note() -> str | None:
+    """Where the history was cut of what the caller called backward or grad on, which does not require grad."""
     frame = caller(2)
     position = Source(frame.f_code, frame.f_lasti)
+    if len(linecache.getlines(position.file)) > LONGEST_FILE:
+        return None  # to read it would take longer than an error may
     syntax = syntax_of(position.file)
     call = None if syntax is None else syntax.expression(position)
     if not isinstance(call, ast.Call):
