@@ -210,3 +210,14 @@ def test_zero_dimensional_tensors_have_gradients(call):
     y = call(x)
     y.sum().backward()
     assert x.grad.shape == () and x.grad.item() == y.numel()
+
+
+def test_the_older_name_of_grad_fn():
+    y = torch.ones(2, requires_grad=True) * 2
+    assert y._grad_fn is y.grad_fn
+    with pytest.raises(RuntimeError, match="_grad_fn can be only set to None"):
+        y._grad_fn = 3
+    with pytest.raises(RuntimeError, match="Deletion of _grad_fn not allowed. Detach tensor instead!"):
+        del y._grad_fn
+    y._grad_fn = None
+    assert y.grad_fn is None and not y.requires_grad

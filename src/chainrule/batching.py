@@ -47,7 +47,7 @@ def _sample(array):
 def mirror(tensor: Tensor) -> None:
     """Gives a batched tensor the autograd state of what it stands for."""
     value = tensor._extra.batch.value
-    tensor._requires_grad, tensor._grad_fn = value.requires_grad, value._grad_fn
+    tensor._requires_grad, tensor._node = value.requires_grad, value._node
     tensor._array = _sample(value._array)
 
 

@@ -284,7 +284,7 @@ def relink(array, edge) -> Tensor:
         source.sequence = next_sequence()
         source.code, source.lasti = user_position(2)
     tensor = wrap(array)
-    tensor._grad_fn = source
+    tensor._node = source
     tensor._requires_grad = True
     if number:
         own_extra(tensor).output_number = number

@@ -128,7 +128,7 @@ def fitted(tangent: Tensor, like: Tensor) -> Tensor:
 
 def keep_saved_outputs(record: Op, outputs) -> None:
     """Lets the node find the tangents of the outputs it saved, for a backward while the level is open."""
-    node = next((y._grad_fn for y in outputs if y._grad_fn is not None), None)
+    node = next((y._node for y in outputs if y._node is not None), None)
     if node is None or OUTPUT not in record.saved_kinds or getattr(node, "op", None) is not record:
         return
     saved = list(node.saved)

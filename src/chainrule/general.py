@@ -237,7 +237,7 @@ def record_call(record: Op, inputs, settings, arrays, results, many):
             result = backend.result_array(result)
             tensor = wrap(result)
             if result.dtype.kind in "fcV":
-                tensor._grad_fn = node
+                tensor._node = node
                 tensor._requires_grad = True
                 if number:
                     own_extra(tensor).output_number = number
@@ -248,7 +248,7 @@ def record_call(record: Op, inputs, settings, arrays, results, many):
         result = backend.result_array(results)
         wrapped = wrap(result)
         if result.dtype.kind in "fcV":
-            wrapped._grad_fn = node
+            wrapped._node = node
             wrapped._requires_grad = True
         node.saved = _saved_values(record, node, inputs, arrays, settings, wrapped)
     if local.anomaly is not None:
@@ -259,7 +259,7 @@ def record_call(record: Op, inputs, settings, arrays, results, many):
 def input_edge(value):
     if not isinstance(value, Tensor) or not value._requires_grad:
         return None, 0
-    node = value._grad_fn
+    node = value._node
     if node is None:
         return value, 0
     return node, 0 if value._extra is None else value._extra.output_number

@@ -37,7 +37,7 @@ def _maker(tensor):
     try:
         return tensor.grad_fn
     except RuntimeError:
-        return tensor._grad_fn
+        return tensor._node
 
 
 def modified_in_place(node, tensor, counter, expected: int, is_output: bool) -> RuntimeError:

@@ -60,7 +60,7 @@ _MODE_ADVICE = (
 
 def refuse_view(view: Tensor, indirectly: bool = False) -> RuntimeError:
     """The error for a write to the memory of a view whose history cannot follow it."""
-    creation, node = view._extra.view.creation, view._grad_fn
+    creation, node = view._extra.view.creation, view._node
     written = "its base or another view of its base has been" if indirectly else "is being"
     output = "" if node is None else f"Output {view.output_nr} of {graph_errors.short_name(node)}"
     inference = creation == IN_INFERENCE
@@ -86,7 +86,7 @@ def check_in_place(tensor: Tensor, differentiable: bool) -> None:
     if view is not None:
         if view.creation != ORDINARY:
             raise refuse_view(tensor)
-        if requires_grad and view.base._grad_fn is None:
+        if requires_grad and view.base._node is None:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     if requires_grad and tensor.grad_fn is None:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
@@ -156,19 +156,28 @@ def name_in_place(node) -> None:
 
 def in_place(function, tensor: Tensor, *arguments, **settings) -> Tensor:
     """`tensor` overwritten with ``function(tensor, *arguments, **settings)``, differentiably."""
+    _check_permission(tensor, arguments)
     check_memory(tensor._array)
     for argument in arguments:
         if isinstance(argument, Tensor) and argument is not tensor:
             check_partial_overlap(tensor._array, argument._array)
-    return in_place_anywhere(function, tensor, *arguments, **settings)
+    return _write(function, tensor, arguments, settings)
 
 
 def in_place_anywhere(function, tensor: Tensor, *arguments, **settings) -> Tensor:
     """The same where elements may share a place in memory: for what writes the same to all, or nothing new."""
+    _check_permission(tensor, arguments)
+    return _write(function, tensor, arguments, settings)
+
+
+def _check_permission(tensor: Tensor, arguments) -> None:
     differentiable = local.grad_enabled and (
         tensor.requires_grad or any(isinstance(a, Tensor) and a.requires_grad for a in arguments)
     )
     check_in_place(tensor, differentiable)
+
+
+def _write(function, tensor: Tensor, arguments, settings) -> Tensor:
     # hooks see what is saved before it is overwritten, so they are given a copy
     source = snapshot(tensor) if active_saved_hooks() is not None else tensor
     return overwrite(tensor, function(source, *arguments, **settings))
@@ -240,7 +249,7 @@ def overwrite(tensor: Tensor, result: Tensor) -> Tensor:
         raise RuntimeError(
             f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(source.shape)}"
         )
-    node = result._grad_fn if local.grad_enabled else None
+    node = result._node if local.grad_enabled else None
     if node is not None:
         name_in_place(node)
         _keep_what_is_overwritten(node, tensor)
@@ -278,16 +287,15 @@ def bump_version(tensor: Tensor) -> None:
 def detach_in_place(tensor: Tensor) -> None:
     """Cuts a tensor off from its history; what nodes saved of it before can no longer be used."""
     check_in_place(tensor, differentiable=False)
-    node = tensor._grad_fn
+    node = tensor._node
     if node is not None:
         if node.meta is not None and node.meta.retained is not None:
             node.meta.retained.pop(tensor.output_nr, None)
         tensor._counter = DetachedCounter(version_counter(tensor))
-    tensor._grad_fn = None
+    tensor._node = None
     tensor._requires_grad = False
     if tensor._extra is not None:
         tensor._extra.output_number = 0
-        tensor._extra.retains_grad = False
 
 
 def _keep_what_is_overwritten(node, tensor: Tensor) -> None:
@@ -312,7 +320,7 @@ def snapshot(tensor: Tensor) -> Tensor:
     copy._counter = VersionCounter()  # its own, though it stands for the same output of the same node
     node = tensor.grad_fn
     if node is not None:
-        copy._grad_fn = node
+        copy._node = node
         copy._requires_grad = True
         if tensor.output_nr:
             own_extra(copy).output_number = tensor.output_nr
@@ -353,11 +361,11 @@ def rebase_history(tensor: Tensor, node) -> None:
 def move_history(tensor: Tensor, node, number: int = 0) -> None:
     """Makes the tensor output `number` of `node`. Hooks stay with the old node; a retained gradient is the new
     one's."""
-    old, extra = tensor._grad_fn, tensor._extra
+    old, extra = tensor._node, tensor._extra
     retains = extra is not None and extra.retains_grad
     if retains and old is not None and old.meta is not None and old.meta.retained is not None:
         old.meta.retained.pop(tensor.output_nr, None)
-    tensor._grad_fn = node
+    tensor._node = node
     tensor._requires_grad = True
     if number or extra is not None:
         own_extra(tensor).output_number = number
@@ -501,18 +509,23 @@ def regenerate_grad_fn(view: Tensor) -> None:
     """Gives a view, whose memory was written to, its grad_fn in the base's present history."""
     origin = view._extra.view
     base = origin.base
-    if view._grad_fn is None and not base._requires_grad:
+    if view._node is None and not base._requires_grad:
         return
     if origin.creation != ORDINARY:
         raise refuse_view(view, indirectly=True)
+    start = base
+    if not base._requires_grad:  # it has been cut off since: the view gets a node that leads nowhere
+        start = wrap(memory(base))
+        start._requires_grad = True
     with _grad_mode(True):
-        again = base
+        again = start
         for record, settings, number in view_steps(view):
             again = record.apply(again, *settings)
             again = again[number] if isinstance(again, (tuple, list)) else again
+            if start is not base and again._node.edges == (start,):
+                again._node.edges = (None,)
     origin.version = view._counter.version
-    if again._grad_fn is not None:
-        move_history(view, again._grad_fn, again.output_nr)
+    move_history(view, again._node, again.output_nr)
 
 
 def write_out(record, out, result, inputs):

@@ -28,7 +28,7 @@ def _converted(result: Any, cls: type) -> Any:
     if cls is Tensor or not isinstance(result, Tensor) or isinstance(result, cls):
         return result
     made = wrap_as(cls, result._array)
-    made._requires_grad, made._grad_fn, made._counter = result._requires_grad, result._grad_fn, result._counter
+    made._requires_grad, made._node, made._counter = result._requires_grad, result._node, result._counter
     if result._extra is not None:
         special = made._extra is not None and made._extra.special
         made._extra = result._extra

@@ -75,7 +75,7 @@ def unary_function(record: Op, shown: str):
             if node_class is None:
                 node_class = record.node_class
             node = new(node_class)
-            node.edges = (input._grad_fn or input,)
+            node.edges = (input._node or input,)
             if save_output:
                 node.saved = (result,)
             elif save_input:
@@ -94,7 +94,7 @@ def unary_function(record: Op, shown: str):
             tensor = new(Tensor)
             tensor._array = result
             tensor._requires_grad = True
-            tensor._grad_fn = node
+            tensor._node = node
             tensor._grad = tensor._counter = tensor._extra = None
             return tensor
         if mode == CAREFUL or (mode and input._requires_grad) or (careful_kinds and array.dtype.kind in careful_kinds):
@@ -103,7 +103,7 @@ def unary_function(record: Op, shown: str):
         tensor = new(Tensor)
         tensor._array = result
         tensor._requires_grad = False
-        tensor._grad_fn = tensor._grad = tensor._counter = tensor._extra = None
+        tensor._node = tensor._grad = tensor._counter = tensor._extra = None
         return tensor
 
     return apply
@@ -157,13 +157,13 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
             tensor._grad = tensor._counter = tensor._extra = None
             if not (mode and input._requires_grad and differentiable):
                 tensor._requires_grad = False
-                tensor._grad_fn = None
+                tensor._node = None
                 return tensor
             if scalar_node_class is None:
                 scalar_node_class = record.scalar_node_class
             node = new(scalar_node_class)
             node.meta = None
-            node.edges = (input._grad_fn or input, None)
+            node.edges = (input._node or input, None)
             node.saved = (other,)
         else:
             try:
@@ -189,7 +189,7 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
                 tensor = new(Tensor)
                 tensor._array = result
                 tensor._requires_grad = False
-                tensor._grad_fn = tensor._grad = tensor._counter = tensor._extra = None
+                tensor._node = tensor._grad = tensor._counter = tensor._extra = None
                 return tensor
             if not straight:
                 return general(record, (input, other))
@@ -208,8 +208,8 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
             node = new(node_class)
             node.meta = meta
             node.edges = (
-                (input._grad_fn or input) if x_needs else None,
-                (other._grad_fn or other) if y_needs else None,
+                (input._node or input) if x_needs else None,
+                (other._node or other) if y_needs else None,
             )
             if saves_nothing:
                 node.saved = ()
@@ -228,7 +228,7 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
         else:
             node.code, node.lasti = user_position(2)
         tensor._requires_grad = True
-        tensor._grad_fn = node
+        tensor._node = node
         return tensor
 
     return apply
@@ -354,12 +354,12 @@ def _one_with_settings(record: Op):
             extra.view = View(base, ORDINARY, counter.version)
         if not (mode and input._requires_grad and differentiable and result.dtype.kind in "fcV"):
             tensor._requires_grad = False
-            tensor._grad_fn = None
+            tensor._node = None
             return tensor
         if node_class is None:
             node_class = record.node_class
         node = new(node_class)
-        node.edges = (input._grad_fn or input,)
+        node.edges = (input._node or input,)
         saved = []
         for source in plan:
             if source >= 0:
@@ -377,7 +377,7 @@ def _one_with_settings(record: Op):
         node.code, node.lasti = user_position(2)
         node.meta = None
         tensor._requires_grad = True
-        tensor._grad_fn = node
+        tensor._node = node
         return tensor
 
     return apply
@@ -411,21 +411,21 @@ def _two_unlike(record: Op):
         tensor._grad = tensor._counter = tensor._extra = None
         if not (mode and (input._requires_grad or other._requires_grad)):
             tensor._requires_grad = False
-            tensor._grad_fn = None
+            tensor._node = None
             return tensor
         if node_class is None:
             node_class = record.node_class
         node = new(node_class)
         edges = node.edges = (
-            (input._grad_fn or input) if input._requires_grad else None,
-            (other._grad_fn or other) if other._requires_grad else None,
+            (input._node or input) if input._requires_grad else None,
+            (other._node or other) if other._requires_grad else None,
         )
         node.saved = save(input, other, edges[0] is not None, edges[1] is not None)
         node.sequence = next_sequence()
         node.code, node.lasti = user_position(2)
         node.meta = None
         tensor._requires_grad = True
-        tensor._grad_fn = node
+        tensor._node = node
         return tensor
 
     return apply

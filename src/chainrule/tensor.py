@@ -96,14 +96,14 @@ class Tensor(metaclass=Opened):
         "_counter",
         "_extra",
         "_grad",
-        "_grad_fn",
+        "_node",
         "_requires_grad",
     )
     _array: Any  # a NumPy array
     _counter: Any
     _extra: Any
     _grad: Any
-    _grad_fn: Any
+    _node: Any  # what made it; `grad_fn` is the same, brought up to date
     _requires_grad: bool
 
     if TYPE_CHECKING:  # most methods are put here by the operations (ops/publishing.py)
@@ -188,7 +188,7 @@ class Tensor(metaclass=Opened):
     def requires_grad(self, value: bool) -> None:
         if not isinstance(value, bool):
             raise RuntimeError("requires_grad must be a bool")
-        if self._grad_fn is not None:
+        if self._node is not None:
             raise _fixed_flag(value)
         self.requires_grad_(value)
 
@@ -204,7 +204,7 @@ class Tensor(metaclass=Opened):
             raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
         if requires_grad == self.requires_grad:
             return self
-        if self._grad_fn is not None:
+        if self._node is not None:
             raise _fixed_flag(requires_grad)
         if requires_grad and self._array.dtype.kind in "iub":
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
@@ -226,7 +226,21 @@ class Tensor(metaclass=Opened):
         extra = self._extra
         if extra is not None and extra.view is not None:
             refresh_view(self)
-        return self._grad_fn
+        return self._node
+
+    @property
+    def _grad_fn(self):
+        return self.grad_fn
+
+    @_grad_fn.setter
+    def _grad_fn(self, value: None) -> None:
+        if value is not None:
+            raise RuntimeError("_grad_fn can be only set to None")
+        self.detach_()
+
+    @_grad_fn.deleter
+    def _grad_fn(self) -> None:
+        raise RuntimeError("Deletion of _grad_fn not allowed. Detach tensor instead!")
 
     @property
     def output_nr(self) -> int:
@@ -235,7 +249,7 @@ class Tensor(metaclass=Opened):
     @property
     def grad(self) -> Tensor | None:
         """The gradient accumulated by backward; None before. Reading a non-leaf's warns."""
-        if self._grad is None and self.requires_grad and self._grad_fn is not None and not self.retains_grad:
+        if self._grad is None and self.requires_grad and self._node is not None and not self.retains_grad:
             import warnings
 
             warnings.warn(
@@ -390,7 +404,7 @@ def wrap(array) -> Tensor:
     tensor = new(Tensor)
     tensor._array = array
     tensor._requires_grad = False
-    tensor._grad_fn = tensor._grad = tensor._counter = tensor._extra = None
+    tensor._node = tensor._grad = tensor._counter = tensor._extra = None
     return tensor
 
 
@@ -399,7 +413,7 @@ def wrap_as(cls: type, array) -> Tensor:
     tensor = new(cls)
     tensor._array = array
     tensor._requires_grad = False
-    tensor._grad_fn = tensor._grad = tensor._counter = tensor._extra = None
+    tensor._node = tensor._grad = tensor._counter = tensor._extra = None
     if cls._special:
         own_extra(tensor).special = True
     return tensor
@@ -433,7 +447,7 @@ def version_counter(tensor: Tensor) -> VersionCounter:
     """The tensor's version counter, made when it is first needed: at a view or an in-place write."""
     counter = tensor._counter
     if counter is None:
-        node = tensor._grad_fn
+        node = tensor._node
         counter = tensor._counter = VersionCounter() if node is None else output_counter(node, tensor.output_nr)
     return counter
 

@@ -291,9 +291,9 @@ class FunctionMeta(type):
 class Function(metaclass=FunctionMeta):
     """An operation with a derivative of its own: a subclass with static methods `forward` and `backward`.
 
-    ``forward(ctx, *args)``, or ``forward(*args)`` with ``setup_context(ctx, inputs, output)``; ``backward(ctx,
-    *gradients)``
-    returns one gradient (or None) for each argument of forward. Call it as ``F.apply(*args)``.
+    ``forward(ctx, *args)``, or ``forward(*args)`` with ``setup_context(ctx, inputs, output)``;
+    ``backward(ctx, *gradients)`` returns one gradient (or None) for each argument of forward. Call it as
+    ``F.apply(*args)``.
     """
 
     generate_vmap_rule = False
@@ -401,7 +401,7 @@ def run_function(cls: type[Function], args: tuple, kwargs: dict, ctx: FunctionCt
         if node is None or not _is_one_fresh_output(ctx, tensors, returned):
             outputs = tuple(_finish_outputs(ctx, node, tensors, list(outputs), with_setup))
         else:
-            returned._grad_fn = node
+            returned._node = node
             returned._requires_grad = True
             if returned._counter is not None:
                 output_counters(node)[0] = returned._counter
@@ -455,7 +455,7 @@ def _make_node(cls, ctx, args, tensors) -> FunctionNode:
     for tensor in tensors:
         array = tensor._array
         if tensor._extra is None:
-            edges.append((tensor._grad_fn or tensor) if tensor._requires_grad else None)
+            edges.append((tensor._node or tensor) if tensor._requires_grad else None)
             info.append((array.shape, array.dtype))
         else:
             if tensor._extra.view is not None:
@@ -577,7 +577,7 @@ def set_history(tensor: Tensor, node, number: int) -> None:
 
 
 def _rebase_dirty(tensor: Tensor, node, number: int, is_input: bool, count: int) -> None:
-    if tensor._requires_grad and tensor._grad_fn is None:
+    if tensor._requires_grad and tensor._node is None:
         raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
     if not is_input:
         text = (

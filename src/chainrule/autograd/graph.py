@@ -349,7 +349,7 @@ def register_post_accumulate_grad_hook(self, hook: Callable) -> RemovableHandle:
 
 def retain(tensor: Tensor) -> None:
     """Registers a non-leaf that retains its gradient with its present node, and with no other."""
-    meta = tensor._grad_fn.own_meta()
+    meta = tensor._node.own_meta()
     if meta.retained is None:
         meta.retained = {}
     meta.retained[tensor.output_nr] = weakref.ref(tensor)
@@ -359,7 +359,7 @@ def retain_grad(self) -> None:
     """Keeps this non-leaf's `.grad` during backward."""
     if not self.requires_grad:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-    if self._grad_fn is None or self.retains_grad:
+    if self._node is None or self.retains_grad or self.grad_fn is None:  # a view's grad_fn is brought up to date
         return
     own_extra(self).retains_grad = True
     retain(self)

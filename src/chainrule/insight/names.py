@@ -100,7 +100,7 @@ def name_everything(order: list[Node], root: Edge, x: Edge, scope: Scope, given:
 
     `order` is from outputs to inputs; `given` are names that the user has just used."""
     held = {
-        (t._grad_fn, t.output_nr): scope.names[id(t)] for t in scope.tensors if t._grad_fn is not None
+        (t._node, t.output_nr): scope.names[id(t)] for t in scope.tensors if t._node is not None
     }  # fmt: skip
     last_of_line: dict[tuple, Node] = {}
     for node in reversed(order):

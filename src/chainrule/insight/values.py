@@ -70,8 +70,8 @@ class Values:
         self.known: dict[Edge, np.ndarray] = {}
         self.reasons: dict[Edge, str] = {}
         for tensor in held:
-            if tensor._grad_fn is not None and _unchanged(tensor):
-                self.known[tensor._grad_fn, tensor.output_nr] = np.asarray(tensor._array)
+            if tensor._node is not None and _unchanged(tensor):
+                self.known[tensor._node, tensor.output_nr] = np.asarray(tensor._array)
         for node in self.order:
             self._learn(node)
 

@@ -1110,10 +1110,10 @@ def _in_place_view(name: str, function) -> None:
                 return self
         self._array = made._array
         version_counter(self).version += 1
-        step = made._grad_fn
+        step = made._node
         if step is not None:
             name_in_place(step)
-            self._grad_fn = step
+            self._node = step
             self._requires_grad = True
         extra = self._extra
         if extra is not None:
