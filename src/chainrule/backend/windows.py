@@ -228,12 +228,13 @@ def window_columns(x, kernel, stride, padding, dilation, out):
     columns = np.empty((*x.shape[:2], math.prod(kernel), *out), x.dtype)
     for number, part in _positions(x, kernel, stride, dilation, out):
         columns[:, :, number] = part
-    return columns.reshape(x.shape[0], -1, math.prod(out))
+    return columns.reshape(x.shape[0], x.shape[1] * math.prod(kernel), math.prod(out))
 
 
 def add_columns(columns, size, kernel, stride, padding, dilation, out):
     """The transpose of `window_columns`: overlapping windows add up."""
-    columns = columns.reshape(columns.shape[0], -1, math.prod(kernel), *out)
+    area = math.prod(kernel)
+    columns = columns.reshape(columns.shape[0], columns.shape[1] // area, area, *out)
     needed = [(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(out, stride, dilation, kernel)]
     whole = [max(n + 2 * p, m) for n, p, m in zip(size, padding, needed)]
     found = np.zeros((*columns.shape[:2], *whole), columns.dtype)

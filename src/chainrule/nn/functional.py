@@ -7,6 +7,36 @@ import math
 from ..dtypes import bool_
 from ..op import must_be_tensor
 from ..ops.activations import *
+from ..ops.activations import (
+    elu,
+    elu_,
+    gelu,
+    glu,
+    gumbel_softmax,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    hardtanh_,
+    leaky_relu,
+    leaky_relu_,
+    log_softmax,
+    logsigmoid,
+    mish,
+    relu,
+    relu6,
+    relu_,
+    sigmoid,
+    silu,
+    softmax,
+    softmin,
+    softplus,
+    softshrink,
+    softsign,
+    tanh,
+    tanhshrink,
+    threshold,
+    threshold_,
+)
 from ..ops.convolution import *
 from ..ops.creation import empty_like, ones
 from ..ops.losses import *

@@ -23,12 +23,8 @@ from .shape import wrap_dim
 from .softmax import log_softmax as _log_softmax
 from .softmax import softmax as _softmax
 
-__all__ = [
-    "celu", "celu_", "elu", "elu_", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish",
-    "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "log_softmax", "logsigmoid", "mish", "prelu", "relu",
-    "relu6", "relu_", "rrelu", "rrelu_", "selu", "selu_", "sigmoid", "silu", "softmax", "softmin", "softplus",
-    "softshrink", "softsign", "tanh", "tanhshrink", "threshold", "threshold_",
-]  # fmt: skip
+# Those that are names of torch; the rest are torch.nn.functional's alone.
+__all__ = ["celu", "celu_", "hardshrink", "prelu", "rrelu", "rrelu_", "selu", "selu_"]
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
@@ -474,3 +470,4 @@ rrelu_ = in_place_method("rrelu_", rrelu)
 selu_ = in_place_method("selu_", selu)
 for _name in ("celu_", "elu_", "hardtanh_", "leaky_relu_", "rrelu_", "selu_"):
     delattr(Tensor, _name)  # functions in PyTorch, no methods
+Tensor.hardshrink, Tensor.prelu = hardshrink, prelu

@@ -19,9 +19,7 @@ def _lifted(kernel):
         if len(stride) > 1:
             return kernel(a, b, size, stride, padding, dilation, groups)
         size = None if size is None else (1, *size)
-        found = kernel(
-            a[:, :, None], b[:, :, None], size, (1, *stride), (0, *padding), (1, *dilation), groups
-        )
+        found = kernel(a[:, :, None], b[:, :, None], size, (1, *stride), (0, *padding), (1, *dilation), groups)
         return found[:, :, 0]
 
     return lifted
@@ -46,7 +44,9 @@ def _add_bias(out, bias):
 
 def _convolution_vjp(xp, g, x, w, stride, padding, dilation, groups, needs):
     return (
-        xp.convolution_input(g, w, None, x.shape[2:], stride, padding, dilation, groups) if needs[0] is not None else None,
+        xp.convolution_input(g, w, None, x.shape[2:], stride, padding, dilation, groups)
+        if needs[0] is not None
+        else None,
         xp.convolution_weight(x, g, w.shape[2:], stride, padding, dilation, groups) if needs[1] is not None else None,
         _bias_of(xp, g) if needs[2] is not None else None,
     )
@@ -63,8 +63,13 @@ _convolution = op(
 
 
 def _input_vjp(xp, g, x, w, stride, padding, dilation, groups, needs):
+    by_x = None
+    if needs[0] is not None:
+        by_x = xp.convolution(g, w, None, stride, padding, dilation, groups)
+        if by_x.shape != x.shape:  # output padding of a stride or more makes room for another window
+            by_x = by_x[(slice(None), slice(None), *[slice(0, n) for n in x.shape[2:]])]
     return (
-        xp.convolution(g, w, None, stride, padding, dilation, groups) if needs[0] is not None else None,
+        by_x,
         xp.convolution_weight(g, x, w.shape[2:], stride, padding, dilation, groups) if needs[1] is not None else None,
         _bias_of(xp, g) if needs[2] is not None else None,
     )
@@ -133,6 +138,14 @@ def _check(function: str, input, weight, bias, n: int) -> None:
         raise RuntimeError(f"Input type ({word(input)}) and bias type ({word(bias)}) should be the same")
 
 
+def _check_kernel(weight, stride) -> None:
+    if weight.ndim != len(stride) + 2:
+        raise RuntimeError(
+            f"expected stride to be a single integer value or a list of {weight.ndim - 2} values to match the convolution "
+            f"dimensions, but got stride={list(stride)}"
+        )
+
+
 def _check_settings(stride, padding, dilation, groups: int) -> None:
     if groups <= 0:
         raise RuntimeError("non-positive groups is not supported")
@@ -180,12 +193,12 @@ def _conv(function: str, n: int, input, weight, bias, stride, padding, dilation,
     _check(function, input, weight, bias, n)
     if input.ndim == n + 1:
         return _conv(function, n, input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
-    spatial = weight.ndim - 2
-    stride, dilation = _each("stride", stride, spatial), _each("dilation", dilation, spatial)
+    stride, dilation = _each("stride", stride, n), _each("dilation", dilation, n)
+    _check_kernel(weight, stride)
     if isinstance(padding, str):
         input, padding = _named_padding(input, weight, padding, stride, dilation)
     else:
-        padding = _each("padding", padding, spatial)
+        padding = _each("padding", padding, n)
     _check_settings(stride, padding, dilation, groups)
     _check_channels(input, weight, bias, groups, False)
     kernel = weight.shape[2:]
@@ -230,9 +243,7 @@ def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups: in
     return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
-def _conv_transpose(
-    function: str, n: int, input, weight, bias, stride, padding, output_padding, groups: int, dilation
-):
+def _conv_transpose(function: str, n: int, input, weight, bias, stride, padding, output_padding, groups: int, dilation):
     """A transposed convolution of `n` spatial dimensions."""
     _check(function, input, weight, bias, n)
     if input.ndim == n + 1:
@@ -240,13 +251,13 @@ def _conv_transpose(
         return _conv_transpose(
             function, n, input, weight, bias, stride, padding, output_padding, groups, dilation
         ).squeeze(0)
-    spatial = weight.ndim - 2
-    stride, padding = _each("stride", stride, spatial), _each("padding", padding, spatial)
-    output_padding, dilation = _each("output_padding", output_padding, spatial), _each("dilation", dilation, spatial)
+    stride, padding = _each("stride", stride, n), _each("padding", padding, n)
+    output_padding, dilation = _each("output_padding", output_padding, n), _each("dilation", dilation, n)
+    _check_kernel(weight, stride)
     _check_settings(stride, padding, dilation, groups)
     _check_channels(input, weight, bias, groups, True)
     if any(o >= s and o >= d for o, s, d in zip(output_padding, stride, dilation, strict=True)):
-        names = ("depth", "height", "width")[-spatial:] if spatial > 1 else ("height", "width")
+        names = ("depth", "height", "width")[-n:] if n > 1 else ("height", "width")
         values = (
             ("output_padding", output_padding),
             ("stride", stride),
@@ -266,18 +277,14 @@ def _conv_transpose(
     return general(_convolution_input.record, (input, weight, bias), (size, stride, padding, dilation, groups))
 
 
-def conv_transpose1d(
-    input, weight, bias=None, stride=1, padding=0, output_padding=0, groups: int = 1, dilation=1
-):
+def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups: int = 1, dilation=1):
     """The transpose of `conv1d` in its input, for weights (C, O / groups, K)."""
     return _conv_transpose(
         "conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation
     )
 
 
-def conv_transpose2d(
-    input, weight, bias=None, stride=1, padding=0, output_padding=0, groups: int = 1, dilation=1
-):
+def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups: int = 1, dilation=1):
     """The transpose of `conv2d` in its input, for weights (C, O / groups, Kh, Kw).
 
     `output_padding` says by how much the output is larger than the least size that leads to the input's.
@@ -287,9 +294,7 @@ def conv_transpose2d(
     )
 
 
-def conv_transpose3d(
-    input, weight, bias=None, stride=1, padding=0, output_padding=0, groups: int = 1, dilation=1
-):
+def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups: int = 1, dilation=1):
     """The transpose of `conv3d` in its input, for weights (C, O / groups, Kd, Kh, Kw)."""
     return _conv_transpose(
         "conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation

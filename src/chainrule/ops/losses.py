@@ -157,9 +157,7 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction: str = "mea
     return _reduce(loss, reduction) if weight is None else _weighted(loss, weight, reduction)
 
 
-def smooth_l1_loss(
-    input, target, size_average=None, reduce=None, reduction: str = "mean", beta: float = 1.0
-):
+def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction: str = "mean", beta: float = 1.0):
     """The absolute difference, and where it is less than `beta` a parabola (Girshick 2015)."""
     reduction = _reduction(reduction, size_average, reduce)
     input, target = _together("smooth_l1_loss", input, target)
@@ -190,9 +188,7 @@ _nll_loss_backward = op(
         g, target, weight, shape, reduction, ignore_index
     ),
     vjp=(
-        lambda xp, g, target, weight, reduction, ignore_index: xp.nll_loss(
-            g, target, weight, reduction, ignore_index
-        ),
+        lambda xp, g, target, weight, reduction, ignore_index: xp.nll_loss(g, target, weight, reduction, ignore_index),
         None,
         None,
     ),
@@ -238,6 +234,8 @@ def nll_loss(
             f"Expected input batch_size ({array.shape[0]}) to match target batch_size "
             f"({classes.shape[0] if classes.ndim else 1})."
         )
+    if array.ndim == 2 and classes.ndim > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     if target.dtype not in (dtypes.int64, dtypes.uint8):
         raise RuntimeError(f"expected target dtype to be Long or Byte, but got {dtypes.scalar_name(target.dtype)}")
     channels = array.shape[0] if array.ndim == 1 else array.shape[1]
@@ -253,9 +251,7 @@ def nll_loss(
             )
     if array.ndim == 1:
         _check_classes(classes, channels, ignore_index)
-        result = general(
-            _nll_loss.record, (input.unsqueeze(0), target.reshape(-1), weight), (reduction, ignore_index)
-        )
+        result = general(_nll_loss.record, (input.unsqueeze(0), target.reshape(-1), weight), (reduction, ignore_index))
         return result.squeeze(0) if reduction == "none" and not classes.ndim else result
     if array.ndim == 4 and classes.ndim != 3:
         raise RuntimeError(
@@ -263,14 +259,8 @@ def nll_loss(
         )
     if array.shape[2:] != classes.shape[1:]:
         if array.ndim == 4:
-            raise RuntimeError(
-                f"size mismatch (got input: {list(array.shape)} , target: {list(classes.shape)}"
-            )
-        if array.ndim == 2:
-            raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
-        raise RuntimeError(
-            f"Expected target size {[array.shape[0], *array.shape[2:]]}, got {list(classes.shape)}"
-        )
+            raise RuntimeError(f"size mismatch (got input: {list(array.shape)} , target: {list(classes.shape)}")
+        raise RuntimeError(f"Expected target size {[array.shape[0], *array.shape[2:]]}, got {list(classes.shape)}")
     _check_classes(classes, channels, ignore_index)
     if target.dtype is dtypes.uint8:
         target = target.to(dtypes.int64)
@@ -381,7 +371,8 @@ def _bce_vjp(xp, g, x, y, weight, reduction, needs):
         g = g * weight
     by_x = by_y = None
     if needs[0] is not None:
-        by_x = g * (x - y) / xp.maximum((xp.one(x) - x) * x, xp.number(x, 1e-12))
+        spread = (xp.one(x) - x) * x
+        by_x = g * (x - y) / xp.where(spread < 1e-12, xp.zero(x) + xp.number(x, 1e-12), spread)
     if needs[1] is not None:
         by_y = g * (xp.log1p(-x) - xp.log(x))
     return by_x, by_y, None
@@ -430,9 +421,7 @@ _bce_logits = op(
 )
 
 
-def binary_cross_entropy(
-    input, target, weight=None, size_average=None, reduce=None, reduction: str = "mean"
-):
+def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction: str = "mean"):
     """``-(target * log(input) + (1 - target) * log(1 - input))``, the logarithms no less than -100.
 
     RuntimeError for an `input` outside [0, 1], ValueError for a target of another size.
@@ -476,9 +465,7 @@ def binary_cross_entropy_with_logits(
     return general(_bce_logits.record, (input, target, weight, pos_weight), (reduction,))
 
 
-def kl_div(
-    input, target, size_average=None, reduce=None, reduction: str = "mean", log_target: bool = False
-):
+def kl_div(input, target, size_average=None, reduce=None, reduction: str = "mean", log_target: bool = False):
     """``target * (log(target) - input)``: the Kullback-Leibler divergence, for an `input` of log-probabilities."""
     batchmean = reduction == "batchmean" and size_average is None and reduce is None
     if reduction == "mean":
@@ -546,9 +533,7 @@ def gaussian_nll_loss(input, target, var, full: bool = False, eps: float = 1e-6,
 # ---------------------------------------------------------------- margins
 
 
-def hinge_embedding_loss(
-    input, target, margin: float = 1.0, size_average=None, reduce=None, reduction: str = "mean"
-):
+def hinge_embedding_loss(input, target, margin: float = 1.0, size_average=None, reduce=None, reduction: str = "mean"):
     """`input` where the target is 1, ``max(0, margin - input)`` where it is -1."""
     reduction = _reduction(reduction, size_average, reduce)
     zeros = zeros_like(input)
@@ -593,9 +578,7 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction: s
     return _soft_margin_loss(input.to(common), target.to(common), reduction)
 
 
-def multilabel_soft_margin_loss(
-    input, target, weight=None, size_average=None, reduce=None, reduction: str = "mean"
-):
+def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction: str = "mean"):
     """The mean over the classes of the binary cross entropy with logits."""
     reduction = _reduction(reduction, size_average, reduce)
     loss = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
@@ -664,9 +647,7 @@ def multi_margin_loss(
             f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
         )
     if target.ndim > 1 or target.numel() != rows.shape[0]:
-        raise RuntimeError(
-            f"inconsistent target size, expected {rows.shape[0]} but got {list(target.shape)}"
-        )
+        raise RuntimeError(f"inconsistent target size, expected {rows.shape[0]} but got {list(target.shape)}")
     if weight is not None and weight.numel() != rows.shape[1]:
         raise RuntimeError(f"inconsistent weight size, expected {rows.shape[1]} but got {list(weight.shape)}")
     classes = target._array
@@ -706,7 +687,9 @@ def cosine_similarity(x1, x2, dim: int = 1, eps: float = 1e-8):
     _check_tensors("cosine_similarity", x1=x1, x2=x2)
     common = common_dtype([x1, x2])
     if not (common.is_floating_point or common.is_complex):
-        raise RuntimeError("expected common dtype to be floating point, yet common dtype is " + dtypes.scalar_name(common))
+        raise RuntimeError(
+            "expected common dtype to be floating point, yet common dtype is " + dtypes.scalar_name(common)
+        )
     x1, x2 = broadcast_tensors(x1.to(common), x2.to(common))
     return (_unit(x1, dim, eps) * _unit(x2, dim, eps)).sum(dim)
 
@@ -724,7 +707,9 @@ def cosine_embedding_loss(
 ):
     """``1 - cos`` where the target is 1, ``max(0, cos - margin)`` where it is -1."""
     reduction = _reduction(reduction, size_average, reduce)
-    if not (target.ndim == 1 and input1.ndim == input2.ndim == 2 or target.ndim == 0 and input1.ndim == input2.ndim == 1):
+    if not (
+        target.ndim == 1 and input1.ndim == input2.ndim == 2 or target.ndim == 0 and input1.ndim == input2.ndim == 1
+    ):
         raise RuntimeError(
             f"{target.ndim}D target tensor expects {target.ndim + 1}D input tensors, but found inputs with sizes "
             f"{list(input1.shape)} and {list(input2.shape)}."
@@ -777,9 +762,7 @@ def triplet_margin_loss(
             "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
             f"anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
         )
-    return _triplet(
-        lambda a, b: pairwise_distance(a, b, p, eps), anchor, positive, negative, margin, swap, reduction
-    )
+    return _triplet(lambda a, b: pairwise_distance(a, b, p, eps), anchor, positive, negative, margin, swap, reduction)
 
 
 def triplet_margin_with_distance_loss(
@@ -801,7 +784,13 @@ def triplet_margin_with_distance_loss(
             f"anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
         )
     return _triplet(
-        distance_function or pairwise_distance, anchor, positive, negative, margin, swap, _reduction(reduction, None, None)
+        distance_function or pairwise_distance,
+        anchor,
+        positive,
+        negative,
+        margin,
+        swap,
+        _reduction(reduction, None, None),
     )
 
 

@@ -27,9 +27,7 @@ def _gradients_on_tensors(g, x, weight, bias, mean, rstd, dims, eps, needs):
     by_x = by_weight = by_bias = None
     if needs[0] is not None:
         inner = g if weight is None else g * weight
-        by_x = scale * (
-            inner - inner.mean(dims, keepdim=True) - normal * (inner * normal).mean(dims, keepdim=True)
-        )
+        by_x = scale * (inner - inner.mean(dims, keepdim=True) - normal * (inner * normal).mean(dims, keepdim=True))
     if needs[1] is not None:
         by_weight = (g * normal).sum_to_size(weight.shape)
     if needs[2] is not None:
@@ -55,8 +53,36 @@ def _standardize(name: str):
 
 
 _layer_norm = _standardize("native_layer_norm")
-_group_norm = _standardize("native_group_norm")
 _batch_norm = _standardize("native_batch_norm")
+
+
+def _grouped(x, weight, bias, groups):
+    """(x with its channels in groups, weight and bias beside them, the dimensions of a group)."""
+    inner = (groups, x.shape[1] // groups)
+    spread = (1, *inner, *[1] * (x.ndim - 2))
+    parameters = [None if p is None else p.reshape(spread) for p in (weight, bias)]
+    return x.reshape((x.shape[0], *inner, *x.shape[2:])), *parameters, tuple(range(2, x.ndim + 1))
+
+
+def _group_norm_forward(xp, x, weight, bias, /, groups, eps):
+    out, mean, rstd = standardizing.standardize(*_grouped(x, weight, bias, groups), eps)
+    return out.reshape(x.shape), mean, rstd
+
+
+def _group_norm_vjp(xp, g, x, weight, bias, mean, rstd, groups, eps, needs):
+    inner, inner_weight, inner_bias, dims = _grouped(x, weight, bias, groups)
+    found = xp.standardized_gradients(
+        g[0].reshape(inner.shape), inner, inner_weight, inner_bias, mean, rstd, dims, eps, needs
+    )
+    return [None if f is None else f.reshape(v.shape) for f, v in zip(found, (x, weight, bias), strict=True)]
+
+
+_group_norm = op(
+    "native_group_norm",
+    forward=_group_norm_forward,
+    vjp=_group_norm_vjp,
+    outputs=("result", "mean", "rstd"),
+)
 
 
 def _affine_vjp(xp, g, x, mean, variance, weight, bias, eps, needs):
@@ -119,8 +145,10 @@ def _normalized_dims(input, normalized_shape, weight, bias=None) -> tuple[int, .
 
 def _check_parameters(input, *parameters) -> None:
     for parameter in parameters:
-        if parameter is not None and parameter.dtype is not input.dtype and not (
-            parameter.dtype is dtypes.float32 and input.dtype in dtypes.HALF
+        if (
+            parameter is not None
+            and parameter.dtype is not input.dtype
+            and not (parameter.dtype is dtypes.float32 and input.dtype in dtypes.HALF)
         ):
             raise RuntimeError(
                 f"mixed dtype (CPU): expect parameter to have scalar type of {dtypes.scalar_name(input.dtype)}"
@@ -169,11 +197,7 @@ def group_norm(input, num_groups: int, weight=None, bias=None, eps: float = 1e-5
             )
     _check_floating(input, "GroupNormKernelImpl")
     _check_parameters(input, weight, bias)
-    grouped = (shape[0], num_groups, shape[1] // num_groups, *shape[2:])
-    channels = (1, num_groups, shape[1] // num_groups, *[1] * (len(shape) - 2))
-    weight, bias = (None if p is None else p.view(channels) for p in (weight, bias))
-    dims = tuple(range(2, len(grouped)))
-    return general(_group_norm.record, (input.reshape(grouped), weight, bias), (dims, eps))[0].reshape(shape)
+    return general(_group_norm.record, (input, weight, bias), (num_groups, eps))[0]
 
 
 def _check_batch_norm(input, running_mean, running_var, weight, bias, training: bool) -> None:
@@ -212,6 +236,8 @@ def batch_norm(
 
 
 def _batch_norm_of(input, running_mean, running_var, weight, bias, training, momentum, eps):
+    if input.ndim < 2 and not input.numel():
+        return input.clone()
     _check_batch_norm(input, running_mean, running_var, weight, bias, training)
     channels = (1, -1) + (1,) * (input.ndim - 2)
     weight, bias = (None if p is None else p.view(channels) for p in (weight, bias))

@@ -124,9 +124,6 @@ def pad(input, pad, mode: str = "constant", value: float | None = None):
             "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
         )
     _check_border(input, widths, mode)
-    if any(w < 0 for pair in widths for w in pair):
-        input = _pad_constant(input, tuple([(min(0, a), min(0, b)) for a, b in widths]), 0)
-        widths = tuple([(max(0, a), max(0, b)) for a, b in widths])
     record = _circular.record if mode == "circular" else _BORDERS[mode, padded].record
     return general(record, (input,), (widths, mode))
 
@@ -150,7 +147,7 @@ def _check_border(input, widths, mode: str) -> None:
     letters = {1: "W", 2: "HW", 3: "DHW"}
     for d, (a, b) in enumerate(widths):
         size = input.shape[d]
-        if (a, b) == (0, 0) and size:
+        if (a, b) == (0, 0):
             continue
         if mode == "reflect" and (a >= size or b >= size):
             raise RuntimeError(

@@ -42,7 +42,7 @@ def _max_pool_record(name: str, node: str):
         forward=lambda xp, x, /, kernel, stride, padding, dilation, out: windows.max_pool(
             x, kernel, stride, padding, dilation, out
         ),
-        vjp=lambda xp, g, indices, x_shape: (xp.add_at_places(g[0], indices, x_shape),),
+        vjp=lambda xp, g, indices, x_shape: xp.add_at_places(g[0], indices, x_shape),
         outputs=("values", "indices"),
         node=node,
     )
@@ -74,7 +74,7 @@ def _adaptive_max_record(n: int):
     return op(
         f"adaptive_max_pool{n}d",
         forward=lambda xp, x, /, out: _adaptive_max(x, out),
-        vjp=lambda xp, g, indices, x_shape: (xp.add_at_places(g[0], indices, x_shape),),
+        vjp=lambda xp, g, indices, x_shape: xp.add_at_places(g[0], indices, x_shape),
         outputs=("values", "indices"),
         node=f"AdaptiveMaxPool{n}DBackward0",
     )
@@ -104,7 +104,9 @@ def _mean_of_windows(x, kernel, stride, padding, out, count_padding, divisor):
 def _mean_backward(g, size, kernel, stride, padding, count_padding, divisor):
     dtype, g = g.dtype, widened(np.asarray(g))
     by = divisor or _divisors(size, kernel, stride, padding, g.shape[2:], count_padding, g.dtype)
-    return narrowed(windows.spread_windows(g / g.dtype.type(by) if divisor else g / by, size, kernel, stride, padding), dtype)
+    return narrowed(
+        windows.spread_windows(g / g.dtype.type(by) if divisor else g / by, size, kernel, stride, padding), dtype
+    )
 
 
 def _avg_pool_record(n: int):
@@ -132,20 +134,22 @@ op(
 )
 _im2col = op(
     "im2col",
-    forward=lambda xp, x, /, kernel, stride, padding, dilation, out: windows.window_columns(
-        x, kernel, stride, padding, dilation, out
+    forward=lambda xp, x, /, kernel, stride, padding, dilation, counts: windows.window_columns(
+        x, kernel, stride, padding, dilation, counts
     ),
-    vjp=lambda xp, g, x_shape, kernel, stride, padding, dilation, out: xp.col2im(
-        g, x_shape[2:], kernel, stride, padding, dilation, out
+    vjp=lambda xp, g, x_shape, kernel, stride, padding, dilation, counts: xp.col2im(
+        g, x_shape[2:], kernel, stride, padding, dilation, counts
     ),
     node="Im2ColBackward0",
 )
 _col2im = op(
     "col2im",
-    forward=lambda xp, x, /, size, kernel, stride, padding, dilation, out: windows.add_columns(
-        x, size, kernel, stride, padding, dilation, out
+    forward=lambda xp, x, /, size, kernel, stride, padding, dilation, counts: windows.add_columns(
+        x, size, kernel, stride, padding, dilation, counts
     ),
-    vjp=lambda xp, g, kernel, stride, padding, dilation, out: xp.im2col(g, kernel, stride, padding, dilation, out),
+    vjp=lambda xp, g, kernel, stride, padding, dilation, counts: xp.im2col(
+        g, kernel, stride, padding, dilation, counts
+    ),
     node="Col2ImBackward0",
 )
 
@@ -162,6 +166,7 @@ _MAX_UNPOOLS = {
         f"max_unpool{n}d",
         forward=lambda xp, x, index, /, shape: _unpooled(x, index, shape),
         vjp=(lambda xp, g, index: xp.at_places(g, index), None),
+        jvp=lambda xp, t_x, index, shape: xp.max_unpool2d(t_x, index, shape),
         node=f"MaxUnpool{n}DBackward0",
     )
     for n in (2, 3)
@@ -196,13 +201,13 @@ def _counts(size, kernel, stride, padding, dilation, ceil_mode: bool) -> tuple[i
 
 
 def _check_windows(input, n: int, kernel, stride, padding, dilation, out) -> None:
+    if any(s <= 0 for s in stride):
+        raise RuntimeError("stride should not be zero")
     if any(k <= 0 for k in kernel):
         raise RuntimeError(
             "kernel size should be greater than zero, but got "
             + " ".join(f"kernel{letter}: {k}" for letter, k in zip("HW" if n == 2 else "THW", kernel, strict=True))
         )
-    if any(s <= 0 for s in stride):
-        raise RuntimeError("stride should not be zero")
     if any(d <= 0 for d in dilation):
         raise RuntimeError(
             "dilation should be greater than zero, but got "
@@ -410,9 +415,7 @@ def _avg_pool(n: int, input, kernel_size, stride, padding, ceil_mode, count_incl
     if all(s > 0 for s in stride):
         out = _counts(input.shape[2:], kernel, stride, padding, ones, ceil_mode)
     _check_windows(input, n, kernel, stride, padding, ones, out)
-    return general(
-        _AVG_POOLS[n].record, (input,), (kernel, stride, padding, out, count_include_pad, divisor_override)
-    )
+    return general(_AVG_POOLS[n].record, (input,), (kernel, stride, padding, out, count_include_pad, divisor_override))
 
 
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode: bool = False, count_include_pad: bool = True):
@@ -485,9 +488,9 @@ def _output_size(function: str, input, output_size, n: int) -> tuple[int, ...]:
 def _adaptive_avg(n: int, input, output_size):
     name = f"adaptive_avg_pool{n}d"
     _check_tensor(name, input)
-    out = _output_size(name, input, output_size, n)
     if input.ndim not in (n + 1, n + 2):
         raise RuntimeError(f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got {list(input.shape)}")
+    out = _output_size(name, input, output_size, n)
     if n == 1:
         return _adaptive_avg(2, input.unsqueeze(-2), (1, *out)).squeeze(-2)
     if all(o == 1 for o in out):
@@ -525,9 +528,9 @@ def adaptive_avg_pool3d(input, output_size):
 def _adaptive_max_pool(n: int, input, output_size):
     name = f"adaptive_max_pool{n}d"
     _check_tensor(name, input)
-    out = _output_size(name, input, output_size, n)
     if input.ndim not in (n + 1, n + 2):
         raise RuntimeError(f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got: {list(input.shape)}")
+    out = _output_size(name, input, output_size, n)
     _check_not_empty(name, input)
     if _unbatched(input, n):
         values, indices = _adaptive_max_pool(n, input.unsqueeze(0), out)
@@ -595,9 +598,7 @@ def _check_columns(kernel, dilation, padding, stride) -> None:
                 f"{name} should be greater than zero, but got {short}_height: {values[0]} {short}_width: {values[1]}"
             )
     if any(p < 0 for p in padding):
-        raise RuntimeError(
-            f"padding should be non-negative, but got pad_height: {padding[0]} pad_width: {padding[1]}"
-        )
+        raise RuntimeError(f"padding should be non-negative, but got pad_height: {padding[0]} pad_width: {padding[1]}")
 
 
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
