@@ -1,0 +1,139 @@
+"""Every node knows its line: scripts, cells, sessions, threads, generators, and the user's line rather than ours."""
+
+from __future__ import annotations
+
+import linecache
+import threading
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+import chainrule as torch
+from chainrule.insight.source import Source
+from chainrule.insight.syntax import program_files, simple_name, syntax_of
+
+_numbers = count()
+
+
+def run(text: str, name: str = "") -> dict:
+    """Runs a program whose text Python knows under a name that is no file, as a notebook's cells are."""
+    name = name or f"<cell {next(_numbers)}>"
+    linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+    namespace = {"torch": torch, "__name__": "__main__"}
+    exec(compile(text, name, "exec"), namespace)
+    return namespace
+
+
+def test_a_node_knows_file_line_columns_and_text():
+    x = torch.ones(3, requires_grad=True)
+    y = x.sin() + 2 * x
+    source = y.grad_fn.source
+    line = Path(__file__).read_text(encoding="utf-8").splitlines()[source.line - 1]
+    assert (source.file, source.text) == (__file__, "x.sin() + 2 * x")
+    assert line[source.column : source.end_column] == source.text
+    assert source.end_line == source.line
+    assert source.function.endswith("test_a_node_knows_file_line_columns_and_text")
+    assert [node.source.text for node, _ in y.grad_fn.next_functions] == ["x.sin()", "2 * x"]
+
+
+def test_an_expression_over_several_lines():
+    names = run("x = torch.ones(3, requires_grad=True)\ny = (x\n     * 2\n     + 1)\n")
+    source = names["y"].grad_fn.source
+    assert (source.line, source.end_line, source.text) == (2, 4, "x * 2 + 1")
+
+
+def test_columns_count_characters_where_the_line_has_others_than_ascii():
+    names = run('x = torch.ones(3, requires_grad=True)\nß = "äöü"; größe = x * 2; y = größe.exp()\n')
+    assert names["y"].grad_fn.source.text == "größe.exp()"
+    assert names["größe"].grad_fn.source.text == "x * 2"
+
+
+def test_in_a_thread_and_in_a_generator():
+    x = torch.ones(3, requires_grad=True)
+    made = []
+    thread = threading.Thread(target=lambda: made.append(x * 3))
+    thread.start()
+    thread.join()
+
+    def generate():
+        yield x / 4
+
+    made.append(next(generate()))
+    assert [y.grad_fn.source.text for y in made] == ["x * 3", "x / 4"]
+
+
+def test_through_composites_it_is_the_users_line():
+    x = torch.rand(4, 4, requires_grad=True)
+    for y in (torch.nn.functional.softplus(x), torch.logsumexp(x, 0), x.var(), torch.addbmm(x, x[None], x[None])):
+        stack = [y.grad_fn]
+        while stack:
+            node = stack.pop()
+            if node is not None and hasattr(node, "edges") and node.edges:
+                assert node.source.file == __file__
+                stack.extend(edge for edge in node.edges if hasattr(edge, "edges"))
+
+
+def test_without_its_text_the_line_is_still_known():
+    namespace = {"torch": torch}
+    exec(compile("x = torch.ones(2, requires_grad=True)\n\ny = x * 2\n", "<nowhere to be read>", "exec"), namespace)
+    source = namespace["y"].grad_fn.source
+    assert (source.line, source.text, str(source)) == (3, "", "<nowhere to be read>:3")
+
+
+def test_a_source_is_shown_with_its_place():
+    x = torch.ones(2, requires_grad=True)
+    source = (x * 2).grad_fn.source
+    assert str(source) == f"{__file__}:{source.line}: x * 2"
+    assert repr(source) == f"<Source {source}>"
+    assert isinstance(source, Source)
+
+
+# ---------------------------------------------------------------- what the text says
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("z = 2 * x", "z"),
+        ("z: object = 2 * x", "z"),
+        ("z = w = 2 * x", "z"),
+        ("(z := 2 * x)", "z"),
+        ("a, z = 1, 2 * x", "z"),
+        ("z = 2 * x if True else x", "z"),
+        ("box.z = 2 * x", "box.z"),
+        ("table['z'] = 2 * x", "table['z']"),
+        ("z = (2 * x).sin()", None),
+        ("print(2 * x)", None),
+    ],
+)
+def test_what_an_expression_is_assigned_to(statement, expected):
+    name = f"<cell {next(_numbers)}>"
+    linecache.cache[name] = (len(statement), None, [statement + "\n"], name)
+    syntax = syntax_of(name)
+    (product,) = (e for key, e in syntax._at.items() if statement.encode()[key[1] : key[3]] == b"2 * x")
+    assert simple_name(syntax.target(product)) == expected
+
+
+def test_a_page_of_markdown_is_read_for_its_python(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\nText (not Python).\n\n```python\nz = 2 * x\n```\n\nMore.\n", encoding="utf-8")
+    syntax = syntax_of(str(page))
+    assert [type(node).__name__ for node in syntax.tree.body] == ["Assign"]
+    assert syntax.tree.body[0].lineno == 6
+
+
+def test_what_cannot_be_parsed_is_none(tmp_path):
+    file = tmp_path / "broken.py"
+    file.write_text("x = (\n", encoding="utf-8")
+    assert syntax_of(str(file)) is None
+    assert syntax_of(str(tmp_path / "absent.py")) is None
+
+
+def test_the_inputs_of_a_session_belong_together():
+    assert program_files("<doctest page.md[2]>") == [f"<doctest page.md[{n}]>" for n in range(3)]
+    names = [f"<session of tests-{n}>" for n in range(3)]
+    for name in names:
+        linecache.cache[name] = (2, None, ["1\n"], name)
+    assert program_files(names[1]) == names[:2]
+    assert program_files(__file__) == [__file__]
