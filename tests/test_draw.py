@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import html.parser
+import itertools
 import json
 import re
 import time
@@ -77,7 +79,7 @@ def test_steps_are_in_the_order_of_backward():
     ran = []
     node = o.grad_fn
     while node is not None and hasattr(node, "next_functions"):
-        node.register_hook(lambda *_, name=node.name(): ran.append(name))
+        node.register_hook(functools.partial(lambda name, *_: ran.append(name), node.name()))
         node = node.next_functions[0][0] if node.next_functions else None
     data = data_of(torch.draw(o).html())
     o.backward()
@@ -215,7 +217,7 @@ def checked_layout(y):
             assert box.y >= outer.y and box.y + box.height <= outer.y + outer.height + 0.01
         for row in group.rows:
             inside = [boxes[m] for m in row if not isinstance(m, Bend)]
-            for left, right in zip(inside, inside[1:]):
+            for left, right in itertools.pairwise(inside):
                 assert left.x + left.width < right.x
     for a, b in graph.edges:
         assert boxes[a].y < boxes[b].y

@@ -124,7 +124,8 @@ _LAZY = {
 }  # fmt: skip
 
 _LAZY_NAMES = {
-    "vmap": "func", "explain": "insight", "why": "insight", "draw": "insight", "autocast": "amp",
+    "vmap": "func", "explain": "insight", "why": "insight", "draw": "insight", "ledger": "insight",
+    "record_grads": "insight", "autocast": "amp",
     "get_autocast_dtype": "amp", "is_autocast_enabled": "amp", "set_autocast_dtype": "amp",
     "set_autocast_enabled": "amp",
 }  # fmt: skip  # and where they are

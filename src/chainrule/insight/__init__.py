@@ -11,6 +11,11 @@ _LAZY = {
     "why": "reasons",
     "Reason": "reasons",
     "Source": "source",
+    "draw": "drawing",
+    "Drawing": "drawing",
+    "ledger": "ledgers",
+    "record_grads": "records",
+    "trace": "tracing",
 }
 
 

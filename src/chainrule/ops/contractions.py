@@ -298,8 +298,15 @@ _trace = op(
 
 
 @method()
-def trace(input):
-    """The sum of a matrix's diagonal."""
+def trace(input=...):
+    """The sum of a matrix's diagonal.
+
+    Without a matrix, which PyTorch has no use for: a context manager that prints backward as it runs (insight.trace).
+    """
+    if input is ...:
+        from ..insight import trace as traced
+
+        return traced()
     array = _array_of("trace", "input", 1, input)
     if array.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {array.ndim}")

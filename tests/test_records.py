@@ -1,0 +1,299 @@
+"""`record_grads` and `ledger`: the gradients of a block by name and line, and what was added to which `.grad`."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+import chainrule as torch
+from chainrule.engine import _Task
+from chainrule.insight.records import Entry
+from chainrule.modes import local
+
+
+@pytest.fixture(autouse=True)
+def nothing_watches_afterwards():
+    yield
+    gc.collect()
+    local.watchers = tuple(w for w in local.watchers if w() is not None)
+    assert local.watchers == ()
+
+
+def test_the_gradient_in_the_middle():
+    x = torch.ones(2, 2, requires_grad=True)
+    with torch.record_grads() as g:
+        y = x + 2
+        z = 3 * y * y
+        out = z.mean()
+        out.backward()
+    assert g["y"].tolist() == [[4.5, 4.5], [4.5, 4.5]]
+    assert g["z"].tolist() == [[0.25, 0.25], [0.25, 0.25]]
+    assert g["out"].item() == 1
+    assert g["x"].tolist() == x.grad.tolist()
+    assert list(g) == ["x", "y", "z", "out"]
+    assert "z" in g and "q" not in g
+    assert y.retains_grad is False
+
+
+def test_by_line():
+    x = torch.ones(2, requires_grad=True)
+    with torch.record_grads() as g:
+        y = (x * 2).exp()
+        line = y.grad_fn.source.line if hasattr(y.grad_fn, "source") else None
+        y.sum().backward()
+    entry = next(e for e in g.entries if "y" in e.names)
+    assert g[entry.source.line].tolist() == g["y"].tolist()
+    assert len(g.all(entry.source.line)) == 2
+    assert line in (None, entry.source.line)
+
+
+def test_as_retain_grad_keeps_it():
+    def run(keep):
+        x = torch.tensor([1.0, -2.0], requires_grad=True)
+        y = x * 3
+        y.register_hook(lambda g: g * 10)
+        y.grad_fn.register_prehook(lambda grads: (grads[0] + 1,))
+        keep(y)
+        (y * y).sum().backward(retain_graph=True)
+        (y * 2).sum().backward()
+        return y
+
+    kept = run(lambda y: y.retain_grad()).grad
+    with torch.record_grads() as g:
+        run(lambda y: None)
+    assert g["y"].tolist() == kept.tolist()
+
+
+def test_a_name_made_several_times():
+    x = torch.tensor(2.0, requires_grad=True)
+    with torch.record_grads() as g:
+        h = x
+        for _ in range(3):
+            h = h * h
+        h.backward()
+    assert [a.item() for a in g.all("h")] == [2 * 2 * 16 * 4, 2 * 16, 1]
+    assert g["h"].item() == 1
+
+
+def test_values_made_before_the_block_are_left_out():
+    x = torch.ones(2, requires_grad=True)
+    before = x * 2
+    with torch.record_grads() as g:
+        after = before * 3
+        after.sum().backward()
+    assert "after" in g and "before" not in g and "x" not in g
+
+
+def test_backward_after_the_block():
+    x = torch.ones(2, requires_grad=True)
+    with torch.record_grads() as g:
+        y = x * 2
+        z = y.sum()
+    (x * 5).sum().backward()  # has nothing to do with the block
+    assert len(g) == 0
+    with pytest.raises(KeyError, match="no backward has run"):
+        g["y"]
+    z.backward()
+    assert g["y"].tolist() == [1, 1]
+    assert local.task_class is _Task
+
+
+def test_a_forgotten_record_stops_watching():
+    x = torch.ones(2, requires_grad=True)
+    with torch.record_grads() as g:
+        x * 2
+    del g
+    gc.collect()
+    (x * 2).sum().backward()
+    assert local.watchers == () and local.task_class is _Task
+
+
+def test_the_graph_is_not_kept_alive():
+    def run():
+        x = torch.ones(2, requires_grad=True)
+        with torch.record_grads() as g:
+            y = x * 2
+            y.sum().backward()
+        return g, weakref.ref(y.grad_fn)
+
+    g, node = run()
+    assert node() is None
+    assert g["y"].tolist() == [1, 1]
+
+
+def test_several_outputs_custom_functions_and_create_graph():
+    class Twice(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, a):
+            return a * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    x = torch.tensor([3.0, 1.0], requires_grad=True)
+    with torch.record_grads() as g:
+        a, b = x.unbind()
+        t = Twice.apply(a)
+        y = t * t * b
+        (slope,) = torch.autograd.grad(y, x, create_graph=True)
+        slope.sum().backward()
+    assert g["a"].item() == pytest.approx(24 + 8 + 24)  # dy/da, then d(slope.sum())/da
+    assert g["t"].requires_grad or g["t"].item() != 0
+    assert {"a", "b", "t", "y"} <= set(g)
+
+
+def test_only_what_leads_to_the_asked_inputs():
+    x = torch.ones(2, requires_grad=True)
+    w = torch.ones(2, requires_grad=True)
+    with torch.record_grads() as g:
+        a = x * 2
+        b = w * 3
+        loss = (a * b).sum()
+        found = torch.autograd.grad(loss, a)
+    assert found[0].tolist() == g["a"].tolist() == [3, 3]
+    assert "b" not in g and x.grad is None and w.grad is None
+
+
+def test_names_from_where_values_are_held():
+    def work(v):
+        return v * 2
+
+    x = torch.ones(2, requires_grad=True)
+    with torch.record_grads() as g:
+        h = work(x)
+        h.sum().backward()
+    assert g["h"].tolist() == [1, 1]
+
+
+def test_results_are_the_same_with_and_without():
+    def run():
+        torch.manual_seed(0)
+        w = torch.randn(4, 4, requires_grad=True)
+        h = torch.randn(3, 4)
+        for _ in range(4):
+            h = torch.tanh(h @ w) + h
+        h.register_hook(lambda g: g * 0.5)
+        (h * h).sum().backward()
+        (w * w).sum().backward()
+        return w.grad
+
+    with torch.record_grads(), torch.ledger():
+        watched = run()
+    assert np.array_equal(watched.numpy(), run().numpy())
+
+
+def test_an_error_in_backward_leaves_what_had_arrived():
+    def fail(g):
+        raise ValueError("no")
+
+    x = torch.ones(2, requires_grad=True)
+    with torch.record_grads() as g:
+        y = x * 2
+        y.register_hook(fail)
+        z = y.exp()
+        with pytest.raises(ValueError, match="no"):
+            z.sum().backward()
+    assert "z" in g
+    assert local.watchers == ()
+
+
+def test_table_statistics_and_histogram():
+    x = torch.tensor([0.0, 1.0, 2.0, 3.0], requires_grad=True)
+    with torch.record_grads() as g:
+        y = x * x
+        z = (y * torch.tensor([0.0, 1.0, float("inf"), 1.0])).sum()
+        z.backward()
+    table = g.table().splitlines()
+    assert table[0].split() == ["value", "line", "shape", "norm", "gradient"]
+    assert any(line.startswith("y ") and "test_records.py:" in line and "(4,)" in line for line in table)
+    numbers = {s.name: s for s in g.statistics()}["y"]
+    assert (numbers.zeros, numbers.not_finite, numbers.largest) == (1, 1, 1.0)
+    assert numbers.norm == pytest.approx(2**0.5)
+    histogram = g.histogram("y", bins=2)
+    assert histogram.counts.tolist() == [1, 2]
+    assert str(histogram).count("\n") == 1 and "█" in str(histogram)
+    assert g.histogram().counts.sum() == sum(np.isfinite(e.gradient.numpy()).sum() for e in g.entries)
+    with pytest.raises(KeyError, match="no gradient was recorded for 'nothing'; there are x, y, z"):
+        g.histogram("nothing")
+
+
+def test_empty_complex_and_half():
+    x = torch.zeros(0, requires_grad=True)
+    c = torch.tensor([1 + 1j], requires_grad=True)
+    h = torch.ones(2, dtype=torch.bfloat16, requires_grad=True)
+    with torch.record_grads() as g:
+        a = x * 2
+        b = c * c
+        d = h * 2
+        (a.sum() + b.abs().sum() + d.float().sum()).backward()
+    assert g["a"].shape == (0,)
+    assert g["b"].is_complex()
+    assert g["d"].dtype == torch.bfloat16
+    assert "empty" in g.table()
+    assert len(g.statistics()) == len(g)
+    assert isinstance(g.entries[0], Entry)
+
+
+def test_it_costs_nothing_when_unused():
+    x = torch.ones(2, requires_grad=True)
+    with torch.record_grads():
+        (x * 2).sum().backward()
+    assert local.task_class is _Task
+    assert x.grad_fn is None and (x * 2).grad_fn.meta is None
+
+
+# ---------------------------------------------------------------- ledger
+
+
+def test_ledger_tells_who_added_what():
+    w = torch.tensor([1.0, 2.0], requires_grad=True)
+    with torch.ledger() as entries:
+        (w * 3 + w * w).sum().backward()
+        (w * 5).sum().backward()
+        w.grad = None
+        (w * 7).sum().backward()
+    first, second, third = entries["w"]
+    assert first.before is None and first.amount.tolist() == [5, 7]
+    assert sorted(part.amount.tolist() for part in first.parts) == [[1, 2], [1, 2], [3, 3]]
+    assert {part.source.text for part in first.parts} == {"w * 3", "w * w"}
+    assert second.before.tolist() == [5, 7] and second.amount.tolist() == [5, 5] and second.after.tolist() == [10, 12]
+    assert (first.call, second.call, third.call) == (1, 2, 3)
+    assert [e.was_reset for e in (first, second, third)] == [False, False, True]
+    assert "backward" in first.backward.text
+    assert str(entries).splitlines()[0].startswith("w.grad = [5, 7]  by backward 1 at test_records.py:")
+    with pytest.raises(KeyError, match="leaves with entries: w"):
+        entries["v"]
+
+
+def test_ledger_of_hooks_and_zeroing():
+    w = torch.ones(2, requires_grad=True)
+    w.register_hook(lambda g: g * 2)
+    with torch.ledger() as entries:
+        w.sum().backward()
+        w.grad.zero_()
+        w.sum().backward()
+    assert [e.amount.tolist() for e in entries["w"]] == [[2, 2], [2, 2]]
+    assert [e.was_reset for e in entries["w"]] == [False, True]
+    assert entries["w"][1].before.tolist() == [0, 0]
+
+
+def test_ledger_leaves_out_what_was_not_accumulated():
+    w = torch.ones(2, requires_grad=True)
+    v = torch.ones(2, requires_grad=True)
+    with torch.ledger() as entries:
+        torch.autograd.grad((w * v).sum(), w)
+        (w * v).sum().backward(inputs=[v])
+    assert [e.name for e in entries] == ["v"]
+    assert str(torch.ledger()) == "nothing was added to any .grad"
+
+
+def test_ledger_of_a_leaf_that_is_the_root():
+    w = torch.tensor(1.0, requires_grad=True)
+    with torch.ledger() as entries:
+        w.backward()
+    (entry,) = entries["w"]
+    assert entry.amount.item() == 1 and entry.parts[0].source is None
