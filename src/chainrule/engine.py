@@ -87,16 +87,16 @@ class NodeMeta:
     )
 
     def __init__(self) -> None:
-        self.output_info = None  # {output number: (shape, NumPy dtype)} of outputs that are gradient edges
-        self.numbers = None  # tuple: the output number that each edge leads to; None: all 0
-        self.targets = None  # tuple of (shape, NumPy dtype) to reduce and cast gradients to; None: they fit
-        self.output_counters = None  # {output number: version counter of an output that was viewed or written}
-        self.tensor_hooks = None  # {output number: {id: hook of that tensor}}
-        self.retained = None  # {output number: weak reference to the tensor that keeps its gradient}
-        self.prehooks = None  # {id: hook(grad_outputs)}
-        self.hooks = None  # {id: hook(grad_inputs, grad_outputs)}
-        self.dict = None  # Node.metadata
-        self.accumulators = None  # AccumulateGrad objects seen through this node, which keeps their hooks in force
+        self.output_info: Any = None  # {output number: (shape, NumPy dtype)} of outputs that are gradient edges
+        self.numbers: Any = None  # tuple: the output number that each edge leads to; None: all 0
+        self.targets: Any = None  # tuple of (shape, NumPy dtype) to reduce and cast gradients to; None: they fit
+        self.output_counters: Any = None  # {output number: version counter of an output that was viewed or written}
+        self.tensor_hooks: Any = None  # {output number: {id: hook of that tensor}}
+        self.retained: Any = None  # {output number: weak reference to the tensor that keeps its gradient}
+        self.prehooks: Any = None  # {id: hook(grad_outputs)}
+        self.hooks: Any = None  # {id: hook(grad_inputs, grad_outputs)}
+        self.dict: Any = None  # Node.metadata
+        self.accumulators: Any = None  # AccumulateGrad objects seen through this node, which keeps their hooks in force
 
 
 class Node(metaclass=Opened):
@@ -169,7 +169,8 @@ class SavedTensor:
     is_output = False
     number = 0
     counter = None
-    unpack_hook = packed = edge = owner = None
+    unpack_hook = packed = edge = None
+    owner: Any = None  # weak reference to the node that saves it
 
     def __init__(self, tensor=None, is_output: bool = False, number: int = 0, hooks=None) -> None:
         if tensor is None:
@@ -443,7 +444,7 @@ class _Task:
         self.freed = None if retain_graph else Freed(*position)
         self.accumulate = accumulate
         self.inputs = inputs
-        self.wanted = None if inputs is None else set(inputs)
+        self.wanted: Any = None if inputs is None else set(inputs)
         self.captured: dict = {}
         self.roots = roots
         self.given: dict = {}  # {id: (array, the caller's tensor that it comes from)}, for hooks to see that very tensor
@@ -534,6 +535,8 @@ class _Task:
                 needs = needed.get(node)
                 if needs is None:
                     continue
+                if None in needs:
+                    self._check_saved(node)
             if on_tensors:
                 results = node.backward_tensors(gradient, needs)
             else:
@@ -562,6 +565,13 @@ class _Task:
         for callback in self.callbacks:
             callback()
 
+    def _check_saved(self, node) -> None:
+        """A node unpacks all it saved, also what only gradients that nobody asked for would take."""
+        if node.saves_tensors and getattr(node, "op", None) is not None:
+            from .node_classes import check_saved
+
+            check_saved(node)
+
     def _needs_care(self, node) -> bool:
         return local.anomaly is not None or node in self.captured_nodes
 
@@ -587,6 +597,8 @@ class _Task:
             if captured:
                 self._capture_outputs(node, gradient)
             return
+        if self.needed is not None and None in needs:
+            self._check_saved(node)
         if meta is not None and meta.prehooks:
             gradients = call_node_prehooks(meta.prehooks, self._tensors(node, gradient))
             gradient = self._from_tensors(node, gradients)
@@ -605,7 +617,7 @@ class _Task:
         numbers = None if meta is None else meta.numbers
         pending = self.pending
         may_be_shared = not self.on_tensors
-        passed_on = None if gradient is None or results is None else [r is gradient for r in results]
+        passed_on: Any = None if gradient is None or results is None else [r is gradient for r in results]
         gradient, results = None, None if results is None else list(results)
         for i, edge in enumerate(edges):
             if edge is None:

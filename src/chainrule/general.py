@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from . import dtypes
 from .backend import numpy as backend
 from .engine import SavedTensor, next_sequence, user_position
@@ -88,14 +90,17 @@ def general(record: Op, inputs, settings=(), out=None):
         record.check(*inputs)
     arrays = _arrays(record, inputs)
     try:
-        results = run_forward(record, arrays, settings)
+        if mode == CAREFUL and local.kernels is not None:
+            results = local.kernels.run(record, inputs, arrays, settings)
+        else:
+            results = run_forward(record, arrays, settings)
     except ValueError:
         if len(record.promote) > 1:
             broadcast_error(*[a.shape for a in arrays if hasattr(a, "shape")])
         raise
     many = record.outputs != ()
     if not (needs_grad and normal and record.differentiable and local.grad_enabled):
-        wrapped = (
+        wrapped: Any = (
             tuple([wrap(backend.result_array(r)) for r in results]) if many else wrap(backend.result_array(results))
         )
     else:
@@ -141,7 +146,7 @@ def _arrays(record: Op, inputs):
             raise _refusal(record, arrays[0].dtype)
         return arrays
     common = None
-    first = None
+    first: Any = None
     for i in promote:
         value = inputs[i]
         kind = value._array.dtype if isinstance(value, Tensor) else None
@@ -206,7 +211,7 @@ def record_call(record: Op, inputs, settings, arrays, results, many):
     for i, other in record.number_node_classes.items():
         if not isinstance(inputs[i], Tensor):
             node_class = other
-    node = new(node_class)
+    node: Any = new(node_class)
     edges, numbers, mismatch = [], [], False
     first = (results[0] if results else arrays[0]) if many else results
     for value, array in zip(inputs, arrays, strict=True):
@@ -243,7 +248,7 @@ def record_call(record: Op, inputs, settings, arrays, results, many):
                     own_extra(tensor).output_number = number
             tensors.append(tensor)
         node.saved = _saved_values(record, node, inputs, arrays, settings, tensors)
-        wrapped = tuple(tensors)
+        wrapped: Any = tuple(tensors)
     else:
         result = backend.result_array(results)
         wrapped = wrap(result)
@@ -277,7 +282,7 @@ def _saved_values(record: Op, node, inputs, arrays, settings, tensors):
             if edge is not None:
                 used.update(positions)
     hooks = active_saved_hooks()
-    values = []
+    values: list[Any] = []
     for position, (name, kind) in enumerate(zip(names, record.saved_kinds, strict=True)):
         if used is not None and position not in used:
             values.append(None)

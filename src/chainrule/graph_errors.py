@@ -5,7 +5,7 @@ from __future__ import annotations
 from .tensor import DetachedCounter, Tensor
 
 
-def note(error: BaseException, text: str) -> BaseException:
+def note(error: RuntimeError, text: str) -> RuntimeError:
     error.add_note(text)
     return error
 
@@ -29,7 +29,10 @@ def short_name(node) -> str:
 def type_name(tensor: Tensor) -> str:
     from .dtypes import scalar_name
 
-    return f"torch.{scalar_name(tensor.dtype)}Tensor"
+    name = scalar_name(tensor.dtype)
+    if tensor.is_complex() or name == "BFloat16":  # these have no type of the old kind
+        return f"CPU{name}Type"
+    return f"torch.{name}Tensor"
 
 
 def _maker(tensor):

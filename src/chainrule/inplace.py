@@ -8,6 +8,7 @@ a gradient of the base past the write. Other views of that base get a new grad_f
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from .engine import (
     run_backward,
     user_position,
 )
-from .modes import CAREFUL, active_saved_hooks, is_quiet, local, silence
+from .modes import CAREFUL, _set_grad_enabled, active_saved_hooks, is_quiet, local, silence
 from .op import INPUT, OUTPUT, REGISTRY
 from .tensor import (
     IN_CUSTOM_FUNCTION,
@@ -88,7 +89,7 @@ def check_in_place(tensor: Tensor, differentiable: bool) -> None:
             raise refuse_view(tensor)
         if requires_grad and view.base._node is None:
             raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
-    if requires_grad and tensor.grad_fn is None:
+    if requires_grad and tensor._node is None:  # also a view whose grad_fn was not asked for since its base got one
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
 
 
@@ -141,17 +142,22 @@ IN_PLACE_NODES = {  # PyTorch numbers the variants of an operation, and the in-p
     "SqueezeBackward0": "SqueezeBackward3", "SqueezeBackward1": "SqueezeBackward4", "SqueezeBackward2": "SqueezeBackward5",
     "AsStridedBackward0": "AsStridedBackward1",
 }  # fmt: skip
-_in_place_classes: dict[type, type] = {}
+_renamed: dict[tuple[type, str], type] = {}
 
 
 def name_in_place(node) -> None:
     """Gives a node the name that PyTorch's in-place twin of the operation has."""
-    old = type(node)
-    name = IN_PLACE_NODES.get(old.__name__)
+    name = IN_PLACE_NODES.get(type(node).__name__)
     if name is not None:
-        if old not in _in_place_classes:
-            _in_place_classes[old] = type(name, (old,), {"__slots__": (), "__module__": old.__module__})
-        node.__class__ = _in_place_classes[old]
+        rename(node, name)
+
+
+def rename(node, name: str) -> None:
+    """Gives a node another name: that of a variant of its operation."""
+    old = type(node)
+    if (old, name) not in _renamed:
+        _renamed[old, name] = type(name, (old,), {"__slots__": (), "__module__": old.__module__})
+    node.__class__ = _renamed[old, name]
 
 
 def in_place(function, tensor: Tensor, *arguments, **settings) -> Tensor:
@@ -381,6 +387,8 @@ class CopySlices(Node):
 
     __module__ = "builtins"  # as PyTorch shows it
     __slots__ = ("base_like", "geometry")
+    base_like: Any
+    geometry: Any
 
     @classmethod
     def make(cls, base: Tensor, view: Tensor, inner) -> CopySlices:
@@ -517,13 +525,18 @@ def regenerate_grad_fn(view: Tensor) -> None:
     if not base._requires_grad:  # it has been cut off since: the view gets a node that leads nowhere
         start = wrap(memory(base))
         start._requires_grad = True
-    with _grad_mode(True):
-        again = start
-        for record, settings, number in view_steps(view):
-            again = record.apply(again, *settings)
-            again = again[number] if isinstance(again, (tuple, list)) else again
-            if start is not base and again._node.edges == (start,):
-                again._node.edges = (None,)
+    inference, local.inference = local.inference, False
+    try:
+        with _grad_mode(True):
+            again = start
+            for record, settings, number in view_steps(view):
+                again = record.apply(again, *settings)
+                again = again[number] if isinstance(again, (tuple, list)) else again
+                if start is not base and again._node.edges == (start,):
+                    again._node.edges = (None,)
+    finally:
+        local.inference = inference
+        _set_grad_enabled(local.grad_mode)
     origin.version = view._counter.version
     move_history(view, again._node, again.output_nr)
 

@@ -60,6 +60,16 @@ def _array_of(node, kind, name, entry):
     return entry
 
 
+def check_saved(node) -> None:
+    """Unpacks all that a node saved, for the errors of what was freed or overwritten."""
+    if node.saved.__class__ is Freed:
+        raise graph_errors.freed(node)
+    record = node.op
+    for kind, name, entry in zip(record.saved_kinds, record.saved_names, node.saved, strict=True):
+        if not (entry.__class__ is SavedTensor and entry.unpack_hook is not None):
+            _array_of(node, kind, name, entry)
+
+
 def output_number(record, name) -> int:
     return name if isinstance(name, int) else record.outputs.index(name) if name in record.outputs else 0
 

@@ -13,6 +13,9 @@ from .modes import local
 from .opened import Opened
 from .size import CPU, Size, strided
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = ["Tensor", "is_inference", "is_tensor"]
 
 new = object.__new__
@@ -26,7 +29,7 @@ class VersionCounter:
 
     def __init__(self) -> None:
         self.version = 0
-        self.writes = None  # {version: (code, instruction offset)} of the last few writes
+        self.writes: dict | None = None  # {version: (code, instruction offset)} of the last few writes
 
 
 class DetachedCounter(VersionCounter):
@@ -40,7 +43,7 @@ class DetachedCounter(VersionCounter):
         self.writes = None
 
     @property
-    def version(self) -> int:  # type: ignore[override]
+    def version(self) -> int:
         return self.counter.version + 1
 
     @version.setter
@@ -54,15 +57,15 @@ class Extra:
     Class attributes are the defaults, so that making one (each view has one) costs little."""
 
     output_number = 0
-    view = None  # View
-    hooks = None  # {id: hook} of a leaf; a non-leaf's hooks belong to its node
-    post_accumulate_hooks = None
+    view: Any = None  # View
+    hooks: Any = None  # {id: hook} of a leaf; a non-leaf's hooks belong to its node
+    post_accumulate_hooks: Any = None
     retains_grad = False
     grad_dtype: object = ...  # the dtype of gradients of a leaf: None for any, ... for its own
-    accumulator = None  # weak reference to the AccumulateGrad object that was asked for
+    accumulator: Any = None  # weak reference to the AccumulateGrad object that was asked for
     inference = False
-    tangent = None  # forward-mode tangent
-    batch = None  # vmap's batch dimension
+    tangent: Any = None  # forward-mode tangent
+    batch: Any = None  # vmap's batch dimension
     special = False  # operations must look closer: a tangent, a batch dimension, a subclass with its own rules
     name = None
 
@@ -109,6 +112,53 @@ class Tensor(metaclass=Opened):
     if TYPE_CHECKING:  # most methods are put here by the operations (ops/publishing.py)
 
         def __getattr__(self, name: str) -> Any: ...
+
+        # Operators are looked up in the class.
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __floordiv__(self, other: Any) -> Tensor: ...
+        def __rfloordiv__(self, other: Any) -> Tensor: ...
+        def __mod__(self, other: Any) -> Tensor: ...
+        def __rmod__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __rpow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __rmatmul__(self, other: Any) -> Tensor: ...
+        def __and__(self, other: Any) -> Tensor: ...
+        def __rand__(self, other: Any) -> Tensor: ...
+        def __or__(self, other: Any) -> Tensor: ...
+        def __ror__(self, other: Any) -> Tensor: ...
+        def __xor__(self, other: Any) -> Tensor: ...
+        def __rxor__(self, other: Any) -> Tensor: ...
+        def __lshift__(self, other: Any) -> Tensor: ...
+        def __rlshift__(self, other: Any) -> Tensor: ...
+        def __rshift__(self, other: Any) -> Tensor: ...
+        def __rrshift__(self, other: Any) -> Tensor: ...
+        def __eq__(self, other: Any) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, other: Any) -> Tensor: ...  # type: ignore[override]
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __pos__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+        def __iter__(self) -> Iterator[Tensor]: ...
+        def __contains__(self, element: Any) -> bool: ...
+        def __bool__(self) -> bool: ...
+        def __int__(self) -> int: ...
+        def __index__(self) -> int: ...
+        def __float__(self) -> float: ...
+        def __complex__(self) -> complex: ...
 
     def __new__(cls, *args, **kwargs):
         from .legacy import legacy_tensor
@@ -190,7 +240,13 @@ class Tensor(metaclass=Opened):
             raise RuntimeError("requires_grad must be a bool")
         if self._node is not None:
             raise _fixed_flag(value)
+        if value and self._array.dtype.kind in "iub":
+            raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
         self.requires_grad_(value)
+
+    @requires_grad.deleter
+    def requires_grad(self) -> None:
+        raise RuntimeError("requires_grad must be a bool")
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Makes a leaf record (or stop recording) what is computed from it; RuntimeError on a non-leaf."""
@@ -202,7 +258,7 @@ class Tensor(metaclass=Opened):
             requires_grad = bool(requires_grad)
         if requires_grad and self.is_inference() and not local.inference:
             raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
-        if requires_grad == self.requires_grad:
+        if requires_grad == self._requires_grad:  # a view made in no_grad can get a flag of its own
             return self
         if self._node is not None:
             raise _fixed_flag(requires_grad)
@@ -212,10 +268,6 @@ class Tensor(metaclass=Opened):
         if self._extra is not None and self._extra.batch is not None:
             self._extra.batch.value.requires_grad_(requires_grad)
         return self
-
-    @requires_grad.deleter
-    def requires_grad(self) -> None:
-        raise RuntimeError("requires_grad must be a bool")
 
     @property
     def is_leaf(self) -> bool:
@@ -408,9 +460,9 @@ def wrap(array) -> Tensor:
     return tensor
 
 
-def wrap_as(cls: type, array) -> Tensor:
+def wrap_as(cls: type[Tensor], array) -> Any:
     """The same for a subclass of Tensor, whose own rules (`__torch_function__`) operations are to respect."""
-    tensor = new(cls)
+    tensor: Any = new(cls)
     tensor._array = array
     tensor._requires_grad = False
     tensor._node = tensor._grad = tensor._counter = tensor._extra = None

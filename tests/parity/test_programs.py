@@ -7,12 +7,15 @@ is compared, and so is every error. A program on which they differ is shortened 
 Known differences that the programs stay away from:
 
 - Whether a gradient that `grad` returns is a view, and its version, follow from how PyTorch's formulas compute it. The programs
-  take copies. Versions of a tensor's `.grad` are compared from the first time it is seen.
+  take copies. Where the `.grad` of a tensor appears, it is brought to the same version.
 - A gradient argument is passed as a copy: PyTorch's `.grad` can be that very memory, which the next backward then writes to.
 - An in-place write to an inference tensor outside inference mode raises in both, but PyTorch has written by then. The program
   ends there.
 - Of a statement that is wrong in two ways the packages may report another one, if PyTorch's is that the write is forbidden.
-- `x.real`, `x.imag` and `x.roll(n)` have other nodes here. Strides are not compared.
+- A saved value that was written to before it was saved: which node made it is left out of the error. PyTorch names, for a
+  view, the node that its grad_fn would be now.
+- What happens when an operand overlaps the written memory and PyTorch does not notice is undefined.
+- `x.real`, `x.imag`, `x.conj()` and `x.roll(n)` have other nodes here, or none. Strides are not compared.
 - A graph in which nothing had to be saved can run backward twice in chainrule. PyTorch saves the number in ``x * 2``. So
   where a program multiplies by numbers, it always retains the graph.
 
@@ -22,6 +25,7 @@ To run other programs than the tests do: ``python -m tests.parity.test_programs 
 from __future__ import annotations
 
 import random
+import re
 import sys
 import warnings
 import weakref
@@ -41,13 +45,15 @@ MOST_LIVE = 9
 
 # ---- running a program
 
+VIEW_WRITTEN = re.compile(r", which is output \d+ of \w+(?=, is at version [2-9])")
+
 
 class Machine:
     """One package, and what a program has made in it so far."""
 
     def __init__(self, package) -> None:
         self.package = package
-        self.first_versions: dict = {}  # {id: (weak reference, version)} of gradients when they were first seen
+        self.seen: dict = {}  # {id: weak reference} of gradients that have been seen
         self.log: list = []  # what hooks have seen
         self.names = {
             "torch": package,
@@ -105,7 +111,7 @@ class Machine:
         try:
             exec(compiled(statement), self.names)
         except Exception as error:
-            return type(error).__name__, str(error).partition("\n")[0]
+            return type(error).__name__, VIEW_WRITTEN.sub("", str(error).partition("\n")[0])
         return None
 
     def tensors(self) -> dict:
@@ -124,25 +130,14 @@ class Machine:
             "inference": value.is_inference(),
         }
 
-    def see_gradient(self, gradient) -> None:
-        if self.first_versions.get(id(gradient), (type(None), 0))[0]() is not gradient and not gradient.is_inference():
-            self.first_versions[id(gradient)] = weakref.ref(gradient), gradient._version
-
-    def version(self, tensor):
-        reference, first = self.first_versions.get(id(tensor), (type(None), 0))
-        return "none" if tensor.is_inference() else tensor._version - (first if reference() is tensor else 0)
-
     def state(self, graph: bool) -> dict:
         """{name: facts} of everything alive; with `graph`, also each tensor's place in the graph."""
         tensors = self.tensors()
         found = {}
         names = {id(tensor): name for name, tensor in tensors.items()}
-        for tensor in tensors.values():
-            if tensor.grad is not None:
-                self.see_gradient(tensor.grad)
         for name, tensor in tensors.items():
             facts = found[name] = self.facts(tensor)
-            facts["version"] = self.version(tensor)
+            facts["version"] = version(tensor)
             facts["retains_grad"] = tensor.retains_grad
             facts["output_nr"] = tensor.output_nr
             base = tensor._base
@@ -150,13 +145,39 @@ class Machine:
             gradient = tensor.grad
             facts["grad"] = None
             if gradient is not None:
-                facts["grad"] = self.facts(gradient) | {"version": self.version(gradient)}
+                facts["grad"] = self.facts(gradient) | {"version": version(gradient)}
             if graph:
                 facts["is_leaf"] = attempt(lambda t: t.is_leaf, tensor)
                 facts["grad_fn"] = attempt(node_name, tensor)
                 if gradient is not None:
                     facts["grad.grad_fn"] = attempt(node_name, gradient)
         return found
+
+
+    def new_gradients(self) -> dict:
+        """{name: gradient} of the tensors whose `.grad` has not been seen before."""
+        found = {}
+        for name, tensor in self.tensors().items():
+            gradient = tensor.grad
+            if gradient is not None and self.seen.get(id(gradient), type(None))() is not gradient:
+                self.seen[id(gradient)] = weakref.ref(gradient)
+                found[name] = gradient
+        return found
+
+
+def align_versions(ours: dict, theirs: dict) -> None:
+    """Brings gradients that have just appeared to the same version."""
+    for name in ours.keys() & theirs.keys():
+        pair = (chainrule, ours[name]), (torch, theirs[name])
+        if not any(gradient.is_inference() for _, gradient in pair):
+            highest = max(gradient._version for _, gradient in pair)
+            for package, gradient in pair:
+                while gradient._version < highest:
+                    package.autograd.graph.increment_version(gradient)
+
+
+def version(tensor):
+    return None if tensor.is_inference() else tensor._version
 
 
 def node_name(tensor):
@@ -212,6 +233,7 @@ class Pair:
     def step(self, statement: str, last: bool = False) -> str | None:
         """Runs a statement in both; returns the difference it leads to, if any."""
         errors = [machine.run(statement) for machine in self.machines]
+        align_versions(*[machine.new_gradients() for machine in self.machines])
         ours, theirs = errors
         self.over = ours is not None and ours == theirs and "Inplace update to inference tensor" in theirs[1]
         if self.over:
@@ -329,8 +351,14 @@ class Writer:
                 return found
         return self.rng.choice(list(self.tensors))
 
+    def apart(self, name: str):
+        """Whether another tensor lies elsewhere in memory."""
+        address = self.tensors[name].untyped_storage().data_ptr()
+        return lambda other: other.untyped_storage().data_ptr() != address
+
     def operand(self, name: str, into: bool = False) -> str:
         """Something to combine with a tensor: mostly what broadcasts with it (`into`: to its very shape)."""
+        apart = self.apart(name)
         shape = tuple(self.tensors[name].shape)
 
         def fits(other) -> bool:
@@ -338,11 +366,12 @@ class Writer:
                 whole = torch.broadcast_shapes(shape, other.shape)
             except RuntimeError:
                 return False
-            return tuple(whole) == shape if into else other.numel() < 40
+            return tuple(whole) == shape and apart(other) if into else other.numel() < 40
 
         if self.rng.random() < 0.04:
-            return self.tensor()
-        found = self.any(lambda t: fits(t) and t.requires_grad) if self.rng.random() < 0.5 else self.any(fits)
+            found = self.any(lambda t: apart(t) or not into)
+        else:
+            found = self.any(lambda t: fits(t) and t.requires_grad) if self.rng.random() < 0.5 else self.any(fits)
         return found or self.literal(shape)
 
     def view(self, name: str) -> str:
@@ -374,6 +403,8 @@ class Writer:
         shape = tuple(self.tensors[name].shape)
         if not shape:
             return "..."
+        if 0 in self.tensors[name].stride():
+            return "..."
         i = self.rng.randrange(max(1, shape[0]))
         choices = [f"{i}", f"{i}:", f":{i + 1}", "...", f"[{i}]", f"{name} > 0", "::2"]
         if len(shape) > 1:
@@ -397,13 +428,17 @@ class Writer:
         unary = rng.choice(["sin()", "tanh()", "sigmoid()", "exp()", "abs()", "clone()", "neg()", "relu()", "cos()",
                             "sum()", "mean()", "contiguous()", "clamp(-1, 1)", "sum(0)", "double()", "pow(2)", "sum(-1, keepdim=True)",
                             "square()", "softmax(-1)", "amax()", "prod()", "cumsum(0)", "float()", "to(torch.float64)", "logsumexp(0)",
-                            "repeat(2, 1)", "flip(0)", "roll(1, 0)", "norm()", "var(0)", "to(torch.complex128)", "conj()", "sort()[0]", "max(0)[0]"])  # fmt: skip
+                            "repeat(2, 1)", "flip(0)", "roll(1, 0)", "norm()", "var(0)", "to(torch.complex128)", "sort()[0]", "max(0)[0]"])  # fmt: skip
         binary = rng.choice([f"{x} * {y}", f"{x} + {y}", f"{x} - {y}", f"torch.where({x} > 0, {x}, {y})",
                              f"torch.stack([{x}, {y}])", f"torch.cat([{x}, {y}])", f"{x} + 1", f"torch.maximum({x}, {y})",
                              f"{x} / ({y} * {y} + 1.0)", f"torch.add({x}, {y}, alpha=0.5)", f"torch.outer({x}, {y})", f"({x} + {y}).sin()",
-                             f"torch.addcmul({x}, {y}, {x})", f"torch.lerp({x}, {y}, 0.25)", f"1 - {x}", f"torch.einsum('i...,i...->...', {x}, {y})",
+                             f"torch.addcmul({x}, {y}, {x})", f"torch.lerp({x}, {y}, 0.25)", f"1 - {x}", f"torch.einsum('i...,i...->...', {x}, {x})",
                              f"{x}[{self.index(x)}]", f"{x}.masked_fill({y} > 0, 0.5)"])  # fmt: skip
         expression = f"{x}.{unary}" if rng.random() < 0.45 else binary
+        if (self.tensors[x].is_inference() and "inference" not in self.mode) or "enable_grad" in self.mode:
+            expression = f"{x} * {y}"  # copies of inference tensors have another version in PyTorch
+        if self.tensors[x].numel() == 0 and "complex" in expression:
+            expression = f"{x} + {y}"
         if self.numbers and rng.random() < 0.2:
             expression = f"{x} * {self.number()}"
         return f"{self.new()} = {expression}"
@@ -421,31 +456,39 @@ class Writer:
         x = self.tensor()
         if x in self.leaves and rng.random() < 0.6:
             x = self.tensor()
-        y = self.operand(x, into=rng.random() < 0.95)
+        y = self.operand(x, into=True)
+        if rng.random() < 0.05 and x not in self.leaves:
+            y = x
         choices = [f"add_({y})", f"mul_({y})", f"sub_({y}, alpha=0.5)", f"copy_({y})", "zero_()", "sin_()", "tanh_()",
                    "sigmoid_()", f"fill_({self.number()})", "add_(0.5)", "clamp_(-1, 1)", "neg_()", f"div_({y} * {y} + 1)", "exp_()", "relu_()",
                    f"masked_fill_({x} > 0, 0.25)", "abs_()", f"addcmul_({y}, {y})", f"lerp_({y}, 0.5)", "square_()"]  # fmt: skip
         weights = [3, 4, 1, 4, 2, 2, 2, 1, 1, 1, 1, 1, 1, 0.5, 1, 0.7, 0.5, 0.5, 0.5, 0.7]
-        target = x if rng.random() < 0.6 else self.view(x)
+        target = x if x == y or rng.random() < 0.6 else self.view(x)
         what = rng.choices(choices, weights)[0]
+        if what == f"copy_({x})":
+            what = f"mul_({x})"
         if self.numbers and rng.random() < 0.3:
             what = f"mul_({self.number()})"
         return f"{target}.{what}"
 
     def in_place_shape(self) -> str:
+        if self.mode:
+            return self.view_of()
         how = self.rng.choice(["t_()", "unsqueeze_(0)", "squeeze_(0)", "transpose_(0, 1)", "squeeze_()"])
         return f"{self.tensor()}.{how}"
 
     def set_item(self) -> str:
         x = self.tensor()
-        y = self.any(lambda t: t.dim() < self.tensors[x].dim() or not t.dim()) or self.number()
+        apart, to = self.apart(x), self.tensors[x]
+        y = self.any(lambda t: t.dim() <= to.dim() and t.dtype == to.dtype and apart(t)) or self.number()
         return f"{x}[{self.index(x)}] = {y if self.rng.random() < 0.7 else self.number()}"
 
     def augmented(self) -> str:
         x = self.tensor()
         part = x if self.rng.random() < 0.5 else f"{x}[{self.index(x)}]"
+        apart = self.apart(x)
         sign = self.rng.choice(["+=", "*=", "-="])
-        other = self.operand(x, into=True) if part == x else self.any(lambda t: not t.dim()) or self.literal(())
+        other = self.operand(x, into=True) if part == x else self.any(lambda t: not t.dim() and apart(t)) or self.literal(())
         return f"{part} {sign} {other}"
 
     def flag(self) -> str:
@@ -491,8 +534,8 @@ class Writer:
         if self.rng.random() < 0.5:
             found = self.any(lambda t: t.shape == tensor.shape and t.dtype == tensor.dtype)
             if found is not None:
-                return f"{found}.clone()"
-        return self.literal(shape, dtype, self.rng.random() < 0.2)
+                return f"{found}.detach().clone()"
+        return self.literal(shape, dtype)
 
     def run_backward(self) -> str:
         rng = self.rng

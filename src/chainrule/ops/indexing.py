@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from .. import dtypes
-from ..inplace import check_memory, in_place, in_place_method
+from ..inplace import check_memory, in_place, in_place_anywhere, in_place_method
 from ..op import ELEMENTWISE, LINEAR, general, method, must_be_tensor, op
 from ..tensor import Tensor, memory, wrap
 from . import shape as views
@@ -419,17 +419,29 @@ def setitem(self, index, value) -> None:
         elif not value._array.ndim:
             target.fill_(value)
         else:
-            views.copy_(target, views.expand(_without_leading_ones(value), target._array.shape))
+            value = _without_leading_ones(value, always=True)
+            if value._array.shape != target._array.shape:
+                value = views.expand(value, target._array.shape)
+            views.copy_(target, value)
         return
     value = _without_leading_ones(value)
-    check_overlap(current, value)
-    in_place(_put_values, current, value, dims, tensors, False)
+    in_place_anywhere(_put_apart, current, value, dims, tensors)
+
+
+def _put_apart(target, value, dims, tensors):
+    refuse_shared(target, value)
+    return _put_values(target, value, dims, tensors, False)
 
 
 def check_overlap(written, *read) -> None:
     """Refuses to write into memory that is being read, or into one place twice."""
+    check_memory(written._array)
+    refuse_shared(written, *read)
+
+
+def refuse_shared(written, *read) -> None:
+    """Refuses to write into memory that is being read."""
     target = written._array
-    check_memory(target)
     if type(target) is np.ndarray and target.size:
         for tensor in read:
             if np.may_share_memory(target, tensor._array):
@@ -440,13 +452,13 @@ def check_overlap(written, *read) -> None:
                 )
 
 
-def _without_leading_ones(value):
-    """`value` without dimensions of size 1 at the front."""
+def _without_leading_ones(value, always: bool = False):
+    """`value` without dimensions of size 1 at the front; with `always`, recorded as a view though it has none."""
     shape = value._array.shape
     ones = 0
     while ones < len(shape) and shape[ones] == 1:
         ones += 1
-    return views.view(value, shape[ones:]) if ones else value
+    return views.view(value, shape[ones:]) if ones or always else value
 
 
 def _put_values(target, value, dims, tensors, accumulate):
@@ -506,7 +518,7 @@ def contains(self, element) -> bool:
 # ---------------------------------------------------------------- index_put, index_select, take, put
 
 
-def _index_arguments(input, indices):
+def _index_arguments(input, indices) -> tuple[tuple[int, ...], list[Tensor]]:
     if isinstance(indices, Tensor) or not isinstance(indices, (tuple, list)):
         raise TypeError(
             f"index_put(): argument 'indices' (position 1) must be tuple of Tensors, not {type(indices).__name__}"
@@ -678,7 +690,10 @@ def masked_fill(input, mask, value):
     return _masked_fill_tensor(input, mask, value.to(input.dtype))
 
 
-in_place_method("masked_fill_", masked_fill)
+@method()
+def masked_fill_(self, mask, value):
+    """In-place version of :func:`masked_fill`."""
+    return in_place_anywhere(masked_fill, self, mask, value)
 
 
 @method()

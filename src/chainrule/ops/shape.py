@@ -349,9 +349,18 @@ def reshape(input, shape):
     """`input` with another shape: a view where possible, else a copy."""
     wanted = infer_shape(shape_argument((shape,), "reshape", "shape"), input._array.size)
     try:
-        return _view(input, wanted)
+        result = _view(input, wanted)
     except ValueError:
         return _unsafe_view(_contiguous_copy(input), wanted)
+    if result._node is not None and not _is_contiguous(input):
+        from ..inplace import rename
+
+        rename(result._node, "ReshapeAliasBackward0")
+    return result
+
+
+def _is_contiguous(input) -> bool:
+    return type(input._array) is not np.ndarray or input._array.flags.c_contiguous
 
 
 def _reshape_method(self, *shape):
@@ -1129,11 +1138,17 @@ def _in_place_view(name: str, function) -> None:
     setattr(Tensor, name, twin)
 
 
+def _t_in_place(input):
+    if input._array.ndim > 2:
+        raise RuntimeError(f"t_() expects a tensor with <= 2 dimensions, but self is {input._array.ndim}D")
+    return t(input)
+
+
 for _name, _function in (
     ("transpose_", transpose),
     ("swapaxes_", swapaxes),
     ("swapdims_", swapdims),
-    ("t_", t),
+    ("t_", _t_in_place),
     ("squeeze_", squeeze),
     ("unsqueeze_", unsqueeze),
     ("as_strided_", as_strided),
