@@ -282,3 +282,49 @@ def test_detach_variable():
     assert (a.requires_grad, a.is_leaf, b.requires_grad, c) == (True, True, False, 3)
     with pytest.raises(RuntimeError, match="Only tuple of tensors is supported"):
         detach_variable([x])
+
+
+@pytest.mark.parametrize("form", ["list", "policy"])
+def test_selective_checkpoints_run_only_what_was_not_kept(form, monkeypatch):
+    from chainrule.op import REGISTRY
+    from chainrule.ops import aten
+    from chainrule.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
+
+    decisions, runs = [], {"mm": 0, "sin": 0}
+
+    def policy(ctx, op, *args, **kwargs):
+        decisions.append((str(op), ctx.is_recompute, tuple(ctx.op_output.shape)))
+        return CheckpointPolicy.MUST_SAVE if op is aten.mm.default else CheckpointPolicy.PREFER_RECOMPUTE
+
+    def contexts():
+        return create_selective_checkpoint_contexts([aten.mm.default] if form == "list" else policy)
+
+    def function(x):
+        return torch.mm(x, x).sin().exp()
+
+    x = torch.randn(3, 3, dtype=torch.float64, requires_grad=True)
+    (expected,) = torch.autograd.grad(function(x).sum(), x)
+    for name in runs:
+
+        def counted(xp, *arrays, name=name, forward=REGISTRY[name].forward):
+            runs[name] += 1
+            return forward(xp, *arrays)
+
+        monkeypatch.setattr(REGISTRY[name], "forward", counted)
+    y = checkpoint(function, x, use_reentrant=False, context_fn=contexts)
+    y.sum().backward(retain_graph=True)
+    assert x.grad.tolist() == expected.tolist()
+    assert runs == {"mm": 1, "sin": 2}
+    if form == "policy":
+        assert decisions == [(f"aten.{name}.default", False, (3, 3)) for name in ("mm", "sin", "exp")]
+    with pytest.raises(RuntimeError, match="Trying to backward an extra time"):
+        y.sum().backward()
+
+
+def test_selective_checkpoints_take_a_policy_or_a_list_of_operations():
+    from chainrule.utils.checkpoint import create_selective_checkpoint_contexts
+
+    with pytest.raises(TypeError, match="policy_fn_or_list must be either a function or a list of ops"):
+        create_selective_checkpoint_contexts(3)
+    with pytest.raises(ValueError, match="Expected op in `op_list` to be an OpOverload"):
+        create_selective_checkpoint_contexts([torch.mm])

@@ -221,3 +221,12 @@ def test_the_older_name_of_grad_fn():
         del y._grad_fn
     y._grad_fn = None
     assert y.grad_fn is None and not y.requires_grad
+
+
+def test_views_as_another_dtype_of_empty_and_shifted_memory():
+    assert torch.ones(0, 5, 4).view(torch.uint8).shape == (0, 5, 16)
+    assert torch.ones(0, 5, 4).view(torch.float64).shape == (0, 5, 2)
+    with pytest.raises(RuntimeError, match=r"self.storage_offset\(\) must be divisible by 2"):
+        torch.ones(2, 3)[:, 1:].view(torch.float64)
+    assert torch.randn(2, dtype=float).dtype is torch.float64
+    assert torch.rand_like(torch.ones(2), dtype=float).dtype is torch.float64

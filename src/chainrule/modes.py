@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import threading
+from typing import Any
 
 import numpy as np
 
@@ -20,20 +21,21 @@ class _Local(threading.local):
     grad_mode = True  # what no_grad, enable_grad and set_grad_enabled set
     grad_enabled = True  # whether operations are recorded: grad mode, but never in inference mode
     inference = False
-    anomaly = None  # None, or the AnomalyMode in force
+    anomaly: Any = None  # None, or the AnomalyMode in force
     saved_hooks: tuple = ()  # innermost last: (pack, unpack) pairs, or a str: the message that forbids hooks
-    saved_copies = None  # what allow_mutation_on_saved_tensors keeps
-    task = None  # the running backward call, an engine._Task
-    task_class = None  # the class of backward calls: engine._Task, or one that watches (insight/watching.py)
+    saved_copies: Any = None  # what allow_mutation_on_saved_tensors keeps
+    task: Any = None  # the running backward call, an engine._Task
+    task_class: Any = None  # the class of backward calls: engine._Task, or one that watches (insight/watching.py)
     watchers: tuple = ()  # weak references to those who see backward run
-    position = None  # (code, instruction offset) of the running backward's call
+    position: Any = None  # (code, instruction offset) of the running backward's call
     levels = 0  # open forward-mode and vmap levels: backward then runs on Tensors
     level_stack: tuple = ()  # the levels themselves, outermost first (see transforms.py)
     forward_grad_enabled = True
     function_modes: tuple = ()  # see overrides.py
-    autocast = None  # the dtype in which matrix products are computed, see amp.py; None: that of their inputs
-    autocast_dtype = None  # that dtype, where a region does not say
-    autocast_cache = None  # {(id of a leaf, its version, dtype): (leaf, leaf in that dtype)}
+    kernels: Any = None  # what runs the operations' forwards instead, see utils/selective_checkpoint.py
+    autocast: Any = None  # the dtype in which matrix products are computed, see amp.py; None: that of their inputs
+    autocast_dtype: Any = None  # that dtype, where a region does not say
+    autocast_cache: Any = None  # {(id of a leaf, its version, dtype): (leaf, leaf in that dtype)}
     overrides = True  # whether operations ask the classes of their inputs
     multithreading = True
     view_replay = False
@@ -46,6 +48,7 @@ class _Local(threading.local):
             or self.anomaly is not None
             or self.function_modes
             or self.autocast is not None
+            or self.kernels is not None
         ):
             self.mode = CAREFUL
         else:
@@ -204,6 +207,8 @@ class set_grad_enabled(ContextDecorator):
 
 class inference_mode(ContextDecorator):
     """Inside, nothing is recorded and results are inference tensors, which autograd never touches again."""
+
+    mode: bool
 
     def __new__(cls, mode=True):
         made = object.__new__(cls)

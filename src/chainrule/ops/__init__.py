@@ -1,6 +1,7 @@
 """The operations, by family. Importing the package registers them all."""
 
 from . import (
+    aten,
     bitwise,
     comparison,
     complexes,

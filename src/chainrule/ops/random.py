@@ -17,7 +17,7 @@ from ..op import broadcast_error, method, must_be_tensor, op
 from ..random import Generator, default_generator
 from ..size import contiguous_format
 from ..tensor import Tensor, memory
-from .creation import finish
+from .creation import dtype_argument, finish
 from .shape import expand, shape_argument
 from .whole_range import c_name, whole_range
 
@@ -358,8 +358,9 @@ def _drawn(shape, sample: Sample, dtype, out, device, requires_grad: bool) -> Te
     return out
 
 
-def _dtype_for(out: Tensor | None, dtype, default):
+def _dtype_for(function: str, out: Tensor | None, dtype, default):
     """The dtype to draw in: `out` decides, and `dtype` must agree."""
+    dtype = dtype_argument(function, dtype)
     if out is None:
         return dtype or default
     if dtype is not None and dtype is not out.dtype:
@@ -374,7 +375,7 @@ def _drawn_like(function, input, sampler, dtype, device, requires_grad: bool, me
     if not isinstance(input, Tensor):
         raise must_be_tensor(function, "input", 1, input)
     _quietly()
-    dtype = dtype or input.dtype
+    dtype = dtype_argument(function, dtype, input.dtype)
     if local.levels:
         return _drawn(input._array.shape, sampler(dtype), dtype, None, device, requires_grad)
     if memory_format is contiguous_format:
@@ -397,7 +398,7 @@ def rand(
     pin_memory: bool = False,
 ):
     """Numbers uniform in [0, 1), of a floating or complex dtype (default: the default dtype)."""
-    dtype = _dtype_for(out, dtype, dtypes.get_default_dtype())
+    dtype = _dtype_for("rand", out, dtype, dtypes.get_default_dtype())
     sample = _uniform(dtype, 0.0, 1.0, _source(generator))
     return _drawn(_sizes("rand", sizes, size), sample, dtype, out, device, requires_grad)
 
@@ -414,7 +415,7 @@ def randn(
     pin_memory: bool = False,
 ):
     """Standard normal numbers of a floating or complex dtype (default: the default dtype)."""
-    dtype = _dtype_for(out, dtype, dtypes.get_default_dtype())
+    dtype = _dtype_for("randn", out, dtype, dtypes.get_default_dtype())
     sample = _normal(0.0, 1.0, _source(generator))
     return _drawn(_sizes("randn", sizes, size), sample, dtype, out, device, requires_grad)
 
@@ -443,7 +444,7 @@ def randint(
         low, high = None, low
     low = 0 if low is None else _whole("randint", "low", low)
     high = _whole("randint", "high", high)
-    dtype = _dtype_for(out, dtype, dtypes.int64)
+    dtype = _dtype_for("randint", out, dtype, dtypes.int64)
     sample = _random(dtype, low, high, _source(generator))
     return _drawn(_sizes("randint", (), size), sample, dtype, out, device, requires_grad)
 
@@ -464,7 +465,7 @@ def randperm(
         raise TypeError(f"randperm(): argument 'n' (position 1) must be int, not {type(n).__name__}")
     (n,) = _sizes("randperm", (n,), None)
     source = _source(generator)
-    dtype = _dtype_for(out, dtype, dtypes.int64)
+    dtype = _dtype_for("randperm", out, dtype, dtypes.int64)
     _check_counts(dtype, n)
     return _drawn(
         (n,),
@@ -581,7 +582,7 @@ def normal(
         if size is None:
             raise TypeError('normal() missing 1 required positional arguments: "size"')
         mean, std = _real("normal", "mean", 1, mean), _real("normal", "std", 2, std)
-        dtype = _dtype_for(out, dtype, dtypes.get_default_dtype())
+        dtype = _dtype_for("normal", out, dtype, dtypes.get_default_dtype())
         return _drawn(_sizes("normal", (), size), _normal(mean, std, source), dtype, out, device, requires_grad)
     if isinstance(std, Tensor):
         _quietly()

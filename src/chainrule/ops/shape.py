@@ -323,18 +323,23 @@ def view_dtype(input, dtype):
     if old.itemsize != new.itemsize:
         if not array.ndim:
             raise RuntimeError(f"self.dim() cannot be 0 {names}")
-        if array.strides[-1] != old.itemsize:
-            raise RuntimeError(f"self.stride(-1) must be 1 {names}, but got {array.strides[-1] // old.itemsize}")
+        strides = input.stride()
+        if strides[-1] != 1:
+            raise RuntimeError(f"self.stride(-1) must be 1 {names}, but got {strides[-1]}")
         if old.itemsize < new.itemsize:
             ratio = new.itemsize // old.itemsize
             if array.shape[-1] % ratio:
                 raise RuntimeError(f"self.size(-1) must be divisible by {ratio} {names}, but got {array.shape[-1]}")
-            for dim, stride in enumerate(array.strides[:-1]):
-                if stride % new.itemsize:
-                    raise RuntimeError(
-                        f"self.stride({dim}) must be divisible by {ratio} {names}, but got {stride // old.itemsize}"
-                    )
-    made = wrap(array.view(new))
+            offset = input.storage_offset()
+            if offset % ratio:
+                raise RuntimeError(f"self.storage_offset() must be divisible by {ratio} {names}, but got {offset}")
+            for dim, stride in enumerate(strides[:-1]):
+                if stride % ratio:
+                    raise RuntimeError(f"self.stride({dim}) must be divisible by {ratio} {names}, but got {stride}")
+    if array.size:
+        made = wrap(array.view(new))
+    else:  # NumPy's strides of an empty array do not allow it
+        made = wrap(np.empty((*array.shape[:-1], array.shape[-1] * old.itemsize // new.itemsize), new))
     made._counter = version_counter(input)
     return made
 

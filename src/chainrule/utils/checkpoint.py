@@ -20,14 +20,22 @@ from ..autograd.graph import saved_tensors_hooks
 from ..modes import enable_grad, is_grad_enabled, local, no_grad
 from ..random import fork_rng, get_rng_state, set_rng_state
 from ..tensor import Tensor
+from .selective_checkpoint import (
+    CheckpointPolicy,
+    SelectiveCheckpointContext,
+    create_selective_checkpoint_contexts,
+)
 
 __all__ = [
     "CheckpointError",
     "CheckpointFunction",
+    "CheckpointPolicy",
     "GraphExecGroup",
+    "SelectiveCheckpointContext",
     "check_backward_validity",
     "checkpoint",
     "checkpoint_sequential",
+    "create_selective_checkpoint_contexts",
     "detach_variable",
     "noop_context_fn",
     "set_checkpoint_debug_enabled",
@@ -235,7 +243,7 @@ class _Frame:
     def __init__(self, function, kwargs, early_stop, look, context) -> None:
         self.function, self.kwargs = function, kwargs
         self.early_stop, self.look, self.context = early_stop, look, context
-        self.rng_state = None
+        self.rng_state: Tensor | None = None
         self.autocast = local.autocast
         self.forward_done = False
         self.placeholders: list[weakref.ref] = []
