@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -429,7 +430,7 @@ def function_on_batches(cls, args, kwargs, number: int):
     from .autograd.function import Function
 
     size = local.level_stack[number - 1].size
-    values = [unwrap_batch(x, number) for x in args]
+    values: list[Any] = [unwrap_batch(x, number) for x in args]
     batched = [v is not None for v in values]
     values = [x if v is None else v for x, v in zip(args, values, strict=True)]
     if cls.generate_vmap_rule or cls.vmap is Function.vmap:
@@ -505,7 +506,8 @@ def raised(gradient: Tensor | None, like: Tensor) -> Tensor | None:
     if batch_level(gradient) > batch.level:
         inner = gradient._extra.batch
         return wrap_batch(_raised_behind(inner.value, like), inner.level)
-    return wrap_batch(raised(gradient, batch.value), batch.level)
+    below: Any = raised(gradient, batch.value)  # a Tensor, since `gradient` is one
+    return wrap_batch(below, batch.level)
 
 
 def _raised_behind(gradient: Tensor, like: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ category tensors with dimensions outrank 0-d tensors, which outrank Python numbe
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 __all__ = [
@@ -32,7 +34,7 @@ class dtype:
         self.category = category
         self.itemsize = itemsize
         self.is_signed = is_signed
-        self._numpy_dtype = None
+        self._numpy_dtype: np.dtype | None = None
 
     @property
     def numpy_dtype(self) -> np.dtype:
@@ -241,6 +243,8 @@ def result_dtype(operands) -> dtype:
 
 
 class _Info:
+    _shown: tuple[str, ...]
+
     def __repr__(self) -> str:
         fields = ", ".join(f"{k}={getattr(self, k)}" for k in self._shown)
         return f"{type(self).__name__}({fields})"
@@ -256,7 +260,7 @@ class finfo(_Info):
         if d is bfloat16:
             import ml_dtypes
 
-            limits = ml_dtypes.finfo(d.numpy_dtype)
+            limits: Any = ml_dtypes.finfo(d.numpy_dtype)
         elif d.is_floating_point:
             limits = np.finfo(d.numpy_dtype)
         else:

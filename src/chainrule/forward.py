@@ -8,6 +8,7 @@ by the gradient that goes into it, in which it is linear.
 from __future__ import annotations
 
 import weakref
+from typing import Any
 
 from .engine import SavedTensor, _grad_mode, fit_tensor, run_backward
 from .modes import local
@@ -362,7 +363,7 @@ def _part_of_base(view: Tensor, tangent: Tensor, number: int) -> Tensor:
     """Writes a view's first tangent into a tangent of its base, made if it has none, and returns that part."""
     from .inplace import view_steps
 
-    base = view._base
+    base: Any = view._base
     part = tangent_at(base, number)
     if part is None:
         part = zeros(base)

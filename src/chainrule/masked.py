@@ -6,9 +6,11 @@ A masked-out element is replaced by the identity of the operation; a slice with 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from . import dtypes
-from .ops import cumulative, elementwise, reduction, softmax as softmax_ops
+from .ops import cumulative, elementwise, reduction
+from .ops import softmax as softmax_ops
 from .tensor import Tensor
 
 __all__ = [
@@ -74,7 +76,7 @@ def prod(input, dim=None, *, keepdim: bool = False, dtype=None, mask=None) -> Te
     """The product of the kept elements; 1 of none."""
     values = _fill(input, mask, 1)
     if _dims(dim) is None:
-        dims = range(input.ndim)
+        dims: Sequence[int] = range(input.ndim)
     else:
         dims = dim if isinstance(dim, (tuple, list)) else (dim,)
     reduction.dims_argument(tuple(dims), input.ndim)

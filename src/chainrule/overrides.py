@@ -93,7 +93,7 @@ def _classes(values: Any) -> list[type]:
 def apply_override(record: Op, inputs: Any, settings: Any, out: Any) -> Any:
     """Runs an operation by the innermost mode, or by the rules of its inputs' classes, or plainly."""
     func, args, kwargs = record.apply, (*inputs, *settings), {} if out is None else {"out": out}
-    classes = _classes(inputs)
+    classes: list[Any] = _classes(inputs)
     if local.function_modes:
         modes = local.function_modes
         local.function_modes = modes[:-1]

@@ -123,7 +123,7 @@ def plan(record: Op, formulas) -> None:
     """Decides from the formulas' parameter names what nodes save: `saved_names`, `saved_kinds`, `vjps`."""
     names: list[str] = []
     kinds: list[int] = []
-    vjps = []
+    vjps: list[tuple[Any, tuple[int, ...]]] = []
     input_names = record.inputs + ((record.variadic,) if record.variadic else ())
     for formula in formulas:
         if formula is None:  # no gradient for this input

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from operator import itemgetter
+from typing import Any
 
 _FIELDS = {
     "_lu_with_info": "LU pivots info",
@@ -50,7 +51,7 @@ def _repr(self) -> str:
 
 def _make(name: str, fields: tuple[str, ...]) -> type:
     """A tuple class, made from one sequence, whose fields are attributes."""
-    body = {field: property(itemgetter(i)) for i, field in enumerate(fields)}
+    body: dict[str, Any] = {field: property(itemgetter(i)) for i, field in enumerate(fields)}
     body |= {
         "__slots__": (),
         "__match_args__": fields,

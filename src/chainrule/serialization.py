@@ -2,7 +2,8 @@
 
 A saved file is a zip archive: ``data.pkl`` is a pickle in which a tensor is a call of
 ``torch._utils._rebuild_tensor_v2`` on a persistent id that names a storage, and ``data/0``, ``data/1``, ... are the
-bytes of the storages. So files can be exchanged with PyTorch. Loading with `weights_only` builds nothing but tensors and plain containers.
+bytes of the storages. So files can be exchanged with PyTorch. Loading with `weights_only` builds nothing but tensors
+and plain containers.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import pickle
 import sys
 from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -108,7 +110,7 @@ def _deepcopy(self, memo):
     return result
 
 
-Tensor.__reduce_ex__ = _reduce
+Tensor.__reduce_ex__ = _reduce  # type: ignore[method-assign]
 Tensor.__deepcopy__ = _deepcopy
 Tensor.__copy__ = lambda self: _shallow_copy(self)
 
@@ -148,7 +150,13 @@ _SIZE = _Global("torch", "Size")
 
 
 class _Pickler(pickle._Pickler):  # the one written in Python: its way of writing names can be changed
-    dispatch = dict(pickle._Pickler.dispatch)  # noqa: RUF012
+    dispatch: ClassVar[dict[type, Any]] = dict(pickle._Pickler.dispatch)
+
+    if TYPE_CHECKING:  # what type checkers do not know of it
+
+        def write(self, data: bytes) -> None: ...
+
+        def memoize(self, obj: Any) -> None: ...
 
     def __init__(self, file, protocol: int) -> None:
         super().__init__(file, protocol)

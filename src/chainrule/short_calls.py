@@ -285,7 +285,7 @@ def general_function(record: Op, shown: str):
     if n == 2 and not record.outputs and not record.promote and not record.settings and record.differentiable:
         return _two_unlike(record)
 
-    def apply(*arguments):
+    def apply(*arguments):  # type: ignore[no-redef]
         return general(record, arguments[:n], arguments[n:])
 
     return apply

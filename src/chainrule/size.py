@@ -117,6 +117,8 @@ class device:
 
     __module__ = "torch"
     __slots__ = ("index", "type")
+    index: int | None
+    type: str
 
     def __init__(self, type, index: int | None = None) -> None:
         if isinstance(type, device):

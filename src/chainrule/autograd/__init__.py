@@ -189,7 +189,7 @@ def _backward(tensors, grad_tensors, retain_graph, create_graph, inputs) -> None
 
         check_backward()
     outputs = _as_tuple(tensors)
-    gradients = (None,) * len(outputs) if grad_tensors is None else _as_tuple(grad_tensors)
+    gradients: Sequence = (None,) * len(outputs) if grad_tensors is None else _as_tuple(grad_tensors)
     gradients = _root_gradients(outputs, gradients)
     roots = _roots(outputs)
     edges = None
@@ -246,7 +246,7 @@ def grad(
             FutureWarning,
         )
     outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
-    gradients = (None,) * len(outputs) if grad_outputs is None else _as_tuple(grad_outputs)
+    gradients: Sequence = (None,) * len(outputs) if grad_outputs is None else _as_tuple(grad_outputs)
     gradients = _root_gradients(outputs, gradients, is_grads_batched)
     roots = _roots(outputs)
     edges = _input_edges(inputs, "grad")

@@ -135,12 +135,13 @@ class FunctionNode(Node):
     """The node of a custom Function's outputs. Attributes it does not have are looked up on the `ctx`."""
 
     __slots__ = ("ctx", "function", "input_info", "n_outputs", "output_info", "tensor_inputs")
+    output_info: tuple
     tensor_inputs: tuple[bool, ...] | None  # which arguments of forward were tensors; None: all
 
     on_tensors_only = True
 
     @property
-    def saves_tensors(self) -> bool:
+    def saves_tensors(self) -> bool:  # type: ignore[override]
         return self.saved != ()
 
     @property
@@ -165,7 +166,7 @@ class FunctionNode(Node):
     def known_outputs(self) -> list:
         return list(self.output_info)
 
-    def _unpack(self, entry: SavedTensor | Tensor) -> Tensor:
+    def _unpack(self, entry: Any) -> Tensor:  # a SavedTensor or a Tensor
         if entry.__class__ is SavedTensor:
             return entry.value(self, entry.edge or (None, 0))
         if entry._counter is not None and entry._counter.version:
@@ -209,7 +210,7 @@ class FunctionNode(Node):
                 f"function {type(self).__name__} returned an incorrect number of gradients (expected {count}, got "
                 f"{len(results)})"
             )
-        gradients = []
+        gradients: list[Any] = []
         for position, result in enumerate(results):
             if flags is not None and not flags[position]:
                 if result is not None:
@@ -490,7 +491,7 @@ def _save(node, to_save, outputs: tuple) -> tuple:
     """What the node keeps of each tensor; of an output only the array, since the tensor holds the node."""
     hooks = active_saved_hooks()
     numbers = {id(output): number for number, output in enumerate(outputs)}
-    saved = []
+    saved: list[Any] = []
     for tensor in to_save:
         if tensor is None:
             saved.append(None)

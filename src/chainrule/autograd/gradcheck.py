@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -418,7 +419,7 @@ class _Check:
             except RuntimeError as error:
                 raise GradcheckError(f"While computing batched gradients, got: {error}\n\n{_BATCHED}") from error
             for i, got in enumerate(batched):
-                parts = [g[i] for g in one_by_one]
+                parts: list[Any] = [g[i] for g in one_by_one]
                 if got is None and parts[0] is None:
                     continue
                 expected = np.stack([p._array for p in parts])
@@ -491,7 +492,7 @@ class _Check:
     def forward_undefined(self) -> None:
         """An input without a tangent must do what one with a tangent of zeros does."""
         for number, (i, x) in enumerate(self.inputs.items()):
-            others = {k: wrap(self.direction(y)) for k, y in self.inputs.items() if k != i}
+            others: dict[int, Tensor | None] = {k: wrap(self.direction(y)) for k, y in self.inputs.items() if k != i}
             zeros = self.tangents_out(others | {i: wrap(np.zeros(x._array.shape, x._array.dtype))})
             absent = self.tangents_out(others | {i: None})
             for o, (a, b) in enumerate(zip(zeros, absent, strict=True)):
@@ -578,7 +579,7 @@ _UNDEFINED_FAILS = "Expected backward function to handle undefined output grads"
 _UNDEFINED_WRONG = "Expected all input grads to be undefined or zero when all output grads are undefined or zero."
 
 
-class _Callable(type(sys)):
+class _Callable(ModuleType):
     """This module: a call of it is a call of `gradcheck`.
 
     ``torch.autograd.gradcheck`` is the function; an import of the module under another name binds the module there."""

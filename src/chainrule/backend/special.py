@@ -14,7 +14,7 @@ def call(name: str, *arrays):
         function = _found[name] = getattr(scipy.special, name)
     dtype = arrays[0].dtype
     if dtype.itemsize == 2:  # half types: SciPy computes in float32
-        arrays = [np.asarray(a, np.float32) for a in arrays]
+        arrays = tuple([np.asarray(a, np.float32) for a in arrays])
     out = function(*arrays)
     return out if out.dtype == dtype else out.astype(dtype)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ..opened import Opened
 from ..ops.creation import empty
 from ..tensor import Tensor, memory, version_counter, wrap_as
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
 
 
-class _Marked(type):
+class _Marked(Opened):
     """The type of `Parameter` and `Buffer`: a tensor of another subclass counts as one if it is marked as such."""
 
     def __instancecheck__(cls, instance) -> bool:
@@ -17,7 +20,7 @@ class _Marked(type):
         return cls._mark is not None and isinstance(instance, Tensor) and getattr(instance, cls._mark, False)
 
 
-def _sharing(cls, data, requires_grad: bool) -> Tensor:
+def _sharing(cls, data, requires_grad: bool) -> Any:
     """A leaf of class `cls` on data's memory."""
     made = wrap_as(cls, memory(data))
     made._counter = version_counter(data)
@@ -84,7 +87,7 @@ class UninitializedParameter(Parameter):
         """Becomes a parameter of this shape, whose elements are still to be set."""
         self._array = empty(shape, device=device, dtype=dtype or self.dtype)._array
         memory(self)
-        self.__class__ = self.cls_to_become
+        self.__class__ = self.cls_to_become  # type: ignore[assignment]
 
     def __repr__(self) -> str:  # type: ignore[override]
         return f"<{type(self).__name__}>"

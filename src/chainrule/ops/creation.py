@@ -742,7 +742,8 @@ def _linear(start, end, steps: int, dtype):
     if steps <= 1:
         return np.full(steps, start, target)
     if dtype.category <= dtypes.INTEGER:
-        start, end, work = int(start), int(end), np.dtype(np.float64)
+        start, end = int(start), int(end)
+        work: np.dtype = np.dtype(np.float64)
     else:
         work = np.dtype(np.float32) if target.itemsize == 2 else target
     first, last = (np.asarray(v).astype(target).astype(work)[()] for v in (start, end))

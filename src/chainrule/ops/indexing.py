@@ -402,6 +402,7 @@ def checked_number(value, dtype):
 @method("__setitem__")
 def setitem(self, index, value) -> None:
     """``self[index] = value``, in place and differentiable."""
+    tensors: list[Tensor]
     if index.__class__ is int:
         current, dims, tensors = _checked_select(self, 0, index, 0), (), []
     elif index.__class__ is slice and self._array.ndim:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-
+from typing import Any
 
 from .. import dtypes
 from ..backend import standardizing
@@ -287,6 +287,7 @@ def instance_norm(
     merged = input.reshape(1, samples * channels, *shape[2:])
     result = _batch_norm_of(merged, mean, variance, weight, bias, use_input_stats, momentum, eps)
     if use_input_stats:
+        moved: Any  # a Tensor where `running` is one
         with no_grad():
             for running, moved in ((running_mean, mean), (running_var, variance)):
                 if running is not None:

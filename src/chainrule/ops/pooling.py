@@ -266,7 +266,7 @@ def _max_pool(n: int, input, kernel_size, stride, padding, dilation, ceil_mode: 
             2, input.unsqueeze(-2), (1, *kernel), (1, *stride), (0, *padding), (1, *dilation), ceil_mode
         )
         return values.squeeze(-2), indices.squeeze(-2)
-    out = ()
+    out: tuple[int, ...] = ()
     if all(s > 0 for s in stride):
         out = _counts(input.shape[2:], kernel, stride, padding, dilation, ceil_mode)
     _check_windows(input, n, kernel, stride, padding, dilation, out)
@@ -411,7 +411,7 @@ def _avg_pool(n: int, input, kernel_size, stride, padding, ceil_mode, count_incl
             f"got:{list(input.shape)}"
         )
     ones = (1,) * n
-    out = ()
+    out: tuple[int, ...] = ()
     if all(s > 0 for s in stride):
         out = _counts(input.shape[2:], kernel, stride, padding, ones, ceil_mode)
     _check_windows(input, n, kernel, stride, padding, ones, out)

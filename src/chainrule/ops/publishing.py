@@ -61,5 +61,5 @@ def no_derivative(message: str, exception: type[Exception] = RuntimeError):
     def formula(xp, g):
         raise exception(message)
 
-    formula.undefined = True
+    formula.undefined = True  # type: ignore[attr-defined]
     return formula

@@ -35,7 +35,7 @@ class _Sequence(Module):
         return len(self._modules)
 
     def __iter__(self) -> Iterator[Module]:
-        return iter(self._modules.values())
+        return iter(self._modules.values())  # type: ignore[arg-type]  # a sequence has no empty place
 
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if not name.isdigit()]
@@ -47,7 +47,7 @@ class _Sequence(Module):
 
     def pop(self, index: int) -> Module:
         """Takes a module out, and returns it."""
-        module = self[index]
+        module = self[index]  # type: ignore[index]  # of the subclass
         del self[index]
         return module
 

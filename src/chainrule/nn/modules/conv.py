@@ -67,7 +67,7 @@ class _ConvNd(Module):
         elif padding == "valid":
             self._border = [0, 0] * len(kernel_size)
         else:
-            self._border = [p for p in reversed(padding) for _ in range(2)]
+            self._border = [p for p in reversed(padding) for _ in range(2)]  # type: ignore[misc]  # a tuple here
         channels = (in_channels, out_channels // groups) if self.transposed else (out_channels, in_channels // groups)
         self.weight = Parameter(empty((*channels, *kernel_size), device=device, dtype=dtype))
         if bias:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from ..parameter import is_lazy
 
 __all__ = ["LazyModuleMixin"]
@@ -11,6 +13,10 @@ class LazyModuleMixin:
     """Finds out its parameters' shapes at the first call, and then becomes `cls_to_become`."""
 
     cls_to_become: type | None = None
+
+    if TYPE_CHECKING:  # the other base is a Module
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)

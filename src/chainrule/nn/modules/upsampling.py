@@ -26,6 +26,7 @@ class Upsample(Module):
     ) -> None:
         super().__init__()
         self.size = size
+        self.scale_factor: float | tuple[float, ...] | None
         if isinstance(scale_factor, tuple):
             self.scale_factor = tuple(float(factor) for factor in scale_factor)
         else:
