@@ -25,23 +25,22 @@ from ..ops.activations import (
     relu,
     relu6,
     relu_,
-    sigmoid,
     silu,
     softmax,
     softmin,
     softplus,
     softshrink,
     softsign,
-    tanh,
     tanhshrink,
     threshold,
     threshold_,
 )
 from ..ops.convolution import *
 from ..ops.creation import empty_like, ones
-from ..ops.losses import *
-from ..ops.losses import legacy_reduction  # noqa: F401  (for the modules)
+from ..ops.elementwise import sigmoid, tanh
 from ..ops.lookup import *
+from ..ops.losses import *
+from ..ops.losses import legacy_reduction
 from ..ops.normalization import *
 from ..ops.padding import *
 from ..ops.pooling import *

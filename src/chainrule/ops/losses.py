@@ -439,7 +439,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
                 f"Found dtype {dtypes.scalar_name(other.dtype)} but expected {dtypes.scalar_name(input.dtype)}"
             )
     array = input._array
-    if array.size and not (0 <= array.min() and array.max() <= 1):
+    if array.size and not (array.min() >= 0 and array.max() <= 1):
         raise RuntimeError("all elements of input should be between 0 and 1")
     if weight is not None:
         weight = weight.expand(input.shape)
@@ -708,7 +708,7 @@ def cosine_embedding_loss(
     """``1 - cos`` where the target is 1, ``max(0, cos - margin)`` where it is -1."""
     reduction = _reduction(reduction, size_average, reduce)
     if not (
-        target.ndim == 1 and input1.ndim == input2.ndim == 2 or target.ndim == 0 and input1.ndim == input2.ndim == 1
+        (target.ndim == 1 and input1.ndim == input2.ndim == 2) or (target.ndim == 0 and input1.ndim == input2.ndim == 1)
     ):
         raise RuntimeError(
             f"{target.ndim}D target tensor expects {target.ndim + 1}D input tensors, but found inputs with sizes "

@@ -74,7 +74,7 @@ class Optimizer:
     def __init_subclass__(cls, **kwargs) -> None:
         super().__init_subclass__(**kwargs)
         if "step" in cls.__dict__:
-            cls.step = _with_hooks(cls.step)
+            cls.step = _with_hooks(cls.step)  # type: ignore[method-assign]
 
     def __init__(self, params: Iterable, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
@@ -329,7 +329,7 @@ def check_at_least_zero(**options) -> None:
     """ValueError for an option that is negative; `lr` and the like are named in full."""
     words = {"lr": "learning rate", "eps": "epsilon value"}
     for name, value in options.items():
-        if not 0.0 <= value:
+        if not value >= 0.0:
             raise ValueError(f"Invalid {words.get(name, name + ' value')}: {value}")
 
 
@@ -338,7 +338,7 @@ def number(like: np.ndarray, value) -> np.ndarray:
     return np.array(value, like.dtype)
 
 
-def zeros_state(state: dict, param: np.ndarray, *names: str, value: float = 0.0) -> None:
+def zeros_state(state: dict, param: np.ndarray, *names: str, value: complex = 0.0) -> None:
     """Gives the state tensors of the parameter's shape."""
     for name in names:
         state[name] = wrap(np.full(param.shape, value, param.dtype))

@@ -23,7 +23,6 @@ class Threshold(Module):
     """`value` where the input does not exceed `threshold`."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["threshold", "value", "inplace"]
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__()
@@ -42,7 +41,6 @@ class ReLU(Module):
     """The positive part."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["inplace"]
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -59,7 +57,6 @@ class RReLU(Module):
     """A leaky ReLU whose slope is drawn at random in training."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["lower", "upper", "inplace"]
 
     def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
         super().__init__()
@@ -78,7 +75,6 @@ class Hardtanh(Module):
     """The input, kept between two numbers."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["min_val", "max_val", "inplace"]
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -106,7 +102,6 @@ class Hardsigmoid(Module):
     """``relu6(x + 3) / 6``."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["inplace"]
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -129,7 +124,6 @@ class SiLU(Module):
     """``x * sigmoid(x)``."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["inplace"]
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -146,7 +140,6 @@ class Mish(Module):
     """``x * tanh(softplus(x))``."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["inplace"]
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -163,7 +156,6 @@ class Hardswish(Module):
     """``x * relu6(x + 3) / 6``."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["inplace"]
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -177,7 +169,6 @@ class ELU(Module):
     """``alpha * (exp(x) - 1)`` for negative x."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["alpha", "inplace"]
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -195,7 +186,6 @@ class CELU(Module):
     """``alpha * (exp(x / alpha) - 1)`` for negative x."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["alpha", "inplace"]
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -213,7 +203,6 @@ class SELU(Module):
     """The scaled ELU that normalizes itself."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["inplace"]
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -230,7 +219,6 @@ class GLU(Module):
     """One half of the input times the sigmoid of the other."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["dim"]
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
@@ -247,7 +235,6 @@ class GELU(Module):
     """The input times the normal distribution function of it."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["approximate"]
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
@@ -264,7 +251,6 @@ class Hardshrink(Module):
     """0 within `lambd` of 0."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["lambd"]
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
@@ -281,7 +267,6 @@ class LeakyReLU(Module):
     """`negative_slope` times the input where it is negative."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["negative_slope", "inplace"]
 
     def __init__(self, negative_slope: float = 1e-2, inplace: bool = False) -> None:
         super().__init__()
@@ -308,7 +293,6 @@ class Softplus(Module):
     """``log(1 + exp(beta * x)) / beta``."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["beta", "threshold"]
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -326,7 +310,6 @@ class Softshrink(Module):
     """The input moved by `lambd` towards 0."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["lambd"]
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
@@ -361,7 +344,6 @@ class Softmin(Module):
     """The softmax of the negative input."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["dim"]
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -378,7 +360,6 @@ class Softmax(Module):
     """Exponentials divided by their sum along `dim`."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["dim"]
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -395,7 +376,6 @@ class LogSoftmax(Module):
     """The logarithm of the softmax along `dim`."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["dim"]
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -424,7 +404,6 @@ class PReLU(Module):
     """A leaky ReLU whose slope is a parameter: one, or one for each channel."""
 
     __module__ = "torch.nn.modules.activation"
-    __constants__ = ["num_parameters"]
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device=None, dtype=None) -> None:
         super().__init__()

@@ -11,7 +11,6 @@ class Flatten(Module):
     """Makes the dimensions from `start_dim` to `end_dim` one."""
 
     __module__ = "torch.nn.modules.flatten"
-    __constants__ = ["start_dim", "end_dim"]
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
@@ -29,7 +28,6 @@ class Unflatten(Module):
     """Makes one dimension several."""
 
     __module__ = "torch.nn.modules.flatten"
-    __constants__ = ["dim", "unflattened_size"]
 
     def __init__(self, dim, unflattened_size) -> None:
         super().__init__()

@@ -30,7 +30,6 @@ class Linear(Module):
     """``x @ weight.T + bias``: (…, in_features) to (…, out_features)."""
 
     __module__ = "torch.nn.modules.linear"
-    __constants__ = ["in_features", "out_features"]
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, device=None, dtype=None) -> None:
         super().__init__()
@@ -68,7 +67,6 @@ class Bilinear(Module):
     """``x1 @ weight[k] @ x2 + bias[k]`` for each output k."""
 
     __module__ = "torch.nn.modules.linear"
-    __constants__ = ["in1_features", "in2_features", "out_features"]
 
     def __init__(
         self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, device=None, dtype=None

@@ -17,7 +17,6 @@ class _Loss(Module):
     """A loss with a reduction, which two booleans gave in older versions."""
 
     __module__ = "torch.nn.modules.loss"
-    __constants__ = ["reduction"]
 
     def __init__(self, size_average=None, reduce=None, reduction: str = "mean") -> None:
         super().__init__()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import warnings
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Iterator, Mapping
@@ -11,8 +10,7 @@ from typing import Any
 
 from ...dtypes import bfloat16, float16, float32, float64
 from ...dtypes import dtype as Dtype
-from ...modes import local, no_grad
-from ...op import must_be_tensor
+from ...modes import no_grad
 from ...size import check_device
 from ...size import device as Device
 from ...tensor import Tensor
@@ -33,7 +31,7 @@ __all__ = [
 ]
 
 
-class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):  # noqa: PYI024
+class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
     """What `load_state_dict` found missing and superfluous."""
 
     __slots__ = ()
@@ -154,6 +152,7 @@ class Module:
     dump_patches: bool = False
     _version: int = 1
     training: bool
+    _is_full_backward_hook: bool | None
     call_super_init: bool = False
     _compiled_call_impl: Callable | None = None
     forward: Callable[..., Any] = _no_forward
@@ -301,7 +300,7 @@ class Module:
                 )
             modules[name] = None
             return
-        buffers = own.get("_buffers")
+        buffers: Any = own.get("_buffers")
         if not isinstance(value, Buffer) and (buffers is None or name not in buffers):
             object.__setattr__(self, name, value)
             return
@@ -851,7 +850,8 @@ class Module:
                 FutureWarning,
                 stacklevel=2,
             )
-            destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args) :])
+            given: Any = (*args, *(destination, prefix, keep_vars)[len(args) :])
+            destination, prefix, keep_vars = given
         if destination is None:
             destination = OrderedDict()
             destination._metadata = OrderedDict()

@@ -17,7 +17,6 @@ class LayerNorm(Module):
     """Normalizes over the last dimensions, which are of `normalized_shape`."""
 
     __module__ = "torch.nn.modules.normalization"
-    __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
 
     def __init__(
         self,
@@ -60,7 +59,6 @@ class GroupNorm(Module):
     """Normalizes over groups of channels."""
 
     __module__ = "torch.nn.modules.normalization"
-    __constants__ = ["num_groups", "num_channels", "eps", "affine"]
 
     def __init__(
         self,
@@ -106,7 +104,6 @@ class RMSNorm(Module):
     """Divides by the root mean square over the last dimensions."""
 
     __module__ = "torch.nn.modules.normalization"
-    __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
 
     def __init__(
         self, normalized_shape, eps: float | None = None, elementwise_affine: bool = True, device=None, dtype=None
@@ -137,7 +134,6 @@ class LocalResponseNorm(Module):
     """Divides by a power of the mean square of neighbouring channels."""
 
     __module__ = "torch.nn.modules.normalization"
-    __constants__ = ["size", "alpha", "beta", "k"]
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()
