@@ -200,7 +200,7 @@ class _Picture:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {whole.width:.0f} {whole.height:.0f}" '
             f'width="{whole.width:.0f}" height="{whole.height:.0f}" role="img" aria-label="Graph of {name}">'
             f"<title>Graph of {name}</title><style>{_STYLE}</style>"
-            '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+            '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" markerUnits="userSpaceOnUse" orient="auto">'
             '<path d="M0 0L8 4L0 8z" class="tip"/></marker></defs>'
             f"{''.join(body)}</svg>\n"
         )
