@@ -20,7 +20,8 @@ new = object.__new__
 ndarray = backend.ndarray
 scalar_array = backend.scalar_array
 # Forwards that only call one array function, or apply one operator, are replaced by it: a Python call less per operation.
-_CALL = (lambda xp, x: xp.f(x)).__code__.co_code
+# (not named `xp`: calls on a name that a module imports are compiled in another way)
+_CALL = (lambda namespace, x: namespace.f(x)).__code__.co_code
 _OPERATORS = {
     (lambda xp, x, y: x + y).__code__.co_code: operator.add,
     (lambda xp, x, y: x - y).__code__.co_code: operator.sub,

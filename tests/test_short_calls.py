@@ -1,0 +1,44 @@
+"""What the short calls do without, so that recording an operation stays cheap."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+
+import chainrule as torch
+from chainrule import short_calls
+from chainrule.op import REGISTRY
+
+
+def test_a_forward_that_only_calls_an_array_function_is_replaced_by_it():
+    assert short_calls.kernel_of(REGISTRY["tanh"].forward) is np.tanh
+    assert short_calls.kernel_of(REGISTRY["mul"].forward) is operator.mul
+
+
+def test_ordinary_operations_do_not_take_the_general_path(monkeypatch):
+    x = torch.ones(2, 2, requires_grad=True)
+    y = torch.ones(2, 2)
+    work = [
+        lambda: x.tanh(),
+        lambda: x * y,
+        lambda: x * x,
+        lambda: x + 1.0,
+        lambda: x**2,
+        lambda: x @ y,
+        lambda: x.sum(),
+        lambda: x.mean(),
+        lambda: x.t(),
+        lambda: x[0],
+        lambda: y + y,
+    ]
+    for run in work:
+        run()  # makes the classes of nodes
+    monkeypatch.setattr(short_calls, "general", None)
+    for run in work:
+        run()
+
+
+def test_no_python_code_runs_when_a_tensor_attribute_is_stored():
+    for name in ("__setattr__", "__delattr__", "__getattribute__", "__getattr__"):
+        assert name not in vars(torch.Tensor)
