@@ -2,6 +2,7 @@
 
 - Python blocks run in order, in one namespace. In a block with `>>>` every output is compared.
 - Console blocks: each `$ chainrule …` is run, and its output compared; other commands are only shown.
+- A Python block with a file's name after the word `python` is put into that file, and `$ python FILE` runs it.
 
 Only memory addresses may differ. Prints the first difference and exits with 1, or prints nothing.
 """
@@ -9,14 +10,16 @@ Only memory addresses may differ. Prints the first difference and exits with 1, 
 from __future__ import annotations
 
 import doctest
+import os
 import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-FENCED_BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCED_BLOCK = re.compile(r"^```(\w+) *([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,15 @@ class Block:
     language: str
     text: str
     line: int  # of its first line in the page, counted from 0
+    file: str = ""  # the name that the page gives the program
 
 
 def blocks_of(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
-    return [Block(found[1], found[2], text.count("\n", 0, found.start(2))) for found in FENCED_BLOCK.finditer(text)]
+    return [
+        Block(found[1], found[3], text.count("\n", 0, found.start(3)), found[2])
+        for found in FENCED_BLOCK.finditer(text)
+    ]
 
 
 def without_addresses(text: str) -> str:
@@ -54,15 +61,20 @@ def run_program(block: Block, namespace: dict, page: Path) -> None:
     exec(compile("\n" * block.line + block.text, str(page), "exec"), namespace)
 
 
-def run_console(block: Block) -> str:
-    """Runs the block's chainrule commands; returns what was different, or nothing."""
+def run_console(block: Block, directory: Path | None = None) -> str:
+    """Runs the block's commands: chainrule, and Python on files of the page, which are in `directory`.
+
+    Returns what was different, or nothing."""
     report = []
     for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
         command, _, shown = part.partition("\n")
         name, *arguments = shlex.split(command)
-        if name != "chainrule":
+        if name == "chainrule":
+            output = chainrule(*arguments).stdout
+        elif name == "python" and directory is not None and (directory / arguments[0]).exists():
+            output = python(*arguments, directory=directory).stdout
+        else:
             continue
-        output = chainrule(*arguments).stdout
         if without_addresses(output).rstrip() != without_addresses(shown).rstrip():
             report.append(f"$ {command}\n--- shown\n{shown}\n--- printed\n{output}")
     return "\n".join(report)
@@ -70,8 +82,17 @@ def run_console(block: Block) -> str:
 
 def chainrule(*arguments: str) -> subprocess.CompletedProcess:
     """Runs the command line; what it printed on either stream is in `stdout`."""
+    return python("-m", "chainrule", *arguments)
+
+
+def python(*arguments: str, directory: Path | None = None) -> subprocess.CompletedProcess:
+    """Runs Python in `directory`, or here."""
+    paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     return subprocess.run(
-        [sys.executable, "-m", "chainrule", *arguments],
+        [sys.executable, *arguments],
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONIOENCODING": "utf-8"},
+        encoding="utf-8",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -83,11 +104,18 @@ def chainrule(*arguments: str) -> subprocess.CompletedProcess:
 
 def run_page(page: Path) -> str:
     """Runs a page's blocks up to the first that shows something else; returns the difference, or nothing."""
+    with tempfile.TemporaryDirectory() as directory:
+        return run_blocks(page, Path(directory))
+
+
+def run_blocks(page: Path, directory: Path) -> str:
     namespace: dict = {"__name__": "__main__"}
     for block in blocks_of(page):
         difference = ""
         if block.language == "console":
-            difference = run_console(block)
+            difference = run_console(block, directory)
+        elif block.language == "python" and block.file:
+            (directory / block.file).write_text(block.text, encoding="utf-8")
         elif block.language == "python" and ">>> " in block.text:
             difference = run_session(block, namespace, page)
         elif block.language == "python":

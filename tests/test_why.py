@@ -28,6 +28,43 @@ def marked_line(program: str) -> int:
     return line
 
 
+def test_only_what_has_run_counts(tmp_path):
+    names = run(
+        """
+        w = torch.ones(3, requires_grad=True)
+        loss = (w**2).sum()
+        before = torch.why(w, loss)
+        loss.backward()
+        w.grad = None
+        after = torch.why(w, loss)
+        """,
+        tmp_path,
+    )
+    assert (names["before"].cause, names["after"].cause) == ("no backward", "cleared")
+
+
+def test_each_call_of_a_function_has_its_own_answer(tmp_path):
+    names = run(
+        """
+        def ask(x, loss):
+            return torch.why(x, loss)
+
+        w = torch.ones(3, requires_grad=True)
+        b = torch.ones(3, requires_grad=True)
+        loss = (w * b).sum()
+        loss.backward()
+        first = ask(w, loss)
+        loss = (w.detach() * b).sum()
+        w.grad = b.grad = None
+        loss.backward()
+        second = ask(w, loss)
+        """,
+        tmp_path,
+    )
+    assert names["first"].ok, str(names["first"])
+    assert (names["second"].cause, names["second"].source.line) == ("detach", 13)
+
+
 # {name: (program with the guilty line marked, cause, a part of the remedy)}
 MISTAKES = {
     # ---- the history is cut

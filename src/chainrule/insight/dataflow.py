@@ -8,15 +8,17 @@ cut on the way, if every way is cut. Nothing of the user's program is executed.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
+from .source import short_path
 from .syntax import Syntax, is_module, program_files, simple_name, syntax_of
 
 MOST_STEPS = 30_000
 DEEPEST_CALL = 12
+PASSES = 2  # through each loop
 
 
 class Place(NamedTuple):
@@ -27,7 +29,8 @@ class Place(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.text}" if self.text else f"{self.file}:{self.line}"
+        where = f"{short_path(self.file)}:{self.line}"
+        return f"{where}: {self.text}" if self.text else where
 
 
 class Origin(NamedTuple):
@@ -107,6 +110,10 @@ class _Returned(Exception):
     """The called function has returned."""
 
 
+class _Found(Exception):
+    """The run has come to the call that is asked about."""
+
+
 class _Exhausted(Exception):
     """The run has become too long."""
 
@@ -141,9 +148,15 @@ WITH_INDICES = {"max", "min", "sort", "topk", "kthvalue", "median", "mode", "cum
 class Run:
     """An abstract run of the program that a file belongs to, up to the call at a position in it."""
 
-    def __init__(self, file: str, query: tuple[int, int] | None, function: str = "") -> None:
-        """`query`: (line, column) of the call at whose arguments we look; `function`: the name of the one it stands in."""
-        self.file, self.query = file, query
+    def __init__(
+        self, file: str, query: tuple[int, int] | None, function: str = "", stack: Sequence[tuple[str, int]] = ()
+    ) -> None:
+        """`query`: (line, column) of the call at whose arguments we look, where the run ends; `function`: the name of the
+        one it stands in; `stack`: (file, line) of the calls that led there, outermost first. Without `query`, all is run.
+        """
+        self.file, self.query, self.stack = file, query, list(stack)
+        self._sites: list[tuple[str, ast.AST]] = []  # the calls that the run is in
+        self._passes: list[int] = []  # which time it goes through each loop it is in
         self.events: list[Event] = []
         self.attributes: dict[str, dict[str, Value]] = {}
         self.everything: list[Value] = []
@@ -165,7 +178,7 @@ class Run:
                 self._function_alone(parsed, function)
         except (_Exhausted, RecursionError):
             self.exhausted = True
-        except _Returned:
+        except (_Returned, _Found):
             pass
         if self.found is None:
             self.found = self.main
@@ -254,14 +267,14 @@ class Run:
                 raise _Returned
         elif isinstance(node, (ast.For, ast.AsyncFor)):
             iterated = self.value(node.iter, scope)
-            for _ in range(2):
+            for number in range(PASSES):
                 self._assign(node.target, self._element_of(iterated), scope, node, names=False)
-                self._block(node.body, scope)
+                self._pass(number, node.body, scope)
             self._block(node.orelse, scope)
         elif isinstance(node, ast.While):
             self.value(node.test, scope)
-            for _ in range(2):
-                self._block(node.body, scope)
+            for number in range(PASSES):
+                self._pass(number, node.body, scope)
             self._block(node.orelse, scope)
         elif isinstance(node, ast.If):
             self.value(node.test, scope)
@@ -281,6 +294,14 @@ class Run:
             scope.globals.update(node.names)
         elif isinstance(node, ast.Assert):
             self.value(node.test, scope)
+
+    def _pass(self, number: int, body: list[ast.stmt], scope: Variables) -> None:
+        """One pass through a loop."""
+        self._passes.append(number)
+        try:
+            self._block(body, scope)
+        finally:
+            self._passes.pop()
 
     def _branches(self, bodies: list[list[ast.stmt]], scope: Variables) -> None:
         """Each branch from the same start; what either binds is merged."""
@@ -497,7 +518,8 @@ class Run:
     def _call_expression(self, node: ast.Call, scope: Variables) -> Value:
         if self.query == (node.lineno, node.col_offset) and self.syntax.file == self.file:
             self.found = scope
-            self.found_call = node
+            if self._is_the_call():
+                raise _Found
         arguments = [self.value(a.value if isinstance(a, ast.Starred) else a, scope) for a in node.args]
         keywords = {k.arg or "**": self.value(k.value, scope) for k in node.keywords}
         function = node.func
@@ -519,6 +541,15 @@ class Run:
         if callee.function is not None or callee.instance or callee.is_class:
             return self._call_value(callee, arguments, keywords, node)
         return self._library(node, name, [callee, *arguments], keywords)
+
+    def _is_the_call(self) -> bool:
+        """Whether the run stands where the program does: by the same calls, and in loops as late as we know."""
+        if any(number < PASSES - 1 for number in self._passes):
+            return False
+        return len(self._sites) != len(self.stack) or all(
+            file == theirs and site.lineno <= line <= (site.end_lineno or site.lineno)
+            for (file, site), (theirs, line) in zip(self._sites, self.stack)
+        )
 
     def _call_value(self, callee: Value, arguments: list[Value], keywords: dict[str, Value], node: ast.Call) -> Value:
         if callee.is_class:
@@ -557,6 +588,7 @@ class Run:
         outer = self.syntax
         self.syntax = function.syntax
         self._called.append(function)
+        self._sites.append((outer.file, node))
         blocks = len(self._blocks)
         try:
             if isinstance(function.node, ast.Lambda):
@@ -578,6 +610,7 @@ class Run:
         finally:
             del self._blocks[blocks:]
             self._called.pop()
+            self._sites.pop()
             self.syntax = outer
 
     def _method(

@@ -30,7 +30,7 @@ from .algebra import (
 from .explanation import Explanation, Quantity, Share
 from .formulas import Formulas, Place, is_elementwise, places
 from .names import Scope, caller, name_everything
-from .source import Source
+from .source import Source, short_path
 from .syntax import simple_name
 from .values import Edge, Unknown, Values, edges_of, freed_at, reachable, same
 
@@ -101,7 +101,7 @@ class _Derivation:
         if freed is None or isinstance(self.root[0], Tensor):
             return
         where = freed_at(freed)
-        note = f"The graph was freed by the backward at {where.file}:{where.line}; values are computed again from the leaves."
+        note = f"The graph was freed by the backward at {short_path(where.file)}:{where.line}; values are computed again from the leaves."
         try:
             again = self.values.value(self.root)
         except Unknown:

@@ -12,7 +12,7 @@ import numpy as np
 from ..tensor import Tensor
 from .algebra import Delta, Formula, Partial, Position, Symbol, atom
 from .formulas import Place
-from .source import Source
+from .source import Source, short_path
 from .writing import LATEX, TEXT, Letters, decimal, escaped, latex, text
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class Explanation:
             elif quantity.source is not None:
                 side += f" = {quantity.source.text or quantity.edge[0].name()}"
             number = f"= {shown_value(quantity.value)}" if quantity.value is not None else f"({quantity.unknown})"
-            where = "" if quantity.source is None else f"{quantity.source.file}:{quantity.source.line}"
+            where = "" if quantity.source is None else f"{short_path(quantity.source.file)}:{quantity.source.line}"
             rows.append((side, number, where))
         return _elided(rows, ("steps", "", ""))
 

@@ -18,7 +18,7 @@ from .badnumbers import SECOND_WHERE, ZEROS, Culprit, first_bad, first_zero, is_
 from .dataflow import Cut, Origin, Place, Run, Value
 from .explanation import shown_value
 from .names import Scope, caller
-from .source import Source
+from .source import Source, short_path
 from .syntax import simple_name, syntax_of
 from .values import Edge, Unknown, Values, edges_of, freed_at, reachable, record_of, same
 
@@ -106,6 +106,18 @@ def why(x: Tensor, loss: Tensor | None = None) -> Reason:
     return Diagnosis(x, loss, caller(2)).reason()
 
 
+def run_to(frame: FrameType) -> Run:
+    """An abstract run of the program up to the call that a frame is making."""
+    call = Source(frame.f_code, frame.f_lasti)
+    stack: list[tuple[str, int]] = []
+    outer = frame.f_back
+    inner = frame
+    while outer is not None and inner.f_code.co_name != "<module>":
+        stack.insert(0, (outer.f_code.co_filename, outer.f_lineno))
+        inner, outer = outer, outer.f_back
+    return Run(call.file, (call.line, call.column), frame.f_code.co_qualname, stack)
+
+
 def place_of(source: Source | Node) -> Place:
     """The place of a node or a source as a Place."""
     if isinstance(source, Node):
@@ -115,7 +127,7 @@ def place_of(source: Source | Node) -> Place:
 
 def lies(place: Place) -> str:
     """at FILE:LINE: `text`"""
-    return f"at {place.file}:{place.line}" + (f": `{place.text}`" if place.text else "")
+    return f"at {short_path(place.file)}:{place.line}" + (f": `{place.text}`" if place.text else "")
 
 
 class Diagnosis:
@@ -124,8 +136,7 @@ class Diagnosis:
     def __init__(self, x: Tensor, loss: Tensor | None, frame: FrameType) -> None:
         self.x, self.frame = x, frame
         self.scope = Scope(frame)
-        call = Source(frame.f_code, frame.f_lasti)
-        self.run = Run(call.file, (call.line, call.column), frame.f_code.co_qualname)
+        self.run = run_to(frame)
         arguments = self.scope.argument_texts()
         self.x_text, self.loss_text = (
             (arguments[0], arguments[1] if len(arguments) > 1 else None) if arguments else (None, None)
@@ -814,7 +825,7 @@ def history_note() -> str | None:
     call = None if syntax is None else syntax.expression(position)
     if not isinstance(call, ast.Call):
         return None
-    run = Run(position.file, (call.lineno, call.col_offset), frame.f_code.co_qualname)
+    run = run_to(frame)
     receiver = call.func.value if isinstance(call.func, ast.Attribute) and not call.args else (call.args or [None])[0]
     if (
         isinstance(call.func, ast.Attribute)

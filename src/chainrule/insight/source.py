@@ -6,6 +6,19 @@ import linecache
 from itertools import islice
 
 
+def short_path(file: str) -> str:
+    """A file's path as one would type it: from the current directory, if the file is inside it."""
+    import os
+
+    if not os.path.isabs(file):
+        return file
+    try:
+        relative = os.path.relpath(file)
+    except (OSError, ValueError):  # the current directory is gone, or on another drive
+        return file
+    return file if relative.startswith(os.pardir) else relative
+
+
 class Source:
     """A place in a program: `file`, `line`, `end_line`, `column`, `end_column` (None where unknown), and its `text`."""
 
