@@ -135,6 +135,9 @@ class Node(metaclass=Opened):
         if cls.on_tensors_only:
             cls.is_plain = False
 
+    def check_saved(self) -> None:
+        """Raises for what was freed or overwritten, also of what only gradients that nobody asked for would take."""
+
     def own_meta(self) -> NodeMeta:
         if self.meta is None:
             self.meta = NodeMeta()
@@ -445,6 +448,7 @@ class _Task:
         self.accumulate = accumulate
         self.inputs = inputs
         self.wanted: Any = None if inputs is None else set(inputs)
+        self.partly_needed: set = set()  # nodes of which not all gradients are wanted
         self.captured: dict = {}
         self.roots = roots
         self.given: dict = {}  # {id: (array, the caller's tensor that it comes from)}, for hooks to see that very tensor
@@ -488,16 +492,25 @@ class _Task:
         return ready_order(nodes) if renumbered else sorted(nodes, key=by_sequence, reverse=True)
 
     def _needed(self) -> dict:
-        """{node: for each edge, True if a wanted input lies behind it, else None}, for the nodes that have such an
-        edge."""
-        wanted, needed = self.wanted, {}
-        asked = {node for node, _ in wanted}
+        """{node: for each edge, True if a wanted input lies behind it, else None}, for the nodes that have such an edge."""
+        needed: dict = {}
+        asked = {node for node, _ in self.wanted}
         for node in reversed(self.order):
-            flags = tuple(
-                True if edge is not None and (edge in needed or edge in asked) else None for edge in node.edges
-            )
-            if True in flags or (self.accumulate and node in asked):  # the latter run for hooks that keep gradients
+            flags: list = []
+            useful = partial = False
+            for edge in node.edges:
+                if edge is None:
+                    flags.append(None)
+                elif edge in needed or edge in asked:
+                    flags.append(True)
+                    useful = True
+                else:
+                    flags.append(None)
+                    partial = True
+            if useful or (self.accumulate and node in asked):  # asked: run for its hooks, which keep the gradient
                 needed[node] = flags
+                if partial:
+                    self.partly_needed.add(node)
         return needed
 
     def will_run(self, edge) -> bool:
@@ -521,6 +534,7 @@ class _Task:
             self._deliver(leaf)
         on_tensors, freed, needed = self.on_tensors, self.freed, self.needed
         careful = local.anomaly is not None or bool(self.captured_nodes)
+        partly_needed = self.partly_needed
         for node in self.order:
             gradient = buffers.pop(node, None)
             if node.meta is not None or gradient is None or not node.is_plain or (careful and self._needs_care(node)):
@@ -535,8 +549,8 @@ class _Task:
                 needs = needed.get(node)
                 if needs is None:
                     continue
-                if None in needs:
-                    self._check_saved(node)
+                if node in partly_needed:
+                    node.check_saved()
             if on_tensors:
                 results = node.backward_tensors(gradient, needs)
             else:
@@ -565,13 +579,6 @@ class _Task:
         for callback in self.callbacks:
             callback()
 
-    def _check_saved(self, node) -> None:
-        """A node unpacks all it saved, also what only gradients that nobody asked for would take."""
-        if node.saves_tensors and getattr(node, "op", None) is not None:
-            from .node_classes import check_saved
-
-            check_saved(node)
-
     def _needs_care(self, node) -> bool:
         return local.anomaly is not None or node in self.captured_nodes
 
@@ -597,8 +604,8 @@ class _Task:
             if captured:
                 self._capture_outputs(node, gradient)
             return
-        if self.needed is not None and None in needs:
-            self._check_saved(node)
+        if node in self.partly_needed:
+            node.check_saved()
         if meta is not None and meta.prehooks:
             gradients = call_node_prehooks(meta.prehooks, self._tensors(node, gradient))
             gradient = self._from_tensors(node, gradients)

@@ -60,13 +60,14 @@ def _array_of(node, kind, name, entry):
     return entry
 
 
-def check_saved(node) -> None:
-    """Unpacks all that a node saved, for the errors of what was freed or overwritten."""
+def _check_saved(node) -> None:
     if node.saved.__class__ is Freed:
         raise graph_errors.freed(node)
     record = node.op
     for kind, name, entry in zip(record.saved_kinds, record.saved_names, node.saved, strict=True):
-        if not (entry.__class__ is SavedTensor and entry.unpack_hook is not None):
+        if entry.__class__ is Tensor:
+            saved_input_array(entry, node)
+        elif not (entry.__class__ is SavedTensor and entry.unpack_hook is not None):
             _array_of(node, kind, name, entry)
 
 
