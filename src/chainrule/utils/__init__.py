@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_LAZY = ("_pytree", "checkpoint", "hooks")
+_LAZY = ("_pytree", "checkpoint", "data", "hooks")
 
 
 def __getattr__(name: str):
