@@ -479,15 +479,16 @@ class _Task:
             elif node not in nodes:
                 nodes.add(node)
                 stack.append(node)
+        pop, push, add = stack.pop, stack.append, nodes.add
         while stack:
-            for edge in stack.pop().edges:
+            for edge in pop().edges:
                 if edge is None or edge in nodes:
                     continue
                 if edge.__class__ in TENSOR_TYPES:
                     pending[edge] = pending.get(edge, 0) + 1
                 else:
-                    nodes.add(edge)
-                    stack.append(edge)
+                    add(edge)
+                    push(edge)
         self.nodes = nodes
         return ready_order(nodes) if renumbered else sorted(nodes, key=by_sequence, reverse=True)
 
@@ -535,8 +536,9 @@ class _Task:
         on_tensors, freed, needed = self.on_tensors, self.freed, self.needed
         careful = local.anomaly is not None or bool(self.captured_nodes)
         partly_needed = self.partly_needed
+        take = buffers.pop
         for node in self.order:
-            gradient = buffers.pop(node, None)
+            gradient = take(node, None)
             if node.meta is not None or gradient is None or not node.is_plain or (careful and self._needs_care(node)):
                 # handed over whole, so that a leaf can tell whether anyone else holds it
                 arrived, gradient, result, results = [gradient], None, None, None
