@@ -151,6 +151,7 @@ def test_linearize():
         (lambda: grad(cubic)(1), ValueError, "Thing passed to transform API must be Tensor, got <class 'int'>"),
         (lambda: grad(cubic)(torch.tensor([1])), RuntimeError, "only Tensors of floating point dtype can require"),
         (lambda: vjp(lambda x: 1, X), RuntimeError, r"expected f\(\*primals\) to return only tensors"),
+        (lambda: vjp(lambda x: None, X), RuntimeError, "Expected f to be a function that has non-empty output"),
         (lambda: jvp(cubic, X, T), RuntimeError, "Expected primals to be a tuple"),
         (lambda: jvp(cubic, (X,), (T, T)), RuntimeError, "to have the same python structure"),
         (lambda: jvp(cubic, (1,), (T,)), RuntimeError, "Expected primals to only contain Tensors"),

@@ -205,7 +205,7 @@ def _real_only(tensors, what: str, which: str) -> None:
 
 
 def _tensors_only(leaves, what: str) -> None:
-    if not leaves:
+    if not leaves or (len(leaves) == 1 and leaves[0] is None):
         raise RuntimeError(f"{what}: Expected f to be a function that has non-empty output (got output = {leaves})")
     for y in leaves:
         if not isinstance(y, Tensor):
