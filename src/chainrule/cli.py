@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,4 +82,73 @@ def call_run(arguments: argparse.Namespace) -> int:
         return 2
 
 
-COMMANDS = (add_run,)
+def add_draw(commands: argparse._SubParsersAction) -> None:
+    draw = commands.add_parser(
+        "draw",
+        help="run a program, and draw the graph that backward was called on",
+        description="Runs FILE as `chainrule run` does, its output on the standard error, and draws the graph behind the "
+        "last scalar that backward was called on: with shapes, values, gradients and source lines, on one page that needs "
+        "nothing else. Without --html, --svg or --json the page is written here under the name of FILE.",
+        epilog="Exit status: 0; 2 if FILE cannot be run or there is nothing to draw.",
+        allow_abbrev=False,
+    )
+    draw.add_argument("--of", metavar="NAME", help="draw the graph of this variable")
+    draw.add_argument("--html", metavar="PAGE", help="write the page to this file")
+    draw.add_argument("--svg", metavar="PICTURE", help="write a picture to this file")
+    draw.add_argument("--json", metavar="DATA", help="write what the page shows to this file")
+    add_program(draw)
+    draw.set_defaults(call=insight_command("draw"))
+
+
+def add_explain(commands: argparse._SubParsersAction) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="run a program, and derive its gradient as one would on paper",
+        description="Runs FILE as `chainrule run` does, its output on the standard error, and derives the gradient of the "
+        "last scalar that backward was called on, with respect to each variable that it was computed from.",
+        epilog="Exit status: 0; 2 if FILE cannot be run or there is nothing to explain.",
+        allow_abbrev=False,
+    )
+    explain.add_argument("--of", metavar="NAME", help="derive the gradient of this variable")
+    explain.add_argument("--wrt", metavar="NAME", help="with respect to this variable only")
+    explain.add_argument("--html", metavar="PAGE", help="also write it to this file as HTML")
+    explain.add_argument("--latex", metavar="TEXT", help="also write it to this file as LaTeX")
+    explain.add_argument("--json", metavar="DATA", help="also write it to this file as JSON")
+    add_program(explain)
+    explain.set_defaults(call=insight_command("explain"))
+
+
+def add_why(commands: argparse._SubParsersAction) -> None:
+    why = commands.add_parser(
+        "why",
+        help="run a program, and tell what is wrong with gradients in it",
+        description="Runs FILE as `chainrule run` does, its output on the standard error, and explains what went wrong with "
+        "gradients in it, each cause with its line: a backward that failed, and gradients that are None, zero, nan, "
+        "stale or accumulated.",
+        epilog="Exit status: 0 if nothing is wrong, 1 if something is, 2 if FILE cannot be run.",
+        allow_abbrev=False,
+    )
+    why.add_argument("--of", metavar="NAME", help="the result whose gradient is meant")
+    why.add_argument("--wrt", metavar="NAME", help="look at the gradient of this variable only")
+    why.add_argument("--html", metavar="PAGE", help="also write the findings to this file as HTML")
+    why.add_argument("--json", metavar="DATA", help="also write the findings to this file as JSON")
+    add_program(why)
+    why.set_defaults(call=insight_command("why"))
+
+
+def add_program(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "program", nargs="+", metavar="FILE", help="the program, then its own arguments; with dashes, after `-- FILE`"
+    )
+
+
+def insight_command(name: str) -> Callable[[argparse.Namespace], int]:
+    def call(arguments: argparse.Namespace) -> int:
+        from chainrule.insight import commands
+
+        return getattr(commands, f"call_{name}")(arguments)
+
+    return call
+
+
+COMMANDS = (add_run, add_draw, add_explain, add_why)

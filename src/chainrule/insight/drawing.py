@@ -67,7 +67,7 @@ class Drawing:
         parts = {
             "title": escape(_clean(f"Graph of {self.graph.name}")),
             "policy": f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'",
-            "data": _json(self._data()),
+            "data": _json(self.data()),
         }
         return re.sub(r"\{\{(title|policy|data)\}\}", lambda found: parts[found[1]], template)
 
@@ -88,7 +88,8 @@ class Drawing:
         title = escape(_clean(f"Graph of {self.graph.name}"), quote=True)
         return f'<iframe srcdoc="{page}" title="{title}" style="width:100%;height:640px;border:0"></iframe>'
 
-    def _data(self) -> dict[str, Any]:
+    def data(self) -> dict[str, Any]:
+        """What the page shows, ready for JSON."""
         groups = list(self.root.groups())
         numbers = {id(group): -1 - n for n, group in enumerate(groups)}
 

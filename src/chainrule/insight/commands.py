@@ -1,0 +1,365 @@
+"""`chainrule draw FILE`, `chainrule explain FILE` and `chainrule why FILE`: run a program, then look at its gradients."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import linecache
+import os
+import sys
+from collections.abc import Callable, Iterator
+from html import escape
+from pathlib import Path
+from types import CodeType, TracebackType
+from typing import Any
+
+import numpy as np
+
+from ..engine import Node, is_own, relink
+from ..runner import BadFile, alias, load
+from ..tensor import Tensor, gradient_edge, version_counter
+from .values import Edge, Unknown, Values
+from .watching import WatchedTask, Watcher
+
+MOST_EXPLAINED = 8  # leaves, when none is named
+
+
+def call_draw(arguments: argparse.Namespace) -> int:
+    """Runs the program, and draws what backward was last called on."""
+    return _after(arguments, _draw)
+
+
+def call_explain(arguments: argparse.Namespace) -> int:
+    """Runs the program, and derives the gradient of what backward was last called on."""
+    return _after(arguments, _explain)
+
+
+def call_why(arguments: argparse.Namespace) -> int:
+    """Runs the program, and tells what went wrong with gradients in it: status 1 if anything did."""
+    return _after(arguments, _why)
+
+
+class Problem(Exception):
+    """The program has not what was asked for; the message is one line."""
+
+
+# ---------------------------------------------------------------- the run
+
+
+class LastBackward(Watcher):
+    """Notes the last backward from a scalar, and what leaves and nodes held then: the program goes on without that."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.root: Edge | None = None
+        self.leaves: list[tuple[Tensor, Any, int]] = []  # with their versions
+        self.nodes: list[tuple[Node, Any]] = []
+
+    def started(self, task: WatchedTask) -> None:
+        self.calls += 1
+        node, number = task.roots[0]
+        seed = task.buffers.get((node, number) if number else node)
+        if task.depth or len(task.roots) != 1 or seed is None or seed.shape not in ((), (1,)):
+            return
+        self.root = node, number
+        self.leaves = [(leaf, leaf._array.copy(), version_counter(leaf).version) for leaf in task.pending]
+        self.nodes = [(node, node.saved) for node in task.order]
+
+
+class Finished:
+    """A program that has run: its variables, its last backward, and the error that ended it, if one did."""
+
+    def __init__(self, file: str, program: Any, rest: list[str]) -> None:
+        self.file = file
+        self.program = program
+        self.error: BaseException | None = None
+        self.last = LastBackward()
+        self.last.watch()
+        stdout, hook = sys.stdout, sys.excepthook
+        sys.stdout = sys.stderr  # what the program prints is not what was asked for
+        sys.excepthook = self._failed
+        try:
+            program.run(rest)
+        finally:
+            sys.stdout.flush()
+            sys.stdout, sys.excepthook = stdout, hook
+            self.last.stop()
+        self.namespace: dict[str, Any] = sys.modules["__main__"].__dict__
+
+    def _failed(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        self.error = error
+        sys.__excepthook__(kind, error, traceback)
+
+    def tensor(self, name: str) -> Tensor:
+        """The tensor that a variable, or an attribute of one, holds.
+
+        Raises:
+            Problem: there is none.
+        """
+        head, *attributes = name.split(".")
+        value = self.namespace.get(head)
+        for attribute in attributes:
+            value = getattr(value, attribute, None)
+        if not isinstance(value, Tensor):
+            raise Problem(f"{self.file}: {name} is no tensor of the program when it ends")
+        return value
+
+    def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """The tensors that the program's variables hold, and the parameters of its modules."""
+        seen: set[int] = set()
+        for name, value in list(self.namespace.items()):
+            if name.startswith("_"):
+                continue
+            found = [(name, value)]
+            if not isinstance(value, Tensor | type) and callable(getattr(value, "named_parameters", None)):
+                found = [(f"{name}.{inner}", parameter) for inner, parameter in value.named_parameters()]
+            for known, tensor in found:
+                if isinstance(tensor, Tensor) and id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    yield known, tensor
+
+    def result(self, name: str | None) -> Tensor:
+        """The tensor called `name`, or what the last backward was called on.
+
+        Raises:
+            Problem: there is none.
+        """
+        if name is not None:
+            return self.tensor(name)
+        root = self.last.root
+        if root is None:
+            raise Problem(f"{self.file}: backward was not called on a scalar; name a tensor with --of NAME")
+        for _, tensor in self.named_tensors():
+            if gradient_edge(tensor) == root:
+                return tensor
+        try:
+            value = Values(root).value(root)
+        except Unknown:
+            value = np.ones((), np.float32)
+        return relink(value, root)
+
+    def at_end(self, function: Callable, *arguments: Any) -> Any:
+        """Calls a function as the program itself would, after its last line or in the line that failed."""
+        name, text = self.program.sources[-1]
+        filename = getattr(self.program, "filename", name)
+        line = len(text.splitlines()) + 1
+        traceback = None if self.error is None else self.error.__traceback__
+        while traceback is not None:
+            code: CodeType = traceback.tb_frame.f_code
+            if code.co_name == "<module>":
+                filename, line = code.co_filename, traceback.tb_lineno
+            traceback = traceback.tb_next
+        call = compile("\n" * (line - 1) + "_chainrule_answer = _chainrule_call()", filename, "exec")
+        self.namespace["_chainrule_call"] = lambda: function(*arguments)
+        try:
+            if self.error is None:
+                exec(call, self.namespace)
+            else:
+                try:
+                    raise self.error
+                except BaseException:
+                    exec(call, self.namespace)
+            return self.namespace["_chainrule_answer"]
+        finally:
+            self.namespace.pop("_chainrule_call", None)
+            self.namespace.pop("_chainrule_answer", None)
+
+    def failure(self) -> Any:
+        """The error that ended the program, with the line of the program that raised it and what its notes say."""
+        from .reasons import Place, Reason
+
+        place = None
+        traceback = None if self.error is None else self.error.__traceback__
+        while traceback is not None:
+            file, line = traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
+            if not is_own(file):
+                place = Place(file, line, linecache.getline(file, line).strip())
+            traceback = traceback.tb_next
+        notes = getattr(self.error, "__notes__", [])
+        return Reason("error", "\n".join([str(self.error), *notes]), source=place)
+
+    def as_at_backward(self, function: Callable, *arguments: Any) -> Any:
+        """The same while leaves and nodes hold what they held at the last backward."""
+        leaves, nodes = self.last.leaves, self.last.nodes
+        now = [(leaf._array, leaf._counter.version) for leaf, *_ in leaves]
+        saved = [node.saved for node, _ in nodes]
+        for leaf, array, version in leaves:
+            leaf._array, leaf._counter.version = array, version
+        for node, values in nodes:
+            node.saved = values
+        try:
+            return self.at_end(function, *arguments)
+        finally:
+            for (leaf, *_), (array, version) in zip(leaves, now):
+                leaf._array, leaf._counter.version = array, version
+            for (node, _), values in zip(nodes, saved):
+                node.saved = values
+
+
+def _after(arguments: argparse.Namespace, answer: Callable[[Finished, argparse.Namespace], int]) -> int:
+    file, *rest = arguments.program[arguments.program[0] == "--" :]
+    for kind in ("html", "svg", "latex", "json"):  # a notebook runs in its own directory
+        path = getattr(arguments, kind, None)
+        if path is not None:
+            setattr(arguments, kind, os.path.abspath(path))
+    try:
+        program = load(file)
+        alias.install()
+        return answer(Finished(file, program, rest), arguments)
+    except (BadFile, Problem) as error:
+        print(f"chainrule: {error}", file=sys.stderr)
+        return 2
+
+
+def _write(path: str | None, make: Callable[[], str]) -> None:
+    if path is None:
+        return
+    try:
+        Path(path).write_text(make(), encoding="utf-8")
+    except OSError as error:
+        raise Problem(f"{path}: cannot be written: {error.strerror}") from None
+    print(f"wrote {os.path.relpath(path)}")
+
+
+# ---------------------------------------------------------------- the answers
+
+
+def _draw(finished: Finished, arguments: argparse.Namespace) -> int:
+    from .drawing import draw
+
+    y = finished.result(arguments.of)
+    try:
+        drawing = (finished.at_end if arguments.of else finished.as_at_backward)(draw, y)
+    except RuntimeError as error:
+        raise Problem(f"{finished.file}: {error}") from None
+    html = arguments.html
+    if html is None and arguments.svg is None and arguments.json is None:
+        html = os.path.abspath(Path(finished.file).stem + ".html")
+    _write(html, drawing.html)
+    _write(arguments.svg, drawing.svg)
+    _write(arguments.json, lambda: json.dumps(drawing.data(), indent=1))
+    return 0
+
+
+def _explain(finished: Finished, arguments: argparse.Namespace) -> int:
+    from .derivation import explain
+
+    y = finished.result(arguments.of)
+    chosen = [finished.tensor(arguments.wrt)] if arguments.wrt else _leaves(finished, y)
+    if not chosen:
+        raise Problem(f"{finished.file}: no variable of the program leads to the result; name one with --wrt NAME")
+    call = finished.at_end if arguments.of else finished.as_at_backward
+    try:
+        found = [call(explain, y, x) for x in chosen[:MOST_EXPLAINED]]
+    except (RuntimeError, ValueError) as error:
+        raise Problem(f"{finished.file}: {error}") from None
+    print("\n\n".join(one.text() for one in found))
+    if len(chosen) > MOST_EXPLAINED:
+        print(f"\nand {len(chosen) - MOST_EXPLAINED} more; name one with --wrt NAME")
+    _write(arguments.latex, lambda: "\n\n".join(one.latex() for one in found) + "\n")
+    _write(arguments.html, lambda: _page(finished.file, "".join(one._repr_html_() for one in found)))
+    _write(
+        arguments.json,
+        lambda: json.dumps(
+            [
+                {
+                    "of": one.y,
+                    "wrt": one.x,
+                    "gradient": None if one.value is None else one.value.tolist(),
+                    "paths": one.paths,
+                    "checked": one.checked,
+                    "text": one.text(),
+                    "latex": one.latex(),
+                }
+                for one in found
+            ],
+            indent=1,
+            default=str,
+        ),
+    )
+    return 0
+
+
+def _leaves(finished: Finished, y: Tensor) -> list[Tensor]:
+    """The leaves that `y` was computed from and that a variable of the program holds."""
+    behind: set[int] = set()
+    stack = [gradient_edge(y)[0]]
+    seen: set[int] = set()
+    while stack:
+        one = stack.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, Tensor):
+            behind.add(id(one))
+        else:
+            stack.extend(one.edges)
+    return [tensor for _, tensor in finished.named_tensors() if id(tensor) in behind]
+
+
+def _page(file: str, body: str) -> str:
+    title = escape(f"Gradients in {os.path.basename(file)}")
+    return f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>\n<body>{body}</body></html>\n'
+
+
+def _why(finished: Finished, arguments: argparse.Namespace) -> int:
+    from .reasons import Reason, why
+
+    loss = finished.tensor(arguments.of) if arguments.of else None
+    if loss is None and finished.error is None and finished.last.root is not None:
+        loss = finished.result(None)
+    if arguments.wrt:
+        asked = [(arguments.wrt, finished.tensor(arguments.wrt))]
+    else:
+        asked = list(_questionable(finished))
+    findings: list[tuple[str, Reason]] = []
+    told: set[tuple] = set()
+    for name, x in asked:
+        reason = finished.at_end(why, x, loss)
+        source = reason.source
+        place = None if source is None else (source.file, source.line)
+        if not reason.ok and (reason.cause, place or name) not in told:
+            told.add((reason.cause, place or name))
+            findings.append((name, reason))
+    if finished.error is not None and not any(reason.cause in _OF_ERRORS for _, reason in findings):
+        findings.append((type(finished.error).__name__, finished.failure()))
+    findings.sort(key=lambda found: _RANKS.get(found[1].cause, 1))
+    for name, reason in findings:
+        place = "" if reason.source is None else f"{reason.source.file}:{reason.source.line}: "
+        print(f"{place}{name}: {reason}")
+    if not findings:
+        print("no finding: the gradients are in order" if asked else "no finding: the program computes no gradients")
+    as_data = [
+        {
+            "name": name,
+            "cause": reason.cause,
+            "sentence": reason.sentence,
+            "remedy": reason.remedy,
+            "file": None if reason.source is None else reason.source.file,
+            "line": None if reason.source is None else reason.source.line,
+        }
+        for name, reason in findings
+    ]
+    _write(arguments.json, lambda: json.dumps(as_data, indent=1))
+    _write(
+        arguments.html,
+        lambda: _page(
+            finished.file, "".join(f"<p>{escape(f'{n}: {r}')}</p>" for n, r in findings) or "<p>no finding</p>"
+        ),
+    )
+    return 1 if findings else 0
+
+
+_OF_ERRORS = ("second backward", "in-place")
+_RANKS = {"error": 0, "second backward": 0, "in-place": 0, "nan": 0, "inf": 0, "zero": 2}  # the likeliest first
+
+
+def _questionable(finished: Finished) -> Iterator[tuple[str, Tensor]]:
+    """The tensors whose gradient the program wants: leaves that require grad, and those whose `.grad` it reads."""
+    text = "\n".join(t if isinstance(t, str) else t.decode(errors="replace") for _, t in finished.program.sources)
+    for name, tensor in finished.named_tensors():
+        is_leaf = tensor.requires_grad and tensor.grad_fn is None
+        if (is_leaf and (finished.last.calls or finished.error is not None)) or f"{name}.grad" in text.replace(
+            f"{name}.grad_fn", ""
+        ):
+            yield name, tensor
