@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as torch
-from chainrule.autograd import Function, grad
-from chainrule.autograd import forward_ad as fw
+from chainrule.autograd import Function, forward_ad as fw, grad
 
 
 def tangent_of(function, x, t):

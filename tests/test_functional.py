@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as torch
-from chainrule.autograd import functional as F
-from chainrule.autograd import grad
+from chainrule.autograd import functional as F, grad
 
 
 def double(values):

@@ -217,7 +217,7 @@ def test_the_older_name_of_grad_fn():
     assert y._grad_fn is y.grad_fn
     with pytest.raises(RuntimeError, match="_grad_fn can be only set to None"):
         y._grad_fn = 3
-    with pytest.raises(RuntimeError, match="Deletion of _grad_fn not allowed. Detach tensor instead!"):
+    with pytest.raises(RuntimeError, match=r"Deletion of _grad_fn not allowed\. Detach tensor instead!"):
         del y._grad_fn
     y._grad_fn = None
     assert y.grad_fn is None and not y.requires_grad

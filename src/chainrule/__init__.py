@@ -10,9 +10,10 @@ from __future__ import annotations
 import math as _math
 
 from . import autograd, dtypes, ops, random, size
-
+from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled, set_anomaly_enabled
 from .dtypes import (
     bfloat16,
+    bool_ as bool,
     can_cast,
     cdouble,
     cfloat,
@@ -26,6 +27,7 @@ from .dtypes import (
     float16,
     float32,
     float64,
+    float_ as float,
     get_default_dtype,
     half,
     iinfo,
@@ -33,6 +35,7 @@ from .dtypes import (
     int16,
     int32,
     int64,
+    int_ as int,
     long,
     promote_types,
     set_default_dtype,
@@ -42,10 +45,7 @@ from .dtypes import (
     uint32,
     uint64,
 )
-from .dtypes import bool_ as bool
-from .dtypes import float_ as float
-from .dtypes import int_ as int
-from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled, set_anomaly_enabled
+from .legacy import *
 from .modes import (
     enable_grad,
     inference_mode,
@@ -54,33 +54,32 @@ from .modes import (
     no_grad,
     set_grad_enabled,
 )
-from .legacy import *
 from .ops.activations import *
 from .ops.bitwise import *
 from .ops.comparison import *
 from .ops.complexes import *
 from .ops.contractions import *
-from .ops.creation import *
-from .ops.scatter import *
-from .ops.rearranging import *
-from .ops.joining import *
-from .ops.indexing import *
-from .ops.filling import *
 from .ops.conversion import *
+from .ops.creation import *
+from .ops.cumulative import *
 from .ops.elementwise import *
+from .ops.filling import *
+from .ops.indexing import *
+from .ops.joining import *
 from .ops.matrices import *
+from .ops.norms import *
 from .ops.products import *
 from .ops.random import *
+from .ops.rearranging import *
 from .ops.reduction import *
-from .ops.softmax import *
-from .ops.norms import *
-from .ops.cumulative import *
-from .ops.sorting import *
-from .ops.statistics import *
-from .ops.windows import *
+from .ops.scatter import *
 from .ops.shape import *
+from .ops.softmax import *
+from .ops.sorting import *
 from .ops.special import *
 from .ops.spectral import *
+from .ops.statistics import *
+from .ops.windows import *
 from .printing import set_printoptions
 from .random import (
     Generator,
@@ -92,7 +91,6 @@ from .random import (
     set_rng_state,
 )
 from .serialization import *
-from .storage import *
 from .size import (
     Size,
     channels_last,
@@ -105,10 +103,12 @@ from .size import (
     sparse_coo,
     strided,
 )
+from .storage import *
 from .switches import *
 from .tensor import Tensor, is_inference, is_tensor
 from .warning import is_warn_always_enabled, set_warn_always
 
+# isort: split
 from .backend import tensors as _tensors  # the formulas' names on Tensors, now that all operations are there
 
 __version__ = "0.1.0"

@@ -577,7 +577,7 @@ class _Task:
                         if edge in buffers:
                             result = buffers[edge] + result
                         buffers[edge] = result
-                i += 1
+                i += 1  # noqa: SIM113
         for callback in self.callbacks:
             callback()
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from . import dtypes
 from .modes import is_quiet, silence
-from .size import check_device
-from .size import device as torch_device
+from .size import check_device, device as torch_device
 from .tensor import Tensor, memory, version_counter, wrap, wrap_as
 
 TYPES = {

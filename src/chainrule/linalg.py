@@ -17,13 +17,11 @@ from .dtypes import scalar_name
 from .inplace import fill_out
 from .modes import local
 from .ops import decompositions as records
-from .ops.contractions import diagonal, multi_dot, vecdot
-from .ops.contractions import linalg_cross as cross
+from .ops.contractions import diagonal, linalg_cross as cross, multi_dot, vecdot
 from .ops.creation import eye, ones_like, zeros
 from .ops.joining import stack
 from .ops.norms import vector_norm
-from .ops.products import _array as _array_of
-from .ops.products import matmul, word
+from .ops.products import _array as _array_of, matmul, word
 from .ops.shape import wrap_dim
 from .tensor import Tensor, wrap
 

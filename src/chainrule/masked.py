@@ -9,8 +9,7 @@ import math
 from collections.abc import Sequence
 
 from . import dtypes
-from .ops import cumulative, elementwise, reduction
-from .ops import softmax as softmax_ops
+from .ops import cumulative, elementwise, reduction, softmax as softmax_ops
 from .tensor import Tensor
 
 __all__ = [

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import dtypes
-from .backend import numpy as backend
 from .modes import local
 from .opened import Opened
 from .size import CPU, Size, strided

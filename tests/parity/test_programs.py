@@ -31,6 +31,7 @@ import warnings
 import weakref
 from collections import Counter
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -152,7 +153,6 @@ class Machine:
                 if gradient is not None:
                     facts["grad.grad_fn"] = attempt(node_name, gradient)
         return found
-
 
     def new_gradients(self) -> dict:
         """{name: gradient} of the tensors whose `.grad` has not been seen before."""
@@ -488,7 +488,11 @@ class Writer:
         part = x if self.rng.random() < 0.5 else f"{x}[{self.index(x)}]"
         apart = self.apart(x)
         sign = self.rng.choice(["+=", "*=", "-="])
-        other = self.operand(x, into=True) if part == x else self.any(lambda t: not t.dim() and apart(t)) or self.literal(())
+        other = (
+            self.operand(x, into=True)
+            if part == x
+            else self.any(lambda t: not t.dim() and apart(t)) or self.literal(())
+        )
         return f"{part} {sign} {other}"
 
     def flag(self) -> str:
@@ -584,7 +588,7 @@ class Writer:
     def look(self) -> str:
         return f"graph({self.tensor()})"
 
-    WEIGHTS = {
+    WEIGHTS: ClassVar = {
         "leaf": 3, "operation": 16, "view_of": 12, "views_of": 2, "in_place": 14, "in_place_shape": 0.6, "set_item": 4, "augmented": 4,
         "flag": 4, "detach": 3, "add_hook": 3, "remove_hook": 1.5, "run_backward": 9, "run_grad": 5, "gradient": 5,
         "delete": 2, "look": 2,

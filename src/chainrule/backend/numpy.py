@@ -10,48 +10,37 @@ import math
 import numpy as np
 from numpy import (
     absolute as abs,
-)
-from numpy import (
     arccos as acos,
-)
-from numpy import (
     arccosh as acosh,
-)
-from numpy import (
     arcsin as asin,
-)
-from numpy import (
     arcsinh as asinh,
-)
-from numpy import (
     arctan as atan,
-)
-from numpy import (
     arctan2 as atan2,
-)
-from numpy import (
     arctanh as atanh,
-)
-from numpy import (
     copysign,
     cos,
     cosh,
+    equal,
     exp,
     expm1,
     fmax,
     fmin,
     fmod,
+    frexp,
+    gcd,
+    greater,
+    greater_equal,
     hypot,
     isfinite,
     isinf,
     isnan,
+    lcm,
+    less,
+    less_equal,
     log,
     log1p,
     log2,
     log10,
-    frexp,
-    gcd,
-    lcm,
     logaddexp2,
     logical_and,
     logical_not,
@@ -60,6 +49,7 @@ from numpy import (
     maximum,
     minimum,
     nextafter,
+    not_equal,
     signbit,
     sin,
     sinh,
@@ -67,12 +57,6 @@ from numpy import (
     square,
     tan,
     tanh,
-    greater,
-    less,
-    greater_equal,
-    less_equal,
-    equal,
-    not_equal,
     where,
 )
 
@@ -99,7 +83,6 @@ from .gathering import (
     size_of,
     take_at,
 )
-from .products import scaled, scaled_sum
 from .integers import ceil, floor, trunc
 from .layout import (
     add_windows,
@@ -123,9 +106,9 @@ from .layout import (
     place_diagonal,
     repeat,
     restride,
-    slice_view,
     roll,
     rotate,
+    slice_view,
     split_like,
     stack_arrays,
     stack_gradients,
@@ -147,6 +130,7 @@ from .ordering import (
     unique,
     unique_consecutive,
 )
+from .products import scaled, scaled_sum
 from .reductions import (
     accumulation_dtype,
     all,
@@ -172,7 +156,6 @@ from .reductions import (
     variance,
     vector_norm,
 )
-
 
 ndarray = np.ndarray
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import composite
 from ..op import graph_xp
-from ..ops import creation, joining, reduction, shape
+from ..ops import creation, joining, shape
 from ..tensor import wrap
 from .numpy import dense_strides, fits_exponent, has_zero, joint_shape, reduced_count, size_of
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from itertools import count
 from math import gcd, lcm
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _fresh = count().__next__
 
@@ -43,7 +43,7 @@ class Symbol(NamedTuple):
     """An element of the tensor called `name`."""
 
     name: str
-    index: tuple[Position, ...] = ()
+    index: tuple[Position, ...] = ()  # type: ignore[assignment]  # not the method of tuples
 
 
 class Apply(NamedTuple):
@@ -56,7 +56,7 @@ class Apply(NamedTuple):
 class Total(NamedTuple):
     """The sum of `body` over `index`."""
 
-    index: Index
+    index: Index  # type: ignore[assignment]
     body: Formula
 
 
@@ -146,6 +146,7 @@ class Formula:
             return ZERO
         left, right = self.number, other.number
         if left is not None or right is not None:
+            factor: Any
             factor, formula = (left, other) if left is not None else (right, self)
             terms = dict(_ungrouped(formula))
             return Formula({monomial: coefficient * factor for monomial, coefficient in terms.items()})
@@ -545,7 +546,7 @@ def _function_value(name: str, arguments: list[float]) -> float:
     a = np.float64(arguments[0])
     with np.errstate(all="ignore"):
         if name == "number":
-            value = a
+            value: Any = a
         elif name == "pow":
             value = a ** np.float64(arguments[1])
         elif name == "sigmoid":

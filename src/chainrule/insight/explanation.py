@@ -32,7 +32,7 @@ class Quantity:
     value: np.ndarray | None = None
     unknown: str = ""  # why there is no value
     place: Place = ()
-    symbol: Symbol | None = None
+    symbol: Any = None  # Symbol
     definition: Formula | None = None  # in terms of other names
     parents: list = field(default_factory=list)  # edges of the named values it is computed from, towards x
     slopes: dict = field(default_factory=dict)  # {parent's edge: derivative of an element by an element of the parent}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -26,10 +25,10 @@ class Item:
         "gradient", "inputs", "is_bad", "key", "name", "note", "operation", "shape", "source", "step", "value",
     )  # fmt: skip
 
-    def __init__(self, operation: str, name: str, source: Source | None, key: Hashable) -> None:
+    def __init__(self, operation: str, name: str, source: Source | None, key: Any) -> None:
         self.operation = operation
         self.name = name  # the user's, or empty
-        self.source = source  # None for a leaf
+        self.source: Any = source  # None for a leaf
         self.key = key
         self.inputs: list[int] = []  # numbers of the items that lead to it
         self.step: int | None = None  # when backward comes by; None: no gradient does

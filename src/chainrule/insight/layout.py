@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from math import ceil, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 MOST_MEMBERS = 24  # of one group, before it is divided
 SWEEPS = 4
@@ -22,7 +22,7 @@ class Group:
     def __init__(self, label: str, kind: str, members: list, key: Hashable = None) -> None:
         self.label = label
         self.kind = kind  # "graph", "function", "line", "round" or "part"
-        self.number: tuple[int, int, int] | None = None  # of rounds: the first and the last inside, and of how many
+        self.number: Any = None  # of rounds: the first and the last inside, and of how many
         self.members: list[int | Group] = members
         self.key = key
         self.rows: list[list[int | Group | Bend]] = []
@@ -91,8 +91,8 @@ def divide(members: list, label: Callable[[list], str]) -> list:
     starts = [i for i, one in enumerate(members) if one.key == first] if first is not None else []
     if len(starts) > 1 and len(members) >= 2 * len(starts):
         rounds = []
-        for n, part in enumerate(_pieces(members, starts), 1):
-            one = Group(f"round {n} of {len(starts)}: {label(part)}", "round", divide(part, label), ("round", first))
+        for n, piece in enumerate(_pieces(members, starts), 1):
+            one = Group(f"round {n} of {len(starts)}: {label(piece)}", "round", divide(piece, label), ("round", first))
             one.number = n, n, len(starts)
             rounds.append(one)
         return divide([*members[: starts[0]], *rounds], label)

@@ -115,7 +115,8 @@ def run_to(frame: FrameType) -> Run:
     while outer is not None and inner.f_code.co_name != "<module>":
         stack.insert(0, (outer.f_code.co_filename, outer.f_lineno))
         inner, outer = outer, outer.f_back
-    return Run(call.file, (call.line, call.column), frame.f_code.co_qualname, stack)
+    place: Any = call.line, call.column
+    return Run(call.file, place, frame.f_code.co_qualname, stack)
 
 
 def place_of(source: Source | Node) -> Place:
@@ -138,11 +139,13 @@ class Diagnosis:
         self.scope = Scope(frame)
         self.run = run_to(frame)
         arguments = self.scope.argument_texts()
+        self.x_text: ast.expr | None
+        self.loss_text: ast.expr | None
         self.x_text, self.loss_text = (
             (arguments[0], arguments[1] if len(arguments) > 1 else None) if arguments else (None, None)
         )
         self.name = simple_name(self.x_text) or self.scope.names.get(id(x)) or "x"
-        self.loss = loss if loss is not None else self._last_loss()
+        self.loss: Any = loss if loss is not None else self._last_loss()
         self.loss_name = (
             simple_name(self.loss_text)
             or (self.scope.names.get(id(self.loss)) if self.loss is not None else None)
@@ -522,8 +525,9 @@ class Diagnosis:
         if value is None:
             return None
         origin = _origin_of(self._static(self.x_text, self.name))
-        if origin is not None and isinstance(value.flows.get(origin), Cut):
-            return {origin: value.flows[origin]}
+        cut = None if origin is None else value.flows.get(origin)
+        if origin is not None and isinstance(cut, Cut):
+            return {origin: cut}
         cuts = {
             o: c
             for o, c in value.flows.items()
@@ -531,7 +535,7 @@ class Diagnosis:
         }
         return cuts or None
 
-    def _cut_reason(self, cuts: dict[Origin, Cut], frame: str, value: Value) -> Reason:
+    def _cut_reason(self, cuts: dict[Origin, Cut], frame: str, value: Any) -> Reason:
         origin, cut = next(iter(cuts.items()))
         doing, remedy = CUTS[cut.kind]
         block = "" if cut.block is None else f" (the block begins {lies(cut.block)})"
@@ -557,7 +561,7 @@ class Diagnosis:
         if self.loss is not None and is_bad(self.loss._array):
             what, held = self.loss_name, self.loss
         kind = "nan" if any(t is not None and np.any(np.isnan(t._array)) for t in (held, self.x._grad)) else "inf"
-        values = self._values()
+        values: Any = self._values()
         culprit = None
         if values is not None:
             try:
@@ -826,7 +830,8 @@ def history_note() -> str | None:
     if not isinstance(call, ast.Call):
         return None
     run = run_to(frame)
-    receiver = call.func.value if isinstance(call.func, ast.Attribute) and not call.args else (call.args or [None])[0]
+    given: Any = call.args or [None]
+    receiver = call.func.value if isinstance(call.func, ast.Attribute) and not call.args else given[0]
     if (
         isinstance(call.func, ast.Attribute)
         and call.func.attr == "backward"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -211,7 +211,7 @@ class record_grads(Watcher):
         return self.table() if self.entries else "<record_grads: no backward has run through the block>"
 
 
-def columns(rows: list[tuple[str, ...]]) -> str:
+def columns(rows: Sequence[tuple[str, ...]]) -> str:
     """Rows of text under each other, two spaces between columns."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join("  ".join(t.ljust(w) for t, w in zip(row, widths)).rstrip() for row in rows)

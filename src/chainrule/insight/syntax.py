@@ -54,7 +54,7 @@ class Syntax:
             if isinstance(parent, (ast.AnnAssign, ast.NamedExpr)) and node is parent.value:
                 return _unpacked(parent.target, path, number)
             if isinstance(parent, (ast.Tuple, ast.List)):
-                path.append(parent.elts.index(node))
+                path.append(parent.elts.index(node))  # type: ignore[arg-type]
             elif not isinstance(parent, _TRANSPARENT) or node is getattr(parent, "test", None):
                 return None
             node, parent = parent, self.parents.get(parent)

@@ -122,7 +122,7 @@ class WatchedTask(_Task):
         for watcher in self.watchers:
             watcher.runs(node, shown)
         results = super()._results(node, gradient, needs)
-        passed = [None] * len(node.edges) if results is None else [
+        passed: list[Tensor | None] = [None] * len(node.edges) if results is None else [
             None if need is None else self._tensor(r) for r, need in zip(results, needs, strict=False)
         ]  # fmt: skip
         for watcher in self.watchers:

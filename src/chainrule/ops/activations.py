@@ -14,13 +14,14 @@ from ..inplace import in_place, in_place_method
 from ..op import ELEMENTWISE, general, must_be_tensor, op
 from ..random import default_generator
 from ..tensor import Tensor, wrap
-from .elementwise import relu as _relu
-from .elementwise import relu_ as _relu_  # type: ignore[attr-defined]  # put there by publish
-from .elementwise import threshold as _threshold
+from .elementwise import (  # type: ignore[attr-defined]  # publish puts relu_ there
+    relu as _relu,
+    relu_ as _relu_,
+    threshold as _threshold,
+)
 from .publishing import no_kernel
 from .shape import wrap_dim
-from .softmax import log_softmax as _log_softmax
-from .softmax import softmax as _softmax
+from .softmax import log_softmax as _log_softmax, softmax as _softmax
 
 # Those that are names of torch; the rest are torch.nn.functional's alone.
 __all__ = ["celu", "celu_", "hardshrink", "prelu", "rrelu", "rrelu_", "selu", "selu_"]

@@ -15,8 +15,7 @@ from ..tensor import Tensor
 from ..warning import warn_once
 from . import shape as views
 from .norms import vector_norm
-from .products import _array as _array_of
-from .products import vdot
+from .products import _array as _array_of, vdot
 from .shape import wrap_dim
 
 __all__ = ["cdist", "chain_matmul", "cross", "einsum", "kron", "pdist", "tensordot", "trace"]

@@ -8,9 +8,8 @@ import numpy as np
 
 from .. import dtypes
 from ..op import LINEAR, method, must_be_tensor, op
-from ..size import check_device
-from ..size import device as torch_device
-from ..tensor import Tensor, own_extra, memory, wrap
+from ..size import check_device, device as torch_device
+from ..tensor import Tensor, memory, own_extra, wrap
 from .creation import PYTHON_TYPES, dtype_argument
 from .shape import type_name
 

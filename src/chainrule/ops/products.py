@@ -286,7 +286,7 @@ def _scaled_record(record, input, x, y, beta, alpha, shape, out):
 def expand_check(input, shape) -> None:
     """Raises PyTorch's error if `input` cannot be broadcast to `shape`."""
     have = input._array.shape
-    if have != shape and (len(have) > len(shape) or any(n not in (1, m) for n, m in zip(have[::-1], shape[::-1]))):  # noqa: B905
+    if have != shape and (len(have) > len(shape) or any(n not in (1, m) for n, m in zip(have[::-1], shape[::-1]))):
         expand(input, shape)
 
 

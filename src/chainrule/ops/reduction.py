@@ -8,8 +8,7 @@ from functools import wraps
 
 from .. import dtypes, return_types
 from ..op import LINEAR, general, method, must_be_tensor, op
-from ..tensor import Tensor
-from ..tensor import _type_word as type_word
+from ..tensor import Tensor, _type_word as type_word
 from . import elementwise
 from .shape import wrap_dim
 

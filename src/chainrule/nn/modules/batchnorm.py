@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ...dtypes import int64
 from ...ops.creation import empty, ones, tensor, zeros
-from .. import functional as F
-from .. import init
+from .. import functional as F, init
 from ..parameter import Parameter
 from .module import Module
 

@@ -84,7 +84,7 @@ class _SingleProcessDataLoaderIter:
         self._loader = loader
         self._sampler_iter = iter(loader._index_sampler)
         empty((), dtype=int64).random_(generator=loader.generator)  # PyTorch draws a seed for workers, used or not
-        self._stream = iter(loader.dataset) if loader._is_stream else None  # type: ignore[call-overload]
+        self._stream = iter(loader.dataset) if loader._is_stream else None
 
     def __iter__(self) -> Iterator[Any]:
         return self

@@ -120,7 +120,7 @@ class ChainDataset(IterableDataset):
             yield from dataset
 
     def __len__(self) -> int:
-        return sum(len(d) for d in self.datasets)  # type: ignore[arg-type]
+        return sum(len(d) for d in self.datasets)  # type: ignore[arg-type, misc]
 
 
 class Subset(Dataset):
@@ -142,7 +142,7 @@ class Subset(Dataset):
 def random_split(dataset: Dataset, lengths: Sequence[int | float], generator=default_generator) -> list[Subset]:
     """The samples in random order, cut into subsets of given lengths, or of given fractions if those sum to 1."""
     total = len(dataset)  # type: ignore[arg-type]
-    sizes = list(lengths)
+    sizes: list = list(lengths)
     if math.isclose(sum(sizes), 1) and sum(sizes) <= 1:
         if any(not 0 <= part <= 1 for part in sizes):
             bad = next(i for i, part in enumerate(sizes) if not 0 <= part <= 1)
