@@ -538,3 +538,34 @@ def test_values_are_numbers_of_the_formula():
     i = fresh(3)
     formula = total(i, symbol("a", i).power(2))
     assert values_of(formula, {"a": np.array([1.0, 2.0, 3.0])}, (), ()) == {(): 14.0}
+
+
+# ---------------------------------------------------------------- modules
+
+
+def test_a_networks_parameters_have_their_names():
+    names = run("""
+torch.manual_seed(0)
+x = torch.randn(5, 3)
+net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
+loss = ((net(x) - 1) ** 2).mean()
+e = explain(loss, net[0].weight)
+loss.backward()
+""")
+    e = names["e"]
+    assert e.checked
+    assert torch.allclose(e.value, names["net"][0].weight.grad)
+    assert "net[2].bias + Σⱼ tanh(net[0].biasⱼ + Σₖ xᵢₖ·net[0].weightⱼₖ)·net[2].weightⱼ" in str(e)
+
+
+def test_what_is_gone_is_not_guessed():
+    names = run("""
+torch.manual_seed(0)
+x = torch.randn(5, 3)
+net = torch.nn.Linear(3, 1)
+loss = torch.nn.functional.softplus(net(x)).sum()
+loss.backward()
+e = explain(loss, net.weight)
+""")
+    assert names["e"].value is None
+    assert "ask before it, or retain the graph" in str(names["e"])

@@ -114,6 +114,26 @@ MISTAKES = {
         "detach",
         "remove the detach()",
     ),
+    "detach in a module": (
+        """
+        class Net(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.first = torch.nn.Linear(3, 4)
+                self.second = torch.nn.Linear(4, 1)
+
+            def forward(self, x):
+                hidden = torch.relu(self.first(x))
+                return self.second(hidden.detach())  # here
+
+        net = Net()
+        loss = (net(torch.ones(2, 3)) ** 2).mean()
+        loss.backward()
+        reason = torch.why(net.first.weight, loss)
+        """,
+        "detach",
+        "remove the detach()",
+    ),
     "data": (
         """
         w = torch.ones(3, requires_grad=True)
@@ -933,6 +953,16 @@ HEALTHY = {
         loss = (w**2).sum()
         loss.backward()
         reason = torch.why(w, loss)
+    """,
+    "a module and its optimizer": """
+        net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        for step in range(3):
+            optimizer.zero_grad()
+            loss = (net(torch.ones(2, 3)) ** 2).mean()
+            loss.backward()
+            optimizer.step()
+        reason = torch.why(net[0].weight, loss)
     """,
     "in a function": """
         def train():

@@ -11,7 +11,7 @@ import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .source import short_path
 from .syntax import Syntax, is_module, program_files, simple_name, syntax_of
@@ -154,13 +154,14 @@ class Run:
         """`query`: (line, column) of the call at whose arguments we look, where the run ends; `function`: the name of the
         one it stands in; `stack`: (file, line) of the calls that led there, outermost first. Without `query`, all is run.
         """
-        self.file, self.query, self.stack = file, query, list(stack)
+        self.file, self.stack = file, list(stack)
+        self.query: Any = query
         self._sites: list[tuple[str, ast.AST]] = []  # the calls that the run is in
         self._passes: list[int] = []  # which time it goes through each loop it is in
         self.events: list[Event] = []
         self.attributes: dict[str, dict[str, Value]] = {}
         self.everything: list[Value] = []
-        self.found: Variables | None = None  # the variables at the query
+        self.found: Any = None  # the variables at the query
         self._serial = count().__next__
         self._steps = 0
         self._blocks: list[Place | None] = [None]  # the innermost: where gradients were switched off, None: they are on
@@ -168,7 +169,7 @@ class Run:
         self._returns: list[list[Value]] = []
         self.main = Variables()
         files = program_files(file)
-        self.syntax: Syntax | None = None
+        self.syntax: Any = None  # Syntax of the file that the run is in
         parsed = [s for s in map(syntax_of, files) if s is not None]
         try:
             for syntax in parsed:
@@ -534,8 +535,8 @@ class Run:
             if isinstance(function.value, ast.Call) and _last_name(function.value.func) == "super":
                 return Value()
             held = self._attribute(function, scope)
-            if held.function is not None or held.instance or held.is_class:
-                return self._call_value(held, arguments, keywords, node)
+            if held.function is not None or held.instance or held.is_class or held.origin is not None:
+                return self._call_value(held, arguments, keywords, node)  # a layer of a module, for instance
             return self._method(node, name, owner, arguments, keywords, scope)
         callee = self.value(function, scope)
         if callee.function is not None or callee.instance or callee.is_class:

@@ -86,7 +86,7 @@ class _Derivation:
         if target not in self.symbols or root not in self.symbols:  # y is x
             self.symbols.setdefault(root, "y")
             self.symbols.setdefault(target, self.symbols[root])
-        self.formulas = Formulas(self.values, self.symbols, target)
+        self.formulas = Formulas(self.values, self.symbols, scope.arrays)
 
     def _given(self, scope: Scope) -> dict[Edge, str]:
         given = {}
@@ -366,6 +366,7 @@ class _Derivation:
         if explanation.value is None:
             return
         expected = np.asarray(explanation.value._array)
+        formula: Any  # a Formula: this is called where both are known
         for formula in (explanation.in_between, explanation.closed_form):
             found = values_of(formula, explanation.arrays, target.place, expected.shape)
             if found is None:
@@ -496,8 +497,8 @@ def values_of(
     formula: Formula, arrays: dict[str, np.ndarray], place: Place, shape: tuple[int, ...], most: int = 12
 ) -> dict[tuple[int, ...], float] | None:
     """A formula's numbers at the first elements of a tensor of this shape; None where that cannot be computed."""
-    found = {}
-    look_up = _Values(arrays)
+    found: dict[tuple[int, ...], float] = {}
+    look_up: Any = _Values(arrays)
     effort = [200_000]
     for where in np.ndindex(shape):
         if len(found) == most:

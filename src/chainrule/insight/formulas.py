@@ -48,10 +48,11 @@ def places(shape: tuple[int, ...]) -> Place:
 class Formulas:
     """Formulas of a graph's nodes in terms of the edges in `symbols` ({edge: name}) and of constants."""
 
-    def __init__(self, values: Values, symbols: dict[Edge, str], x: Edge) -> None:
+    def __init__(self, values: Values, symbols: dict[Edge, str], arrays: dict[int, str]) -> None:
+        """`arrays`: {id of an array: the name of the tensor that holds it} of the program's variables."""
         self.values = values
         self.symbols = symbols
-        self.x = x
+        self.arrays = arrays
         self.constants: dict[str, np.ndarray] = {}
         self.opaque: set[Edge] = set()  # named, but without a formula
         self.promoted = 0  # values that got a name here
@@ -113,7 +114,7 @@ class Formulas:
         value = self.values.constant(node, place)
         if not isinstance(value, np.ndarray):
             return rational_of(value)
-        shown = simple_name(operand_of(node, place))
+        shown = simple_name(operand_of(node, place)) or self.arrays.get(id(value))
         if value.size == 1 and shown is None:
             return rational_of(value.reshape(())[()])
         name = self._constant_name(shown or "c", value)
@@ -238,7 +239,7 @@ _PLAIN = (
     "relu", "abs", "sign", "floor", "ceil", "round", "erf",
 )  # fmt: skip
 for _name in _PLAIN:
-    _unary(_name, lambda u, name=_name: apply(name, u))
+    _unary(_name, lambda u, name=_name: apply(name, u))  # type: ignore[misc]
 _HALF = Fraction(1, 2)
 _unary("neg", lambda u: ZERO - u)
 _unary("sqrt", lambda u: u.power(_HALF))
@@ -330,7 +331,7 @@ def _reduced(call: Call, p: Place) -> tuple[list[Index], Place]:
                 next(rest)
             inside.append(fresh(n) if n != 1 else 0)
             if n != 1:
-                bound.append(inside[-1])
+                bound.append(inside[-1])  # type: ignore[arg-type]
         else:
             inside.append(next(rest))
     return bound, tuple(inside)

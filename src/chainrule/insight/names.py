@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import sys
-from types import CodeType, FrameType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from ..engine import Node
@@ -13,6 +13,8 @@ from ..tensor import Tensor
 from .source import Source
 from .syntax import simple_name, syntax_of
 from .values import Edge, edges_of, operand_of, record_of, same
+
+MOST_HOLDERS = 200  # objects looked into
 
 
 class Scope:
@@ -27,12 +29,38 @@ class Scope:
         while outer is not None and len(self._frames) < 50:
             self._frames.append(outer)
             outer = outer.f_back
+        holders: list[tuple[str, Any]] = []
         for one in self._frames:
             for variables in (one.f_locals, one.f_globals):
                 for name, value in list(variables.items()):
-                    if isinstance(value, Tensor) and not name.startswith("_") and id(value) not in self.names:
-                        self.names[id(value)] = name
-                        self.tensors.append(value)
+                    if name.startswith("_"):
+                        continue
+                    if isinstance(value, Tensor):
+                        self._add(name, value)
+                    elif hasattr(value, "__dict__") and not isinstance(value, (type, ModuleType)):
+                        holders.append((name, value))
+        for name, value in holders[:MOST_HOLDERS]:
+            self._look_inside(name, value)
+        self.arrays = {id(t._array): self.names[id(t)] for t in self.tensors}  # {id of an array: its tensor's name}
+
+    def _add(self, name: str, tensor: Tensor) -> None:
+        if id(tensor) not in self.names:
+            self.names[id(tensor)] = name
+            self.tensors.append(tensor)
+
+    def _look_inside(self, name: str, value: Any) -> None:
+        """Tensors that an object holds, and the parameters of a module and of the modules in it."""
+        held = vars(value)
+        for attribute, one in [
+            *held.items(),
+            *(held.get("_parameters") or {}).items(),
+            *(held.get("_buffers") or {}).items(),
+        ]:
+            if isinstance(one, Tensor):
+                self._add(f"{name}.{attribute}", one)
+        for attribute, module in (held.get("_modules") or {}).items():
+            if module is not None:
+                self._look_inside(f"{name}[{attribute}]" if attribute.isdecimal() else f"{name}.{attribute}", module)
 
     def look_up(self, name: str) -> Any:
         """The value of a variable or of an attribute of one, as things stand; None where there is none."""

@@ -17,7 +17,7 @@ from ..engine import Freed, Node, SavedTensor, fit_array, ready_order
 from ..modes import no_grad
 from ..op import INPUT, NUMBERS, OUTPUT, Op
 from ..tensor import Tensor, wrap
-from .source import Source
+from .source import Source, short_path
 from .syntax import operands, syntax_of
 
 Edge = tuple[Any, int]  # (node, output number) or (leaf tensor, 0)
@@ -43,8 +43,12 @@ def record_of(node: Any) -> Op | None:
     return getattr(type(node), "op", None)
 
 
-def freed_at(node: Node) -> Source | None:
-    """Where the backward was called that freed this node."""
+def _freed_text(where: Source) -> str:
+    return f"the graph was freed by the backward at {short_path(where.file)}:{where.line}; ask before it, or retain the graph"
+
+
+def freed_at(node: Node) -> Any:
+    """Where the backward was called that freed this node, as a Source; None if none did."""
     return Source(node.saved.code, node.saved.lasti) if node.saved.__class__ is Freed else None
 
 
@@ -161,12 +165,12 @@ class Values:
                 return value
         where = freed_at(node)
         if where is not None:
-            raise Unknown(f"the graph was freed by the backward at {where.file}:{where.line}")
+            raise Unknown(_freed_text(where))
         raise Unknown(f"an operand of {node.name()} was not kept")
 
     def settings(self, node: Node) -> list:
         """The settings of a node, such as a dimension or an exponent."""
-        record = record_of(node)
+        record: Any = record_of(node)
         found = []
         for name in record.settings:
             if node.saved.__class__ is not Freed and name in record.saved_names:
@@ -177,25 +181,25 @@ class Values:
 
     def _setting_from_text(self, node: Node, record: Op, name: str) -> Any:
         source = Source(node.code, node.lasti)
-        syntax = syntax_of(source.file)
+        syntax: Any = syntax_of(source.file)
         expression = None if syntax is None else syntax.expression(source)
-        if isinstance(expression, ast.Call):
+        if isinstance(expression, ast.Call) and _stands_for(expression, record):
             for keyword in expression.keywords:
                 if keyword.arg == name:
                     return self._number(keyword.value, node)
             if getattr(expression.func, "attr", getattr(expression.func, "id", "")) == "square":
                 return 2
-        if expression is not None:
+        if expression is not None and _stands_for(expression, record):
             written = operands(syntax, expression)
             if name == "base":
                 return self._number(written[0], node)
             place = len(record.inputs) + record.settings.index(name)
             if place < len(written):
                 return self._number(written[place], node)
-        if name in _DEFAULTS:
-            return _DEFAULTS[name]
+            if name in _DEFAULTS:
+                return _DEFAULTS[name]
         where = freed_at(node)
-        because = "" if where is None else f": the graph was freed by the backward at {where.file}:{where.line}"
+        because = "" if where is None else f": {_freed_text(where)}"
         raise Unknown(f"the {name} of {node.name()} was not kept{because}")
 
     def _number(self, expression: ast.expr, node: Node) -> Any:
@@ -238,6 +242,7 @@ class Values:
     def _computed(self, expression: ast.expr) -> Any:
         """An expression of operators, computed again."""
         if isinstance(expression, ast.BinOp):
+            function: Any
             operands, function = [expression.left, expression.right], _OPERATORS.get(type(expression.op))
         elif isinstance(expression, ast.Compare) and len(expression.ops) == 1:
             operands, function = [expression.left, *expression.comparators], _OPERATORS.get(type(expression.ops[0]))
@@ -282,7 +287,7 @@ class Values:
             edge = edges[place]
             return self.constant(node, place) if edge is None else self.value(edge)
 
-        twin = object.__new__(type(node))
+        twin: Any = object.__new__(type(node))
         twin.edges, twin.sequence, twin.code, twin.lasti, twin.meta = (
             node.edges, node.sequence, node.code, node.lasti, None,
         )  # fmt: skip
@@ -332,13 +337,13 @@ _DEFAULTS = {"alpha": 1, "beta": 1, "keepdim": False, "dim": None, "eps": None, 
 def operand_of(node: Node, place: int) -> ast.expr | None:
     """The expression in the user's program that gave a node its input at `place`."""
     source = Source(node.code, node.lasti)
-    syntax = syntax_of(source.file)
+    syntax: Any = syntax_of(source.file)
     expression = None if syntax is None else syntax.expression(source)
     if expression is None:
         return None
     record = record_of(node)
     written = operands(syntax, expression)
-    if record is None or not written:
+    if record is None or not written or not _stands_for(expression, record):
         return None
     if (
         len(written) == 2
@@ -348,6 +353,24 @@ def operand_of(node: Node, place: int) -> ast.expr | None:
     ):
         place = 1 - place
     return written[place] if place < len(written) else None
+
+
+_OPERATOR_RECORDS: dict[type, tuple[str, ...]] = {
+    ast.Add: ("add",), ast.Sub: ("sub", "rsub"), ast.Mult: ("mul",), ast.Div: ("div", "reciprocal", "mul"),
+    ast.Pow: ("pow",), ast.MatMult: ("mm", "mv", "dot", "bmm", "mat", "vec"), ast.Mod: ("remainder",),
+}  # fmt: skip
+_ALIASES = {"square": "pow", "multiply": "mul", "matmul": "m", "divide": "div", "subtract": "sub", "true_divide": "div"}
+
+
+def _stands_for(expression: ast.AST, record: Op) -> bool:
+    """Whether an expression is this operation, rather than a call of something longer that the operation is a part of."""
+    if isinstance(expression, (ast.BinOp, ast.AugAssign)):
+        return record.name.startswith(_OPERATOR_RECORDS.get(type(expression.op), ()))
+    if isinstance(expression, ast.Call):
+        called = getattr(expression.func, "attr", getattr(expression.func, "id", "")).rstrip("_")
+        called = _ALIASES.get(called, called)
+        return bool(called) and (record.name.startswith(called) or called == getattr(record.apply, "__name__", ""))
+    return True
 
 
 def _swapped(node: Node, record: Op, written: list[ast.expr]) -> bool:
