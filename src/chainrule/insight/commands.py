@@ -325,8 +325,8 @@ def _why(finished: Finished, arguments: argparse.Namespace) -> int:
         findings.append((type(finished.error).__name__, finished.failure()))
     findings.sort(key=lambda found: _RANKS.get(found[1].cause, 1))
     for name, reason in findings:
-        place = "" if reason.source is None else f"{reason.source.file}:{reason.source.line}: "
-        print(f"{place}{name}: {reason}")
+        where = "" if reason.source is None else f"{reason.source.file}:{reason.source.line}: "
+        print(f"{where}{name}: {reason}")
     if not findings:
         print("no finding: the gradients are in order" if asked else "no finding: the program computes no gradients")
     as_data = [
