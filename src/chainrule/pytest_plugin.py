@@ -97,7 +97,7 @@ class Checker:
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
         calls: list[Call] = []
         with _kept(calls):
-            result = yield  # type: ignore[misc]
+            result = yield
         problems = [problem for problem in map(self._check, calls) if problem]
         if problems:
             self.wrong.update(dict.fromkeys(problems))

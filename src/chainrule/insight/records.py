@@ -22,6 +22,7 @@ class Entry:
     def __init__(self, operation: str, source: Source | None, sequence: int) -> None:
         self.operation = operation  # empty for a leaf
         self.source = source  # None for a leaf
+        self.text = "" if source is None else source.text  # read now: a later cell may have the same place
         self.sequence = sequence
         self.names: list[str] = []
         self.gradient: Tensor
@@ -31,7 +32,7 @@ class Entry:
         """The variable's name; where there is none, the text of the expression."""
         if self.names:
             return self.names[0]
-        return (self.source and self.source.text) or self.operation
+        return self.text or self.operation
 
     @property
     def place(self) -> str:
