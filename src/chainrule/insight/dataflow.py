@@ -167,7 +167,8 @@ class Run:
         self._blocks: list[Place | None] = [None]  # the innermost: where gradients were switched off, None: they are on
         self._called: list[Function] = []
         self._returns: list[list[Value]] = []
-        self.main = Variables()
+        self._scopes: list[Variables] = []
+        self.main = self._scope(None)
         files = program_files(file)
         self.syntax: Any = None  # Syntax of the file that the run is in
         parsed = [s for s in map(syntax_of, files) if s is not None]
@@ -185,6 +186,16 @@ class Run:
             self.found = self.main
 
     exhausted = False
+
+    def _scope(self, outer: Variables | None) -> Variables:
+        scope = Variables(outer)
+        self._scopes.append(scope)
+        return scope
+
+    def forget(self) -> None:
+        """Empties the variables of the run: functions refer to the scopes that hold them, and so to themselves."""
+        for scope in self._scopes:
+            scope.values.clear()
 
     def _function_alone(self, parsed: list[Syntax], name: str) -> None:
         """The function that holds the query was not called from the program's own text: it is run by itself."""
@@ -458,7 +469,7 @@ class Run:
         if isinstance(node, ast.IfExp):
             return self._merged([self.value(node.body, scope), self.value(node.orelse, scope)])
         if isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)):
-            inner = Variables(scope)
+            inner = self._scope(scope)
             for generator in node.generators:
                 iterated = self.value(generator.iter, inner)
                 self._assign(generator.target, self._element_of(iterated), inner, node, names=False)
@@ -573,7 +584,7 @@ class Run:
         """Runs a function of the program."""
         if len(self._called) >= DEEPEST_CALL or sum(f.node is function.node for f in self._called) > 1:
             return self._merged([*arguments, *keywords.values()])
-        scope = Variables(function.scope)
+        scope = self._scope(function.scope)
         signature = function.node.args
         parameters = [*signature.posonlyargs, *signature.args]
         for parameter, value in zip(parameters, arguments):

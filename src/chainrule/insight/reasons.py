@@ -830,6 +830,13 @@ def history_note() -> str | None:
     if not isinstance(call, ast.Call):
         return None
     run = run_to(frame)
+    try:
+        return _history_of(run, call, syntax, Scope(frame))
+    finally:
+        run.forget()
+
+
+def _history_of(run: Run, call: ast.Call, syntax, scope: Scope) -> str | None:
     given: Any = call.args or [None]
     receiver = call.func.value if isinstance(call.func, ast.Attribute) and not call.args else given[0]
     if (
@@ -840,7 +847,6 @@ def history_note() -> str | None:
         receiver = call.func.value
     if receiver is None or run.exhausted:
         return None
-    scope = Scope(frame)
     value = run.value(receiver, run.found)
     cuts = [
         (o, c)
