@@ -249,34 +249,23 @@ def _explain(finished: Finished, arguments: argparse.Namespace) -> int:
     if not chosen:
         raise Problem(f"{finished.file}: no variable of the program leads to the result; name one with --wrt NAME")
     call = finished.at_end if arguments.of else finished.as_at_backward
+
+    def derived(x: Tensor) -> dict[str, Any]:
+        one = explain(y, x)  # written at once, while the leaves hold what they held
+        gradient = None if one.value is None else one.value.tolist()
+        known = {"of": one.y, "wrt": one.x, "gradient": gradient, "paths": one.paths, "checked": one.checked}
+        return {**known, "text": one.text(), "latex": one.latex(), "html": one._repr_html_()}
+
     try:
-        found = [call(explain, y, x) for x in chosen[:MOST_EXPLAINED]]
+        found = [call(derived, x) for x in chosen[:MOST_EXPLAINED]]
     except (RuntimeError, ValueError) as error:
         raise Problem(f"{finished.file}: {error}") from None
-    print("\n\n".join(one.text() for one in found))
+    print("\n\n".join(one["text"] for one in found))
     if len(chosen) > MOST_EXPLAINED:
         print(f"\nand {len(chosen) - MOST_EXPLAINED} more; name one with --wrt NAME")
-    _write(arguments.latex, lambda: "\n\n".join(one.latex() for one in found) + "\n")
-    _write(arguments.html, lambda: _page(finished.file, "".join(one._repr_html_() for one in found)))
-    _write(
-        arguments.json,
-        lambda: json.dumps(
-            [
-                {
-                    "of": one.y,
-                    "wrt": one.x,
-                    "gradient": None if one.value is None else one.value.tolist(),
-                    "paths": one.paths,
-                    "checked": one.checked,
-                    "text": one.text(),
-                    "latex": one.latex(),
-                }
-                for one in found
-            ],
-            indent=1,
-            default=str,
-        ),
-    )
+    _write(arguments.latex, lambda: "\n\n".join(one["latex"] for one in found) + "\n")
+    _write(arguments.html, lambda: _page(finished.file, "".join(one["html"] for one in found)))
+    _write(arguments.json, lambda: json.dumps(found, indent=1, default=str))
     return 0
 
 
