@@ -181,19 +181,30 @@ class Finished:
     def as_at_backward(self, function: Callable, *arguments: Any) -> Any:
         """The same while leaves and nodes hold what they held at the last backward."""
         leaves, nodes = self.last.leaves, self.last.nodes
-        now = [(leaf._array, leaf._counter.version) for leaf, *_ in leaves]
+        now = [(leaf._array.copy(), leaf._counter.version) for leaf, *_ in leaves]
         saved = [node.saved for node, _ in nodes]
         for leaf, array, version in leaves:
-            leaf._array, leaf._counter.version = array, version
+            _put_back(leaf, array)
+            leaf._counter.version = version
         for node, values in nodes:
             node.saved = values
         try:
             return self.at_end(function, *arguments)
         finally:
             for (leaf, *_), (array, version) in zip(leaves, now):
-                leaf._array, leaf._counter.version = array, version
+                _put_back(leaf, array)
+                leaf._counter.version = version
             for (node, _), values in zip(nodes, saved):
                 node.saved = values
+
+
+def _put_back(leaf: Tensor, array: Any) -> None:
+    """Gives a leaf other elements, in its own memory where that has the shape: nodes may have saved views of it."""
+    own = leaf._array
+    if isinstance(own, np.ndarray) and own.shape == array.shape and own.dtype == array.dtype and own.flags.writeable:
+        own[...] = array
+    else:
+        leaf._array = array
 
 
 def _after(arguments: argparse.Namespace, answer: Callable[[Finished, argparse.Namespace], int]) -> int:
