@@ -187,7 +187,7 @@ def _bags(rows, bag, kept, count: int, mode: str):
     empty = rows.new_zeros((count, rows.shape[1]))
     where = wrap(bag)
     if mode == "max":
-        return empty.index_reduce(0, where, rows, "amax", include_self=False)
+        return empty.scatter_reduce(0, where[:, None].expand(rows.shape), rows, "amax", include_self=False)
     total = empty.index_add(0, where, rows)
     if mode == "sum":
         return total

@@ -124,6 +124,9 @@ def pad(input, pad, mode: str = "constant", value: float | None = None):
             "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
         )
     _check_border(input, widths, mode)
+    if mode == "circular" and any(w < 0 for pair in widths for w in pair):  # what is cut off does not come round
+        input = _pad_constant(input, tuple([(min(0, a), min(0, b)) for a, b in widths]), 0)
+        widths = tuple([(max(0, a), max(0, b)) for a, b in widths])
     record = _circular.record if mode == "circular" else _BORDERS[mode, padded].record
     return general(record, (input,), (widths, mode))
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ..backend import windows
+from ..backend.integers import truncated_divide
 from ..backend.reductions import narrowed, widened
 from ..dtypes import scalar_name
 from ..op import general, must_be_tensor, op
@@ -98,7 +99,7 @@ def _mean_of_windows(x, kernel, stride, padding, out, count_padding, divisor):
     dtype, x = x.dtype, widened(x)
     total = windows.window_sum(x, kernel, stride, padding, out)
     by = divisor or _divisors(x.shape[2:], kernel, stride, padding, out, count_padding, x.dtype)
-    return narrowed(total // by if x.dtype.kind in "iu" else total / x.dtype.type(by) if divisor else total / by, dtype)
+    return narrowed(truncated_divide(total, by) if x.dtype.kind in "iu" else total / x.dtype.type(by) if divisor else total / by, dtype)
 
 
 def _mean_backward(g, size, kernel, stride, padding, count_padding, divisor):
@@ -213,6 +214,8 @@ def _check_windows(input, n: int, kernel, stride, padding, dilation, out) -> Non
             "dilation should be greater than zero, but got "
             + " ".join(f"dilation{letter}: {d}" for letter, d in zip("HW" if n == 2 else "THW", dilation, strict=True))
         )
+    if any(p < 0 for p in padding):
+        raise RuntimeError(f"pad must be non-negative, but got pad: {padding[-1]}")
     if any(p > (d * (k - 1) + 1) // 2 for p, k, d in zip(padding, kernel, dilation, strict=True)):
         raise RuntimeError(
             "pad should be at most half of effective kernel size, but got "
@@ -386,6 +389,8 @@ def _avg_pool(n: int, input, kernel_size, stride, padding, ceil_mode, count_incl
         )
     if divisor_override == 0:
         raise RuntimeError("divisor must be not zero")
+    if n == 3 and input.ndim < 4:
+        raise RuntimeError("non-empty 4D or 5D (batch mode) tensor expected for input")
     if input.ndim < n + 1:
         raise IndexError(
             f"Dimension out of range (expected to be in range of [{-input.ndim}, {input.ndim - 1}], but got {-n - 1})"
@@ -478,19 +483,26 @@ def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode: bool = Fals
 
 def _output_size(function: str, input, output_size, n: int) -> tuple[int, ...]:
     """The size asked for; None stands for the input's."""
-    if isinstance(output_size, int) or output_size is None:
-        output_size = (output_size,) * n
+    if len(input.shape) <= len(output_size):
+        raise ValueError(f"Input dimension should be at least {len(output_size) + 1}")
     if len(output_size) != n:
         raise RuntimeError(f"{function}: output_size must be {n}")
+    if any(o is not None and o < 0 for o in output_size):
+        shown = ", ".join(map(str, output_size))
+        raise RuntimeError(
+            f"{function}: elements of output_size must be greater than or equal to 0 but received {{{shown}}}"
+        )
     return tuple([have if o is None else o for o, have in zip(output_size, input.shape[-n:], strict=True)])
 
 
 def _adaptive_avg(n: int, input, output_size):
     name = f"adaptive_avg_pool{n}d"
     _check_tensor(name, input)
-    if input.ndim not in (n + 1, n + 2):
-        raise RuntimeError(f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got {list(input.shape)}")
+    if isinstance(output_size, int) or output_size is None:
+        output_size = (output_size,) * n
+        _check_dims(n, input, f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got")
     out = _output_size(name, input, output_size, n)
+    _check_dims(n, input, f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got")
     if n == 1:
         return _adaptive_avg(2, input.unsqueeze(-2), (1, *out)).squeeze(-2)
     if all(o == 1 for o in out):
@@ -499,6 +511,11 @@ def _adaptive_avg(n: int, input, output_size):
     lead = input.ndim - n
     taps = (None,) * lead + tuple([adaptive_taps(s, o) for s, o in zip(input.shape[lead:], out, strict=True)])
     return resample(f"adaptive_avg_pool{n}d", input, taps)
+
+
+def _check_dims(n: int, input, message: str) -> None:
+    if input.ndim not in (n + 1, n + 2):
+        raise RuntimeError(f"{message} {list(input.shape)}")
 
 
 def _check_not_empty(name: str, input) -> None:
@@ -528,9 +545,11 @@ def adaptive_avg_pool3d(input, output_size):
 def _adaptive_max_pool(n: int, input, output_size):
     name = f"adaptive_max_pool{n}d"
     _check_tensor(name, input)
-    if input.ndim not in (n + 1, n + 2):
-        raise RuntimeError(f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got: {list(input.shape)}")
+    if isinstance(output_size, int) or output_size is None:
+        output_size = (output_size,) * n
+        _check_dims(n, input, f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got:")
     out = _output_size(name, input, output_size, n)
+    _check_dims(n, input, f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got:")
     _check_not_empty(name, input)
     if _unbatched(input, n):
         values, indices = _adaptive_max_pool(n, input.unsqueeze(0), out)

@@ -1,7 +1,11 @@
 """torch.optim: optimizers and learning rate schedulers."""
 
 from . import lr_scheduler
-from .adam import Adam, AdamW
-from .adaptive import Adadelta, Adagrad, Adamax, RMSprop
+from .adadelta import Adadelta
+from .adagrad import Adagrad
+from .adam import Adam
+from .adamax import Adamax
+from .adamw import AdamW
 from .optimizer import Optimizer
+from .rmsprop import RMSprop
 from .sgd import SGD

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import warnings
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ...dtypes import bfloat16, float16, float32, float64
-from ...dtypes import dtype as Dtype
+from ...dtypes import bfloat16, dtype as Dtype, float16, float32, float64
 from ...modes import no_grad
-from ...size import check_device
-from ...size import device as Device
+from ...size import check_device, device as Device
 from ...tensor import Tensor
 from ...utils.hooks import RemovableHandle
 from ..parameter import Buffer, Parameter, is_lazy
-from .backward_hooks import BackwardHook, LegacyHook, warn_of_legacy_hook
+from .backward_hooks import BackwardHook, BoundHook, warn_of_legacy_hook
 
 __all__ = [
     "Module",
@@ -55,12 +52,12 @@ def typename(value) -> str:
 
 # ---------------------------------------------------------------- hooks of all modules
 
-_forward_pre_hooks: OrderedDict = OrderedDict()
-_forward_hooks: OrderedDict = OrderedDict()
-_forward_hooks_always_called: OrderedDict = OrderedDict()
-_forward_hooks_with_kwargs: OrderedDict = OrderedDict()
-_backward_pre_hooks: OrderedDict = OrderedDict()
-_backward_hooks: OrderedDict = OrderedDict()
+_global_forward_pre_hooks: OrderedDict = OrderedDict()
+_global_forward_hooks: OrderedDict = OrderedDict()
+_global_forward_hooks_always_called: OrderedDict = OrderedDict()
+_global_forward_hooks_with_kwargs: OrderedDict = OrderedDict()
+_global_backward_pre_hooks: OrderedDict = OrderedDict()
+_global_backward_hooks: OrderedDict = OrderedDict()
 _full_backward_hooks: bool | None = None  # whether those are "full" ones or of the old kind: all are of one
 _buffer_registration_hooks: OrderedDict = OrderedDict()
 _module_registration_hooks: OrderedDict = OrderedDict()
@@ -90,24 +87,24 @@ def register_module_parameter_registration_hook(hook: Callable) -> RemovableHand
 
 def register_module_forward_pre_hook(hook: Callable) -> RemovableHandle:
     """``hook(module, args)`` runs before every module's forward; what it returns replaces the arguments."""
-    return _register(_forward_pre_hooks, hook)
+    return _register(_global_forward_pre_hooks, hook)
 
 
 def register_module_forward_hook(
     hook: Callable, *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
     """``hook(module, args, output)`` runs after every module's forward; what it returns replaces the output."""
-    handle = _register(_forward_hooks, hook, _forward_hooks_always_called)
+    handle = _register(_global_forward_hooks, hook, _global_forward_hooks_always_called)
     if with_kwargs:
-        _forward_hooks_with_kwargs[handle.id] = True
+        _global_forward_hooks_with_kwargs[handle.id] = True
     if always_call:
-        _forward_hooks_always_called[handle.id] = True
+        _global_forward_hooks_always_called[handle.id] = True
     return handle
 
 
 def register_module_full_backward_pre_hook(hook: Callable) -> RemovableHandle:
     """``hook(module, grad_output)`` runs before the backward of every module."""
-    return _register(_backward_pre_hooks, hook)
+    return _register(_global_backward_pre_hooks, hook)
 
 
 def _register_global_backward(hook: Callable, full: bool) -> RemovableHandle:
@@ -118,7 +115,7 @@ def _register_global_backward(hook: Callable, full: bool) -> RemovableHandle:
             "of them."
         )
     _full_backward_hooks = full
-    return _register(_backward_hooks, hook)
+    return _register(_global_backward_hooks, hook)
 
 
 def register_module_backward_hook(hook: Callable) -> RemovableHandle:
@@ -134,8 +131,8 @@ def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
 # ---------------------------------------------------------------- the module
 
 
-def _rebuild(path: str, name: str):
-    """A bare module of one of this package's classes: what pickles of modules call."""
+def rebuild(path: str, name: str):
+    """A bare object of one of this package's classes: what pickles of modules and optimizers call."""
     from importlib import import_module
 
     return object.__new__(getattr(import_module(f"{__package__.removesuffix('.nn.modules')}.{path}"), name))
@@ -348,10 +345,10 @@ class Module:
             or self._backward_pre_hooks
             or self._forward_hooks
             or self._forward_pre_hooks
-            or _backward_hooks
-            or _backward_pre_hooks
-            or _forward_hooks
-            or _forward_pre_hooks
+            or _global_backward_hooks
+            or _global_backward_pre_hooks
+            or _global_forward_hooks
+            or _global_forward_pre_hooks
         ):
             return self.forward(*args, **kwargs)
         return self._call_with_hooks(args, kwargs)
@@ -370,8 +367,8 @@ class Module:
 
     def _run_hooked(self, args: tuple, kwargs: dict, called: set[int]) -> Any:
         full, legacy = self._backward_hooks_by_kind()
-        pre_hooks = [*_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
-        for number, hook in (*_forward_pre_hooks.items(), *self._forward_pre_hooks.items()):
+        pre_hooks = [*_global_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
+        for number, hook in (*_global_forward_pre_hooks.items(), *self._forward_pre_hooks.items()):
             if number in self._forward_pre_hooks_with_kwargs:
                 replaced = hook(self, args, kwargs)
                 if replaced is not None:
@@ -390,8 +387,8 @@ class Module:
             backward_hook = BackwardHook(self, full, pre_hooks)
             args = backward_hook.setup_input_hook(args)
         result = self.forward(*args, **kwargs)
-        for number, hook in (*_forward_hooks.items(), *self._forward_hooks.items()):
-            if number in self._forward_hooks_always_called or number in _forward_hooks_always_called:
+        for number, hook in (*_global_forward_hooks.items(), *self._forward_hooks.items()):
+            if number in self._forward_hooks_always_called or number in _global_forward_hooks_always_called:
                 called.add(number)
             replaced = self._call_forward_hook(number, hook, args, kwargs, result)
             if replaced is not None:
@@ -409,14 +406,14 @@ class Module:
         return result
 
     def _call_forward_hook(self, number: int, hook: Callable, args, kwargs, result):
-        if number in self._forward_hooks_with_kwargs or number in _forward_hooks_with_kwargs:
+        if number in self._forward_hooks_with_kwargs or number in _global_forward_hooks_with_kwargs:
             return hook(self, args, kwargs, result)
         return hook(self, args, result)
 
     def _run_always_called(self, args, kwargs, result, called: set[int]) -> None:
         """After an error in forward: the hooks that are to run all the same."""
         for hooks, always in (
-            (_forward_hooks, _forward_hooks_always_called),
+            (_global_forward_hooks, _global_forward_hooks_always_called),
             (self._forward_hooks, self._forward_hooks_always_called),
         ):
             for number, hook in list(hooks.items()):
@@ -427,7 +424,7 @@ class Module:
                     if replaced is not None:
                         result = replaced
                 except Exception as error:
-                    what = "global module" if always is _forward_hooks_always_called else "module"
+                    what = "global module" if always is _global_forward_hooks_always_called else "module"
                     warnings.warn(
                         f"{what} forward hook with ``always_call=True`` raised an exception that was silenced as another "
                         f"error was raised in forward: {error}",
@@ -437,7 +434,7 @@ class Module:
     def _backward_hooks_by_kind(self) -> tuple[list, list]:
         full: list = []
         legacy: list = []
-        (full if _full_backward_hooks else legacy).extend(_backward_hooks.values())
+        (full if _full_backward_hooks else legacy).extend(_global_backward_hooks.values())
         (full if self._is_full_backward_hook else legacy).extend(self._backward_hooks.values())
         return full, legacy
 
@@ -451,7 +448,7 @@ class Module:
         node = first.grad_fn
         if node is not None:
             for hook in hooks:
-                node.register_hook(LegacyHook(hook, self))
+                node.register_hook(BoundHook(hook, self))
             warn_of_legacy_hook(args, result, node)
 
     def compile(self, *args, **kwargs) -> None:
@@ -536,7 +533,7 @@ class Module:
         return _register(self._state_dict_hooks, hook)
 
     def _register_load_state_dict_pre_hook(self, hook: Callable, with_module: bool = False) -> RemovableHandle:
-        return _register(self._load_state_dict_pre_hooks, functools.partial(hook, self) if with_module else hook)
+        return _register(self._load_state_dict_pre_hooks, BoundHook(hook, self) if with_module else hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
         """``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)``."""
@@ -983,7 +980,7 @@ class Module:
     def __reduce_ex__(self, protocol):
         kind = type(self)
         if kind.__module__.startswith("torch."):  # so it calls itself, but the module's name is another
-            return _rebuild, (kind.__module__[len("torch.") :], kind.__qualname__), self.__getstate__()
+            return rebuild, (kind.__module__[len("torch.") :], kind.__qualname__), self.__getstate__()
         return super().__reduce_ex__(protocol)
 
     def __setstate__(self, state: dict) -> None:
