@@ -66,7 +66,7 @@ def general(record: Op, inputs, settings=(), out=None):
                     special = True
                 if not extra.inference:
                     normal = True
-                if extra.view is not None and value.requires_grad and local.grad_enabled:
+                if extra.view is not None and record.differentiable and value.requires_grad and local.grad_enabled:
                     refresh_view(value)
                     needs_grad = True  # though nothing may lead to its base: see attach_views
             if value._requires_grad:

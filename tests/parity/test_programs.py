@@ -12,6 +12,7 @@ Known differences that the programs stay away from:
 - An in-place write to an inference tensor outside inference mode raises in both, but PyTorch has written by then. The program
   ends there.
 - Of a statement that is wrong in two ways the packages may report another one, if PyTorch's is that the write is forbidden.
+- Hooks are not registered on views: PyTorch crashes where the grad_fn of one can no longer be had.
 - A saved value that was written to before it was saved: which node made it is left out of the error. PyTorch names, for a
   view, the node that its grad_fn would be now.
 - What happens when an operand overlaps the written memory and PyTorch does not notice is undefined.
@@ -509,8 +510,10 @@ class Writer:
     def add_hook(self) -> str:
         rng = self.rng
         handle = f"handle{len(self.handles)}"
+        x = self.any(lambda t: t.requires_grad and t._base is None)
+        if x is None:
+            return self.view_of()
         self.handles.append(handle)
-        x = self.any(lambda t: t.requires_grad) or self.tensor()
         if rng.random() < 0.3:
             does = rng.choices(["nothing", "none", "error"], [3, 2, self.errors])[0]
             return f"{handle} = {x}.register_post_accumulate_grad_hook(after({self.label()!r}, {does!r}))"

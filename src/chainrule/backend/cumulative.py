@@ -10,7 +10,7 @@ from .reductions import narrowed, widened
 
 def _accumulate(ufunc, x, dim):
     if not x.ndim:
-        return x
+        return x[()]
     wide = widened(x)
     return narrowed(ufunc.accumulate(wide, axis=dim, dtype=wide.dtype), x.dtype)
 

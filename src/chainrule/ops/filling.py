@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..inplace import in_place_anywhere
+import numpy as np
+
+from ..inplace import in_place, in_place_anywhere
 from ..op import GENERAL, LINEAR, method, op
 from ..tensor import Tensor
 from .indexing import checked_number
@@ -54,7 +56,13 @@ def fill(input, value):
 @method()
 def fill_(input, value):
     """In-place version of :func:`fill`; the value may be an element of the tensor itself."""
-    return in_place_anywhere(fill, input, value)
+    return (in_place if isinstance(value, Tensor) and not _is_element(value, input) else in_place_anywhere)(
+        fill, input, value
+    )
+
+
+def _is_element(value, tensor) -> bool:
+    return np.may_share_memory(value._array, tensor._array)
 
 
 @method()
