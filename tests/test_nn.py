@@ -68,7 +68,7 @@ def test_assignment_registers_and_replaces():
     module.p = None
     assert module.p is None
     module.p = nn.Parameter(torch.ones(3))
-    with pytest.raises(TypeError, match="cannot assign 'torch.FloatTensor' as parameter 'p'"):
+    with pytest.raises(TypeError, match=r"cannot assign 'torch\.FloatTensor' as parameter 'p'"):
         module.p = torch.ones(2)
     module.q = nn.Linear(1, 1)
     module.q = nn.Parameter(torch.ones(1))  # from one table to another
@@ -174,7 +174,9 @@ def test_load_state_dict_says_what_is_wrong():
     assert model.bias.tolist() == [1, 1, 1]
     with pytest.raises(TypeError, match="Expected state_dict to be dict-like, got <class 'list'>"):
         model.load_state_dict([])
-    with pytest.raises(RuntimeError, match="expected torch.Tensor or Tensor-like object from checkpoint but received"):
+    with pytest.raises(
+        RuntimeError, match=r"expected torch\.Tensor or Tensor-like object from checkpoint but received"
+    ):
         model.load_state_dict({"weight": 1.0, "bias": torch.ones(3)})
 
 
@@ -367,7 +369,7 @@ def test_module_list_and_dict():
     modules.insert(1, nn.Sigmoid())
     modules += [nn.Identity()]
     assert [type(m).__name__ for m in modules] == ["ReLU", "Sigmoid", "Tanh", "Identity"]
-    assert len(modules[1:3]) == 2 and len(modules + [nn.ReLU()]) == 5
+    assert len(modules[1:3]) == 2 and len(modules + nn.ModuleList([nn.ReLU()])) == 5
     named = nn.ModuleDict({"a": nn.ReLU()})
     named["b"] = nn.Linear(1, 1)
     named.update([("c", nn.Tanh())])

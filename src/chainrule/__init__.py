@@ -129,6 +129,13 @@ _LAZY_NAMES = {
     "get_autocast_dtype": "amp", "is_autocast_enabled": "amp", "set_autocast_dtype": "amp",
     "set_autocast_enabled": "amp",
 }  # fmt: skip  # and where they are
+_FUNCTIONAL = (
+    "adaptive_avg_pool1d", "alpha_dropout", "avg_pool1d", "bilinear", "channel_shuffle", "conv1d", "conv2d", "conv3d",
+    "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_similarity", "dropout", "feature_alpha_dropout",
+    "group_norm", "layer_norm", "max_pool1d", "max_pool1d_with_indices", "max_pool2d", "max_pool3d", "pairwise_distance",
+    "pixel_shuffle", "pixel_unshuffle", "rms_norm",
+)  # fmt: skip
+_LAZY_NAMES |= dict.fromkeys(_FUNCTIONAL, "nn.functional")
 
 
 def __getattr__(name: str):
