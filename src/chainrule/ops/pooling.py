@@ -99,7 +99,10 @@ def _mean_of_windows(x, kernel, stride, padding, out, count_padding, divisor):
     dtype, x = x.dtype, widened(x)
     total = windows.window_sum(x, kernel, stride, padding, out)
     by = divisor or _divisors(x.shape[2:], kernel, stride, padding, out, count_padding, x.dtype)
-    return narrowed(truncated_divide(total, by) if x.dtype.kind in "iu" else total / x.dtype.type(by) if divisor else total / by, dtype)
+    return narrowed(
+        truncated_divide(total, by) if x.dtype.kind in "iu" else total / x.dtype.type(by) if divisor else total / by,
+        dtype,
+    )
 
 
 def _mean_backward(g, size, kernel, stride, padding, count_padding, divisor):
