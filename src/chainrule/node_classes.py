@@ -9,6 +9,7 @@ from .record import ELEMENTWISE, INPUT, NUMBERS, OUTPUT, PLAIN, Op, graph_xp, xp
 from .tensor import Tensor
 
 ndarray = backend.ndarray
+SINGLE = backend.np.dtype("float32")
 scalar_array = backend.scalar_array
 
 
@@ -157,7 +158,8 @@ def _backward_of_one(record: Op, namespace, on_tensors: bool):
                 value = saved_input_array(value, self)
             elif self.meta is not None or value.__class__ is SavedTensor:
                 value = _array_of(self, OUTPUT, "out", value)
-            if holomorphic and gradient.dtype.kind == "c":
+            dtype = gradient.dtype
+            if holomorphic and dtype is not SINGLE and dtype.kind == "c":  # the first test is for speed alone
                 return (xp.conj(formula(xp, xp.conj(gradient), value)),)
             return (formula(xp, gradient, value),)
 
