@@ -7,6 +7,10 @@ module of operations names its public functions in its `__all__`, and they meet 
 
 from __future__ import annotations
 
+from . import importing as _importing
+
+# isort: split
+
 import math as _math
 
 from . import autograd, dtypes, ops, random, size
@@ -163,3 +167,5 @@ __all__ = sorted(
     for name, value in globals().items()
     if not name.startswith("_") and not isinstance(value, _Module) and name != "annotations"
 )
+
+_importing.done()
