@@ -320,14 +320,6 @@ def saved_input(tensor):
     return entry
 
 
-def saved_output_array(entry, node, number: int = 0):
-    """The array of a saved output: the array itself if it was at version 0, or a SavedTensor."""
-    if entry.__class__ is SavedTensor:
-        return entry.value(node)._array
-    check_output_version(entry, node, number)
-    return entry
-
-
 def check_output_version(array, node, number: int) -> None:
     meta = node.meta
     if meta is not None and meta.output_counters is not None:

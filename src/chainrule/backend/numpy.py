@@ -160,10 +160,6 @@ from .reductions import (
 ndarray = np.ndarray
 
 
-def is_view(array) -> bool:
-    return type(array) is ndarray and array.base is not None
-
-
 def power(x, y):
     return integers.power(x, y) if x.dtype.kind in "iu" else np.power(x, y)
 
