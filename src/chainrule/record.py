@@ -16,6 +16,10 @@ ELEMENTWISE, LINEAR, VIEW, GENERAL = "elementwise", "linear", "view", "general"
 INPUT, OUTPUT, PLAIN = range(3)
 NUMBERS = (int, float, bool, complex)
 CHANGES_DTYPE = {"view_as_real", "view_as_complex", "real", "imag", "view_dtype"}  # views that strides cannot describe
+NUMBERS_AS_TENSORS = {  # PyTorch makes a tensor of a number that these are given, and runs them on two tensors
+    "add", "sub", "mul", "div", "rsub", "add_scaled", "sub_scaled", "rsub_scaled", "div_floor", "div_trunc", "remainder",
+    "fmod", "copysign", "xlogy",
+}  # fmt: skip
 REGISTRY: dict[str, Op] = {}
 
 
@@ -98,7 +102,7 @@ class Op:
         """{position: the class instead, when the input at that position is a number}."""
         from .node_classes import node_class
 
-        return {i: node_class(self, name) for i, name in self.number_nodes.items()}
+        return {i: node_class(self, name, number=i) for i, name in self.number_nodes.items()}
 
     @cached_property
     def scalar_node_class(self) -> type[Node] | None:
