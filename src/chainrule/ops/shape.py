@@ -7,7 +7,7 @@ from operator import index as as_index
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, graph_errors
 from ..backend import numpy as backend
 from ..inplace import address, detach_in_place
 from ..modes import local
@@ -452,7 +452,7 @@ def expand(input, *sizes, implicit: bool = False):
     extra = len(shape) - len(have)
     if extra < 0:
         raise RuntimeError(
-            f"expand({type_name(input)}{{{list(have)}}}, size={list(shape)}): the number of sizes provided "
+            f"expand({graph_errors.type_name(input)}{{{list(have)}}}, size={list(shape)}): the number of sizes provided "
             f"({len(shape)}) must be greater or equal to the number of dimensions in the tensor ({len(have)})"
         )
     wanted = list(shape)
@@ -995,10 +995,19 @@ def detach(input):
     extra = input._extra
     if extra is not None and extra.special:
         return _detach(input)
+    if extra is not None and extra.inference:
+        return past_inference(input)
     result = wrap(memory(input))
     result._counter = version_counter(input)
-    if extra is not None and extra.inference:
-        own_extra(result).inference = True
+    return result
+
+
+def past_inference(tensor: Tensor) -> Tensor:
+    """The memory of an inference tensor as another one, which may be written to in the present mode."""
+    result = wrap(memory(tensor))
+    extra = own_extra(result)
+    extra.inference = True
+    extra.writable = not local.inference
     return result
 
 
@@ -1056,10 +1065,19 @@ def _check_format(input, memory_format) -> None:
 @method()
 def clone(input, *, memory_format=None):
     """A copy of `input`, through which gradients flow back."""
+    if input._extra is not None and input._extra.inference and not local.inference:
+        return normal_copy(input, memory_format=memory_format)
     if memory_format is None or memory_format is preserve_format:
         return _clone(input)
     _check_format(input, memory_format)
     return (_contiguous_copy if memory_format is contiguous_format else _channels_last_copy)(input)
+
+
+def normal_copy(input, dtype=None, memory_format=None):
+    """A copy of an inference tensor that is a normal one: written into new memory, as PyTorch makes it."""
+    from .creation import empty_like
+
+    return copy_(empty_like(input, dtype=dtype, memory_format=memory_format), input)
 
 
 @method()
@@ -1115,7 +1133,7 @@ def _in_place_view(name: str, function) -> None:
     def twin(self, *arguments, **named):
         from ..inplace import check_in_place, name_in_place
 
-        check_in_place(self, local.grad_enabled and self.requires_grad)
+        check_in_place(self, local.grad_enabled and self.requires_grad and not self.is_inference())
         made = function(self, *arguments, **named)
         if self._extra is not None and self._extra.special:
             from ..transforms import take_shape
