@@ -7,11 +7,12 @@ import warnings
 import numpy as np
 
 from .. import dtypes
+from ..modes import local
 from ..op import LINEAR, method, must_be_tensor, op
 from ..size import check_device, device as torch_device
 from ..tensor import Tensor, memory, own_extra, wrap
 from .creation import PYTHON_TYPES, dtype_argument
-from .shape import type_name
+from .shape import normal_copy, past_inference, type_name
 
 __all__ = ["is_complex", "is_floating_point", "is_nonzero", "is_signed", "numel"]
 
@@ -31,6 +32,12 @@ def cast(input, dtype):
         return input
     if array.dtype.kind == "c" and dtype.category < dtypes.COMPLEX and dtype is not dtypes.bool_:
         warn_of_lost_part(3)
+    return _copy_of(input, dtype)
+
+
+def _copy_of(input, dtype):
+    if input._extra is not None and input._extra.inference and not local.inference:
+        return normal_copy(input, dtype)
     return _cast(input, dtype)
 
 
@@ -88,7 +95,7 @@ def to(self, *args, dtype=None, device=None, non_blocking=False, copy=False, mem
     if dtype is not None and self._array.dtype is not dtype.numpy_dtype:
         result = cast(self, dtype)
     elif copy:
-        result = _cast(self, self.dtype)
+        result = _copy_of(self, self.dtype)
     return result if memory_format is None else result.contiguous(memory_format=memory_format)
 
 
@@ -292,8 +299,12 @@ def _dlpack_device(self):
 
 def _get_data(self):
     """The same memory without history, and with a version counter of its own."""
-    if self._extra is not None and self._extra.special:
-        _refuse_reading(self, "data")
+    extra = self._extra
+    if extra is not None:
+        if extra.special:
+            _refuse_reading(self, "data")
+        if extra.inference:
+            return past_inference(self)
     return wrap(memory(self))
 
 
