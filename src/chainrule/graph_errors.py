@@ -26,13 +26,14 @@ def short_name(node) -> str:
     return stem.removesuffix("Backward") + name[len(stem) :].removeprefix("0")
 
 
+_OLD_TYPES = {"Double", "Float", "Half", "Long", "Int", "Short", "Char", "Byte"}
+
+
 def type_name(tensor: Tensor) -> str:
     from .dtypes import scalar_name
 
     name = scalar_name(tensor.dtype)
-    if tensor.is_complex() or name == "BFloat16":  # these have no type of the old kind
-        return f"CPU{name}Type"
-    return f"torch.{name}Tensor"
+    return f"torch.{name}Tensor" if name in _OLD_TYPES else f"CPU{name}Type"
 
 
 def _maker(tensor):
