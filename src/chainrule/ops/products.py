@@ -346,7 +346,7 @@ def outer(input, vec2, *, out=None):
     for name, value in (("self", input), ("vec2", vec2)):
         if value._array.ndim != 1:
             raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {value._array.ndim}-D")
-    product = input.unsqueeze(1) * vec2
+    product = input.reshape(input._array.shape[0], 1) * vec2
     return product if out is None else fill_out(out, product)
 
 
