@@ -153,7 +153,7 @@ def input_positions(node):
     record = getattr(node, "op", None)
     count = len(node.edges)
     if record is None:
-        return range(count)
+        return getattr(node, "positions", None) or range(count)
     if record.variadic == "indices":
         return range(len(record.inputs))
     if len(record.vjps) != count:
