@@ -16,11 +16,12 @@ scalar_array = backend.scalar_array
 HAND_WRITTEN = ("CopyBackwards",)  # what PyTorch's generator does not write bears its C++ namespace
 
 
-def node_class(record: Op, name: str) -> type[Node]:
+def node_class(record: Op, name: str, number: int | None = None) -> type[Node]:
+    """The class of an operation's nodes; `number`: of those where the input at that position is a Python number."""
     body = {
         "__slots__": (),
         "op": record,
-        "saves_tensors": any(kind != PLAIN for kind in record.saved_kinds),
+        "saves_tensors": _saves_tensors(record, number),
         "__module__": "builtins",  # as PyTorch prints it
     }
     if name in HAND_WRITTEN:
@@ -40,6 +41,19 @@ def node_class(record: Op, name: str) -> type[Node]:
     if record.outputs == ("*",):  # as many outputs as the call gave: each node has its own number
         body["__slots__"] = ("n_outputs",)
     return type(name, (Node,), body)
+
+
+def _saves_tensors(record: Op, number: int | None) -> bool:
+    """Whether a node keeps anything but numbers and shapes, which need not be freed."""
+    if number is None:
+        return any(kind != PLAIN for kind in record.saved_kinds)
+    formulas = [positions for i, (_, positions) in enumerate(record.vjps) if i != number or len(record.vjps) == 1]
+    return any(
+        record.saved_kinds[p] != PLAIN and record.saved_names[p] != record.inputs[number]
+        for positions in formulas
+        for p in positions
+        if p >= 0
+    )
 
 
 def _array_of(node, kind, name, entry):
