@@ -22,12 +22,14 @@ from .engine import (
     fit_array,
     fit_tensor,
     graph_errors,
+    input_positions,
     next_sequence,
     run_backward,
     user_position,
 )
 from .modes import CAREFUL, _set_grad_enabled, active_saved_hooks, is_quiet, local, silence
 from .op import INPUT, OUTPUT, REGISTRY
+from .record import NUMBERS_AS_TENSORS
 from .tensor import (
     IN_CUSTOM_FUNCTION,
     IN_INFERENCE,
@@ -78,19 +80,20 @@ def refuse_view(view: Tensor, indirectly: bool = False) -> RuntimeError:
 def check_in_place(tensor: Tensor, differentiable: bool) -> None:
     """Refuses, in PyTorch's words, an in-place write that autograd cannot or must not follow."""
     extra = tensor._extra
-    if extra is not None and extra.inference and not local.inference:
+    if differentiable:
+        requires_grad = tensor.requires_grad
+        view = None if extra is None else extra.view
+        if view is not None:
+            if view.creation != ORDINARY:
+                raise refuse_view(tensor)
+            if requires_grad and view.base._node is None:
+                raise RuntimeError(
+                    "a view of a leaf Variable that requires grad is being used in an in-place operation."
+                )
+        if requires_grad and tensor._node is None:  # also a view whose grad_fn was not asked for since its base got one
+            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+    if extra is not None and extra.inference and not (local.inference or extra.writable):
         raise graph_errors.inference_update()
-    if not differentiable:
-        return
-    requires_grad = tensor.requires_grad
-    view = None if extra is None else extra.view
-    if view is not None:
-        if view.creation != ORDINARY:
-            raise refuse_view(tensor)
-        if requires_grad and view.base._node is None:
-            raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
-    if requires_grad and tensor._node is None:  # also a view whose grad_fn was not asked for since its base got one
-        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
 
 
 def check_memory(array) -> None:
@@ -162,30 +165,36 @@ def rename(node, name: str) -> None:
 
 def in_place(function, tensor: Tensor, *arguments, **settings) -> Tensor:
     """`tensor` overwritten with ``function(tensor, *arguments, **settings)``, differentiably."""
-    _check_permission(tensor, arguments)
+    tracked = _check_permission(function, tensor, arguments)
     check_memory(tensor._array)
     for argument in arguments:
         if isinstance(argument, Tensor) and argument is not tensor:
             check_partial_overlap(tensor._array, argument._array)
-    return _write(function, tensor, arguments, settings)
+    return _write(function, tensor, arguments, settings, tracked)
 
 
 def in_place_anywhere(function, tensor: Tensor, *arguments, **settings) -> Tensor:
     """The same where elements may share a place in memory: for what writes the same to all, or nothing new."""
-    _check_permission(tensor, arguments)
-    return _write(function, tensor, arguments, settings)
+    tracked = _check_permission(function, tensor, arguments)
+    return _write(function, tensor, arguments, settings, tracked)
 
 
-def _check_permission(tensor: Tensor, arguments) -> None:
-    differentiable = local.grad_enabled and (
+def _check_permission(function, tensor: Tensor, arguments) -> bool:
+    """Refuses a write that is forbidden; whether autograd follows it."""
+    tracked = local.grad_enabled and (
         tensor.requires_grad or any(isinstance(a, Tensor) and a.requires_grad for a in arguments)
     )
-    check_in_place(tensor, differentiable)
+    if tracked and tensor.is_inference():  # autograd sees the write only if one of the operands is a normal tensor
+        as_tensors = function.__name__ in NUMBERS_AS_TENSORS
+        tracked = any(not a.is_inference() if isinstance(a, Tensor) else as_tensors for a in arguments)
+    check_in_place(tensor, tracked)
+    return tracked
 
 
-def _write(function, tensor: Tensor, arguments, settings) -> Tensor:
-    # hooks see what is saved before it is overwritten, so they are given a copy
-    source = snapshot(tensor) if active_saved_hooks() is not None else tensor
+def _write(function, tensor: Tensor, arguments, settings, tracked: bool) -> Tensor:
+    # Hooks see what is saved before it is overwritten, so they are given a copy; inference tensors cannot be saved.
+    copied = active_saved_hooks() is not None or (tracked and tensor.is_inference())
+    source = snapshot(tensor) if copied else tensor
     return overwrite(tensor, function(source, *arguments, **settings))
 
 
@@ -246,14 +255,14 @@ def overwrite(tensor: Tensor, result: Tensor) -> Tensor:
         if carries(result) or carries(tensor):
             return overwrite_special(tensor, result)
     source, target = result._array, tensor._array
+    if source.shape != target.shape:
+        raise RuntimeError(
+            f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(source.shape)}"
+        )
     if source.dtype is not target.dtype and not dtypes.can_cast(result.dtype, tensor.dtype):
         raise RuntimeError(
             f"result type {dtypes.scalar_name(result.dtype)} can't be cast to the desired output type "
             f"{dtypes.scalar_name(tensor.dtype)}"
-        )
-    if source.shape != target.shape:
-        raise RuntimeError(
-            f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(source.shape)}"
         )
     node = result._node if local.grad_enabled else None
     if node is not None:
@@ -386,9 +395,10 @@ class CopySlices(Node):
     write."""
 
     __module__ = "builtins"  # as PyTorch shows it
-    __slots__ = ("base_like", "geometry")
+    __slots__ = ("base_like", "geometry", "positions")
     base_like: Any
     geometry: Any
+    positions: Any  # the edges that its user sees, see engine.input_positions
 
     @classmethod
     def make(cls, base: Tensor, view: Tensor, inner) -> CopySlices:
@@ -402,6 +412,7 @@ class CopySlices(Node):
         if base_number or inner_numbers:
             node.own_meta().numbers = (base_number, *(inner_numbers or (0,) * len(inner.edges))[1:])
         node.saved = (inner,)
+        node.positions = input_positions(inner)
         node.base_like = np.lib.stride_tricks.as_strided(
             np.empty((), base._array.dtype), base._array.shape, memory(base).strides
         )
@@ -492,20 +503,20 @@ def view_steps(view: Tensor):
     """((operation record, settings, output number), ...) that lead from a view's base to it."""
     if view._extra.view.replay is not None:
         return view._extra.view.replay
-    return ((REGISTRY["as_strided"], strides_from_base(view), 0),)
+    return ((REGISTRY["as_strided"], strides_within(view, view._extra.view.base), 0),)
 
 
-def strides_from_base(view: Tensor):
-    """as_strided's settings for a view: size, strides in elements, offset from the base's first element, base's
-    strides."""
-    array, base = view._array, memory(view._extra.view.base)
+def strides_within(view: Tensor, source: Tensor):
+    """as_strided's settings for a view: size, strides in elements, offset from the first element of `source`, strides
+    of `source`."""
+    array, whole = view._array, memory(source)
     size = array.itemsize
-    offset = (address(array) - address(base)) // size if array.size else 0
+    offset = (address(array) - address(whole)) // size if array.size else 0
     return (
         array.shape,
         tuple([s // size for s in array.strides]),
         offset,
-        tuple([s // size for s in base.strides]),
+        tuple([s // size for s in whole.strides]),
     )
 
 

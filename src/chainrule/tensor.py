@@ -63,6 +63,7 @@ class Extra:
     grad_dtype: object = ...  # the dtype of gradients of a leaf: None for any, ... for its own
     accumulator: Any = None  # weak reference to the AccumulateGrad object that was asked for
     inference = False
+    writable = False  # an inference tensor that detach or .data made in normal mode: there it may be written to
     tangent: Any = None  # forward-mode tangent
     batch: Any = None  # vmap's batch dimension
     special = False  # operations must look closer: a tangent, a batch dimension, a subclass with its own rules
