@@ -9,7 +9,7 @@ from .backend import numpy as backend
 from .engine import SavedTensor, next_sequence, user_position
 from .modes import CAREFUL, active_saved_hooks, is_quiet, local, silence
 from .node_classes import output_number
-from .record import CHANGES_DTYPE, ELEMENTWISE, INPUT, NUMBERS, OUTPUT, REGISTRY, VIEW, Op, run_forward
+from .record import CHANGES_DTYPE, ELEMENTWISE, INPUT, NUMBERS, NUMBERS_AS_TENSORS, OUTPUT, REGISTRY, VIEW, Op, run_forward
 from .tensor import (
     IN_INFERENCE,
     IN_NO_GRAD,
@@ -88,6 +88,8 @@ def general(record: Op, inputs, settings=(), out=None):
         silence()
     if record.check is not None:
         record.check(*inputs)
+    if needs_grad and not normal:
+        normal = record.name in NUMBERS_AS_TENSORS and any(isinstance(value, NUMBERS) for value in inputs)
     arrays = _arrays(record, inputs)
     try:
         if mode == CAREFUL and local.kernels is not None:
@@ -354,22 +356,21 @@ def attach_views(record: Op, source: Tensor, wrapped, settings, many: bool) -> N
         creation = ONE_OF_MANY
     else:
         creation = ORDINARY
-    if parent is not None and parent.creation != ORDINARY and creation == ORDINARY:
+    if parent is not None and (creation == ORDINARY or parent.creation == IN_INFERENCE):
         creation = parent.creation
     for number, tensor in enumerate(wrapped if many else (wrapped,)):
         replay = None
-        if record.name in CHANGES_DTYPE or (parent is not None and parent.replay is not None):
-            replay = (
-                (*(parent.replay or parent_steps(source)), (record, settings, number))
-                if parent
-                else ((record, settings, number),)
-            )
+        if record.name in CHANGES_DTYPE:
+            before = () if parent is None else parent.replay or (strides_step(source, base),)
+            replay = (*before, (record, settings, number))
+        elif parent is not None and parent.replay is not None:
+            replay = (*parent.replay, strides_step(tensor, source))
         tensor._counter = counter
         own_extra(tensor).view = View(base, creation, counter.version, replay)
 
 
-def parent_steps(source: Tensor):
-    """A view of the base by strides, as a first replay step for a view that strides cannot describe."""
-    from .inplace import strides_from_base
+def strides_step(view: Tensor, source: Tensor):
+    """A replay step that leads from `source` to a view of its memory by strides, whatever made the view."""
+    from .inplace import strides_within
 
-    return ((REGISTRY["as_strided"], strides_from_base(source), 0),)
+    return REGISTRY["as_strided"], strides_within(view, source), 0
