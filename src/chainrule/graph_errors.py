@@ -95,6 +95,11 @@ def freed(node) -> RuntimeError:
     )
 
 
+def leaf_moved() -> RuntimeError:
+    """The error for a gradient that arrives at what was a leaf when the graph was recorded and has a history now."""
+    return RuntimeError("leaf variable has been moved into the graph interior")
+
+
 def no_history(number: int) -> RuntimeError:
     """Backward was called on what no recorded history leads to."""
     error = RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn")
