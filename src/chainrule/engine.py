@@ -728,6 +728,8 @@ class _Task:
         node_meta = None if accumulator is None else accumulator.meta
         if node_meta is not None and node_meta.prehooks:
             gradient = self._deliver_through(_single_prehooks, node_meta.prehooks, gradient)
+        if leaf._node is not None:
+            raise graph_errors.leaf_moved()
         if gradient is not None and leaf._requires_grad:  # which may have been switched off since
             if extra is not None and isinstance(extra.grad_dtype, dtype):
                 fit = fit_tensor if self.on_tensors else fit_array
@@ -737,9 +739,9 @@ class _Task:
                     accumulate_tensor(leaf, gradient, self.create_graph)
                 else:
                     accumulate_array(leaf, gradient)
-            if extra is not None and extra.post_accumulate_hooks:
-                for hook in list(extra.post_accumulate_hooks.values()):
-                    graph_errors.check_post_accumulate(leaf, self.call_hook(hook, leaf))
+        if extra is not None and extra.post_accumulate_hooks:
+            for hook in list(extra.post_accumulate_hooks.values()):
+                graph_errors.check_post_accumulate(leaf, self.call_hook(hook, leaf))
         if node_meta is not None and node_meta.hooks:
             call_node_hooks(node_meta.hooks, (), (self._tensor(gradient),))
 
