@@ -304,8 +304,8 @@ def detach_in_place(tensor: Tensor) -> None:
     check_in_place(tensor, differentiable=False)
     node = tensor._node
     if node is not None:
-        if node.meta is not None and node.meta.retained is not None:
-            node.meta.retained.pop(tensor.output_nr, None)
+        if node.meta is not None and node.meta.tensor_hooks is not None:  # they stay with the tensor, too
+            own_extra(tensor).hooks = node.meta.tensor_hooks.get(tensor.output_nr)
         tensor._counter = DetachedCounter(version_counter(tensor))
     tensor._node = None
     tensor._requires_grad = False
@@ -374,8 +374,8 @@ def rebase_history(tensor: Tensor, node) -> None:
 
 
 def move_history(tensor: Tensor, node, number: int = 0) -> None:
-    """Makes the tensor output `number` of `node`. Hooks stay with the old node; a retained gradient is the new
-    one's."""
+    """Makes the tensor output `number` of `node`. Hooks stay with the old node, or are dropped with a leaf; a retained
+    gradient is the new node's."""
     old, extra = tensor._node, tensor._extra
     retains = extra is not None and extra.retains_grad
     if retains and old is not None and old.meta is not None and old.meta.retained is not None:
@@ -383,7 +383,9 @@ def move_history(tensor: Tensor, node, number: int = 0) -> None:
     tensor._node = node
     tensor._requires_grad = True
     if number or extra is not None:
-        own_extra(tensor).output_number = number
+        extra = own_extra(tensor)
+        extra.output_number = number
+        extra.hooks = None
     if retains:
         from .autograd.graph import retain
 
