@@ -8,8 +8,23 @@ from . import dtypes
 from .backend import numpy as backend
 from .engine import SavedTensor, next_sequence, user_position
 from .modes import CAREFUL, active_saved_hooks, is_quiet, local, silence
-from .node_classes import output_number
-from .record import CHANGES_DTYPE, ELEMENTWISE, INPUT, NUMBERS, NUMBERS_AS_TENSORS, OUTPUT, REGISTRY, VIEW, Op, run_forward
+from .record import (
+    CHANGES_DTYPE,
+    ELEMENTWISE,
+    FROM_DTYPE,
+    FROM_INPUT,
+    FROM_OUTPUT,
+    FROM_OUTPUTS,
+    FROM_SETTING,
+    FROM_SHAPE,
+    FROM_SHAPES,
+    NUMBERS,
+    NUMBERS_AS_TENSORS,
+    REGISTRY,
+    VIEW,
+    Op,
+    run_forward,
+)
 from .tensor import (
     IN_INFERENCE,
     IN_NO_GRAD,
@@ -54,6 +69,83 @@ def broadcast_error(*shapes) -> None:
 
 def general(record: Op, inputs, settings=(), out=None):
     """Runs an operation in full generality: numbers, promotion, views, modes, tangents, batches, several outputs."""
+    mode = local.mode
+    if mode != CAREFUL and out is None and record.kind != VIEW:
+        arrays, needs_grad = [], False
+        for value in inputs:
+            if value is None:
+                arrays.append(None)
+            elif not isinstance(value, Tensor) or not (value._extra is None or is_plain_view(value)):
+                break
+            else:
+                arrays.append(value._array)
+                if value._requires_grad:
+                    needs_grad = True
+        else:
+            if _is_uniform(record, arrays):
+                return _run(record, inputs, settings, arrays, needs_grad and mode and record.differentiable)
+    return _run_carefully(record, inputs, settings, out)
+
+
+def is_plain_view(tensor: Tensor) -> bool:
+    """Whether a tensor with an Extra is a view like any other, whose grad_fn is true, and has nothing else that needs care."""
+    extra = tensor._extra
+    view = extra.view
+    return (
+        view is not None
+        and view.creation == ORDINARY
+        and view.replay is None
+        and view.version == tensor._counter.version
+        and not (extra.special or extra.output_number or extra.inference)
+    )
+
+
+def _is_uniform(record: Op, arrays) -> bool:
+    """Whether the arrays of tensors are of one dtype already, where they are to be, and of one that the operation takes."""
+    promote = range(len(arrays)) if record.variadic and record.promote else record.promote
+    if promote:
+        first = arrays[promote[0]]
+        if first is None:
+            return False
+        common = first.dtype
+        for i in promote:
+            if arrays[i] is None or arrays[i].dtype is not common:
+                return False
+        return common.kind not in record.careful_kinds
+    return not record.careful_kinds or arrays[0].dtype.kind not in record.careful_kinds
+
+
+def _run(record: Op, inputs, settings, arrays, recorded):
+    """Runs an operation on plain tensors whose arrays go together."""
+    if not is_quiet():
+        silence()
+    if record.check is not None:
+        record.check(*inputs)
+    results = _forward(record, inputs, settings, arrays)
+    if recorded:
+        return record_call(record, inputs, settings, arrays, results)
+    return _wrapped(record, results)
+
+
+def _forward(record: Op, inputs, settings, arrays, kernels=None):
+    try:
+        if kernels is not None:
+            return kernels.run(record, inputs, arrays, settings)
+        return run_forward(record, arrays, settings)
+    except ValueError:
+        if len(record.promote) > 1:
+            broadcast_error(*[a.shape for a in arrays if hasattr(a, "shape")])
+        raise
+
+
+def _wrapped(record: Op, results):
+    if record.outputs:
+        return tuple([wrap(backend.result_array(result)) for result in results])
+    return wrap(backend.result_array(results))
+
+
+def _run_carefully(record: Op, inputs, settings, out):
+    """The same for whatever inputs, in whatever mode."""
     special = needs_grad = normal = False
     mode = local.mode
     for i, value in enumerate(inputs):
@@ -91,22 +183,12 @@ def general(record: Op, inputs, settings=(), out=None):
     if needs_grad and not normal:
         normal = record.name in NUMBERS_AS_TENSORS and any(isinstance(value, NUMBERS) for value in inputs)
     arrays = _arrays(record, inputs)
-    try:
-        if mode == CAREFUL and local.kernels is not None:
-            results = local.kernels.run(record, inputs, arrays, settings)
-        else:
-            results = run_forward(record, arrays, settings)
-    except ValueError:
-        if len(record.promote) > 1:
-            broadcast_error(*[a.shape for a in arrays if hasattr(a, "shape")])
-        raise
-    many = record.outputs != ()
-    if not (needs_grad and normal and record.differentiable and local.grad_enabled):
-        wrapped: Any = (
-            tuple([wrap(backend.result_array(r)) for r in results]) if many else wrap(backend.result_array(results))
-        )
+    results = _forward(record, inputs, settings, arrays, local.kernels)
+    if needs_grad and normal and record.differentiable and local.grad_enabled:
+        wrapped = record_call(record, inputs, settings, arrays, results, careful=True)
     else:
-        wrapped = record_call(record, inputs, settings, arrays, results, many)
+        wrapped = _wrapped(record, results)
+    many = record.outputs != ()
     of_inference = local.inference
     if record.kind == VIEW:
         of_inference = inputs[0].is_inference()
@@ -207,60 +289,87 @@ def common_dtype(operands) -> dtypes.dtype:
     )
 
 
-def record_call(record: Op, inputs, settings, arrays, results, many):
-    """Makes the node of a call and wraps its results with it."""
+def record_call(record: Op, inputs, settings, arrays, results, careful: bool = False):
+    """Makes the node of a call and wraps its results with it. `careful`: modes are on that nodes are to respect."""
     node_class = record.node_class
-    for i, other in record.number_node_classes.items():
-        if not isinstance(inputs[i], Tensor):
-            node_class = other
+    if record.number_nodes:
+        for i, other in record.number_node_classes.items():
+            if not isinstance(inputs[i], Tensor):
+                node_class = other
     node: Any = new(node_class)
-    edges, numbers, mismatch = [], [], False
-    first = (results[0] if results else arrays[0]) if many else results
-    for value, array in zip(inputs, arrays, strict=True):
-        edge, number = input_edge(value)
-        edges.append(edge)
-        numbers.append(number)
-        if record.promote and isinstance(value, Tensor) and value._array.dtype is not first.dtype:
-            mismatch = True  # for all inputs: a formula that meets this one may give the other a gradient too wide
-        elif edge is not None and record.promote and array.shape != first.shape:
-            mismatch = True
+    edges: list[Any] = []
+    numbers = None
+    partial = False  # some inputs want no gradient
+    for value in inputs:
+        if not isinstance(value, Tensor) or not value._requires_grad:
+            edges.append(None)
+            partial = True
+        elif value._node is None:
+            edges.append(value)
+        else:
+            extra = value._extra
+            if extra is not None and extra.output_number:
+                numbers = numbers or [0] * len(inputs)
+                numbers[len(edges)] = extra.output_number
+            edges.append(value._node)
     node.edges = tuple(edges)
     node.sequence = next_sequence()
-    node.code, node.lasti = user_position(3)
+    node.code, node.lasti = user_position(4)
     node.meta = None
-    if any(numbers):
+    if numbers is not None:
         node.own_meta().numbers = tuple(numbers)
-    if mismatch or (record.promote and record.kind != ELEMENTWISE):
+    if record.promote and not _gradients_fit(record, inputs, edges, arrays, results):
         node.own_meta().targets = tuple(
             (value._array.shape, value._array.dtype) if edge is not None else None
             for value, edge in zip(inputs, edges, strict=True)
         )
-    if many:
-        count = len(results)
+    if record.outputs:
         if record.outputs == ("*",):
-            node.n_outputs = count
+            node.n_outputs = len(results)
         tensors = []
         for number, result in enumerate(results):
-            result = backend.result_array(result)
-            tensor = wrap(result)
-            if result.dtype.kind in "fcV":
-                tensor._node = node
-                tensor._requires_grad = True
-                if number:
-                    own_extra(tensor).output_number = number
+            tensor = _result_of(node, result)
+            if number and tensor._node is node:
+                own_extra(tensor).output_number = number
             tensors.append(tensor)
-        node.saved = _saved_values(record, node, inputs, arrays, settings, tensors)
         wrapped: Any = tuple(tensors)
     else:
-        result = backend.result_array(results)
-        wrapped = wrap(result)
-        if result.dtype.kind in "fcV":
-            wrapped._node = node
-            wrapped._requires_grad = True
-        node.saved = _saved_values(record, node, inputs, arrays, settings, wrapped)
-    if local.anomaly is not None:
+        wrapped = _result_of(node, results)
+    sources = record.saved_from
+    if sources:
+        hooks = active_saved_hooks() if careful else None
+        wanted_by = record.saved_for if partial else None
+        node.saved = _saved_values(sources, wanted_by, record, inputs, settings, arrays, edges, wrapped, hooks)
+    else:
+        node.saved = ()
+    if careful and local.anomaly is not None:
         local.anomaly.remember(node)
     return wrapped
+
+
+def _result_of(node, result) -> Tensor:
+    result = backend.result_array(result)
+    tensor = wrap(result)
+    if result.dtype.kind in "fcV":
+        tensor._node = node
+        tensor._requires_grad = True
+    return tensor
+
+
+def _gradients_fit(record: Op, inputs, edges, arrays, results) -> bool:
+    """Whether the formulas' gradients are of their inputs' shapes and dtypes without being summed or cast."""
+    first = results if not record.outputs else results[0] if results else arrays[0]
+    shape = first.shape if record.kind == ELEMENTWISE else None
+    dtype = first.dtype
+    for i, value in enumerate(inputs):
+        if isinstance(value, Tensor):
+            array = value._array
+            # dtypes of all inputs: a formula that meets this one may give the other a gradient too wide
+            if array.dtype is not dtype and (record.variadic or i in record.promote):
+                return False
+            if shape is not None and edges[i] is not None and array.shape != shape:
+                return False
+    return True
 
 
 def input_edge(value):
@@ -272,50 +381,45 @@ def input_edge(value):
     return node, 0 if value._extra is None else value._extra.output_number
 
 
-def _saved_values(record: Op, node, inputs, arrays, settings, tensors):
+def _saved_values(sources, wanted_by, record: Op, inputs, settings, arrays, edges, wrapped, hooks):
     """What the node keeps, in the order of `saved_names`; an input that no wanted formula uses is left out."""
-    names = record.saved_names
-    if not names:
-        return ()
-    used = None
-    if len(record.vjps) == len(node.edges) > 1:
-        used = set()
-        for (_, positions), edge in zip(record.vjps, node.edges, strict=True):
-            if edge is not None:
-                used.update(positions)
-    hooks = active_saved_hooks()
     values: list[Any] = []
-    for position, (name, kind) in enumerate(zip(names, record.saved_kinds, strict=True)):
-        if used is not None and position not in used:
+    for source, index in sources:
+        if wanted_by is not None and not _is_wanted(wanted_by[len(values)], edges):
             values.append(None)
-        elif kind == INPUT:
-            if name == record.variadic:
-                values.append(tuple(save_input(v, hooks) for v in inputs[len(record.inputs) :]))
+        elif source == FROM_INPUT:
+            value = inputs[index]
+            if isinstance(value, Tensor):
+                values.append(save_input(value, hooks))
+            elif value is not None and index in record.promote:
+                values.append(
+                    wrap(arrays[index])
+                )  # a number, of the dtype the operation was computed in; not for hooks
             else:
-                index = record.inputs.index(name)
-                value = inputs[index]
-                if isinstance(value, NUMBERS) and index in record.promote:
-                    values.append(wrap(arrays[index]))  # of the dtype the operation was computed in; not for hooks
-                else:
-                    values.append(save_input(value, hooks))
-        elif kind == OUTPUT:
-            if record.outputs and name == "out":
-                values.append(tuple(_save_output(t, i, hooks) for i, t in enumerate(tensors)))
-            else:
-                number = output_number(record, name)
-                values.append(_save_output(tensors[number] if record.outputs else tensors, number, hooks))
-        elif name in record.settings:
-            values.append(settings[record.settings.index(name)])
-        elif name.endswith("_dtype"):
-            values.append(inputs[record.inputs.index(name.removesuffix("_dtype"))].dtype)
+                values.append(value)
+        elif source == FROM_SETTING:
+            values.append(settings[index])
+        elif source == FROM_OUTPUT:
+            values.append(_save_output(wrapped[index] if record.outputs else wrapped, index, hooks))
+        elif source == FROM_OUTPUTS:
+            values.append(tuple(_save_output(t, i, hooks) for i, t in enumerate(wrapped)))
+        elif source == FROM_SHAPE:
+            array = inputs[index]
+            values.append(array._array.shape if isinstance(array, Tensor) else ())
+        elif source == FROM_DTYPE:
+            values.append(inputs[index].dtype)
+        elif source == FROM_SHAPES:
+            values.append(tuple(v._array.shape for v in inputs[index:]))
         else:
-            source = name.removesuffix("_shape")
-            if source == record.variadic:
-                values.append(tuple(v._array.shape for v in inputs[len(record.inputs) :]))
-            else:
-                value = inputs[record.inputs.index(source)]
-                values.append(value._array.shape if isinstance(value, Tensor) else ())
+            values.append(tuple(save_input(v, hooks) for v in inputs[index:]))
     return tuple(values)
+
+
+def _is_wanted(inputs, edges) -> bool:
+    for i in inputs:
+        if edges[i] is not None:
+            return True
+    return False
 
 
 def save_input(value, hooks):

@@ -108,7 +108,8 @@ def op(
 ):
     """Registers an operation and returns its function.
 
-    `outputs` names several outputs; `promote`: which inputs are brought to a common dtype (ELEMENTWISE: all unless said);
+    `outputs` names several outputs; `promote`: which inputs are brought to a common dtype (ELEMENTWISE: all unless said; only
+    ELEMENTWISE formulas may leave it to the engine to sum over broadcast dimensions);
     `floating`: integer inputs become the default floating dtype; `node`: the name of its node, where it is not the
     operation's name in camel case with ``Backward0``; `number_nodes`: its other name when the input at that position is a
     number; `numbers`: which promoted inputs may be Python numbers (all unless said); `refuses`: the exceptions for dtypes it has no
@@ -134,6 +135,8 @@ def op(
     record.numbers = record.promote if numbers is True else numbers or ()
     record.refuses = refuses or {}
     record.check = check
+    # the NumPy kinds of arrays that are to be converted or refused
+    record.careful_kinds = ("iub" if floating else "") + "".join(record.refuses)
     record.differentiable = vjp is not None
     formulas = vjp if isinstance(vjp, tuple) else (vjp,) if vjp is not None else ()
     plan(record, formulas)

@@ -14,6 +14,9 @@ from .engine import Node
 
 ELEMENTWISE, LINEAR, VIEW, GENERAL = "elementwise", "linear", "view", "general"
 INPUT, OUTPUT, PLAIN = range(3)
+# Where a saved value comes from: (one of these, the position of the input, output or setting). The plural: from all inputs
+# from that position on (those of a starred parameter), or from all outputs.
+FROM_INPUT, FROM_INPUTS, FROM_OUTPUT, FROM_OUTPUTS, FROM_SHAPE, FROM_SHAPES, FROM_DTYPE, FROM_SETTING = range(8)
 NUMBERS = (int, float, bool, complex)
 CHANGES_DTYPE = {"view_as_real", "view_as_complex", "real", "imag", "view_dtype"}  # views that strides cannot describe
 NUMBERS_AS_TENSORS = {  # PyTorch makes a tensor of a number that these are given, and runs them on two tensors
@@ -62,6 +65,7 @@ class Op:
 
     apply: Any
     batch: Any
+    careful_kinds: str
     check: Any
     differentiable: bool
     floating: Any
@@ -78,6 +82,8 @@ class Op:
     outputs: tuple[str, ...]
     promote: Any
     refuses: Any
+    saved_for: tuple[tuple[int, ...], ...] | None
+    saved_from: tuple[tuple[int, int], ...]
     saved_kinds: tuple[int, ...]
     saved_names: tuple[str, ...]
     settings: tuple[str, ...]
@@ -124,7 +130,9 @@ def parameters(function):
 
 
 def plan(record: Op, formulas) -> None:
-    """Decides from the formulas' parameter names what nodes save: `saved_names`, `saved_kinds`, `vjps`."""
+    """Decides from the formulas' parameter names what nodes save: `saved_names`, `saved_kinds`, `saved_from`, `vjps`.
+
+    `saved_for` tells which inputs' formulas use each saved value; it is None where one formula serves all inputs."""
     names: list[str] = []
     kinds: list[int] = []
     vjps: list[tuple[Any, tuple[int, ...]]] = []
@@ -155,3 +163,24 @@ def plan(record: Op, formulas) -> None:
     record.saved_names = tuple(names)
     record.saved_kinds = tuple(kinds)
     record.vjps = tuple(vjps)
+    record.saved_from = tuple([_source(record, name, kind) for name, kind in zip(names, kinds)])
+    record.saved_for = None
+    if len(vjps) == len(record.inputs) > 1 and not record.variadic:
+        record.saved_for = tuple(
+            [tuple([i for i, (_, used) in enumerate(vjps) if position in used]) for position in range(len(names))]
+        )
+
+
+def _source(record: Op, name: str, kind: int) -> tuple[int, int]:
+    if kind == INPUT:
+        return (FROM_INPUTS, len(record.inputs)) if name == record.variadic else (FROM_INPUT, record.inputs.index(name))
+    if kind == OUTPUT:
+        if name in record.outputs:
+            return FROM_OUTPUT, record.outputs.index(name)
+        return (FROM_OUTPUTS if record.outputs else FROM_OUTPUT), 0
+    if name in record.settings:
+        return FROM_SETTING, record.settings.index(name)
+    if name.endswith("_dtype"):
+        return FROM_DTYPE, record.inputs.index(name.removesuffix("_dtype"))
+    source = name.removesuffix("_shape")
+    return (FROM_SHAPES, len(record.inputs)) if source == record.variadic else (FROM_SHAPE, record.inputs.index(source))

@@ -10,10 +10,10 @@ from sys import _getframe
 
 from .backend import numpy as backend
 from .engine import USER_FILES, NodeMeta, next_sequence, saved_input, user_position
-from .general import broadcast_error, general, is_number, must_be_tensor
+from .general import broadcast_error, general, is_number, is_plain_view, must_be_tensor
 from .modes import CAREFUL, RECORD, is_quiet, local, silence
 from .node_classes import saves_only_numbers
-from .record import CHANGES_DTYPE, INPUT, OUTPUT, VIEW, Op, xp
+from .record import CHANGES_DTYPE, FROM_INPUT, FROM_OUTPUT, FROM_SETTING, FROM_SHAPE, INPUT, OUTPUT, VIEW, Op, xp
 from .tensor import ORDINARY, Extra, Tensor, View, memory, version_counter
 
 new = object.__new__
@@ -40,15 +40,10 @@ def kernel_of(forward):
     return lambda *arrays: forward(xp, *arrays)
 
 
-def _careful_kinds(record: Op) -> str:
-    """The NumPy kinds that the fast paths leave to the general path: those to be converted or refused."""
-    return ("iub" if record.floating else "") + "".join(record.refuses)
-
-
 def unary_function(record: Op, shown: str):
     """The function of an elementwise operation on one tensor: the recording of it is spelled out, for speed."""
     kernel, node_class, kinds = kernel_of(record.forward), None, record.saved_kinds
-    careful_kinds = _careful_kinds(record)
+    careful_kinds = record.careful_kinds
     save_input, save_output = kinds == (INPUT,), kinds == (OUTPUT,)
     straight = record.differentiable and (save_input or save_output or not kinds)
     # what requires grad is floating or complex: integers need no look where it is only they that need care
@@ -129,7 +124,7 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
     saves_nothing, product = not kinds, _is_product(names, wants, x)
     x_first = product and names[0] == x
     save = _saver(names, wants, x) if straight else None
-    careful_kinds = _careful_kinds(record)
+    careful_kinds = record.careful_kinds
     takes_numbers = 1 in record.numbers and not (differentiable and not saves_only_numbers(record))
 
     def apply(input, other, *, out=None):
@@ -292,46 +287,22 @@ def general_function(record: Op, shown: str):
     return apply
 
 
-FROM_INPUT, FROM_OUTPUT, FROM_SHAPE, FROM_DTYPE = -1, -2, -3, -4
 RESULTS = (ndarray, backend.np.generic)
-
-
-def _saved_source(record: Op, name: str) -> int:
-    """Where a saved value of a one-input operation comes from: a setting's position or one of the constants above."""
-    if name in record.settings:
-        return record.settings.index(name)
-    if name == record.inputs[0]:
-        return FROM_INPUT
-    if name == "out":
-        return FROM_OUTPUT
-    return FROM_SHAPE if name.endswith("_shape") else FROM_DTYPE
-
-
-def _is_plain_view(extra: Extra, tensor: Tensor) -> bool:
-    """Whether a tensor is a view like any other, whose grad_fn is true, and has nothing else that needs care."""
-    view = extra.view
-    return (
-        view is not None
-        and view.creation == ORDINARY
-        and view.replay is None
-        and view.version == tensor._counter.version
-        and not (extra.special or extra.output_number or extra.inference)
-    )
 
 
 def _one_with_settings(record: Op):
     """The function of an operation on one tensor with settings: ``apply(input, *settings)``."""
     forward, node_class = record.forward, None
-    careful_kinds = _careful_kinds(record)
+    careful_kinds = record.careful_kinds
     is_view, differentiable = record.kind == VIEW, record.differentiable
-    plan = [_saved_source(record, name) for name in record.saved_names]
+    plan = record.saved_from
 
     def apply(input, *settings):
         nonlocal node_class
         mode = local.mode
         extra = input._extra
         if (
-            (extra is not None and not _is_plain_view(extra, input))
+            (extra is not None and not is_plain_view(input))
             or mode == CAREFUL
             or (is_view and not mode)
             or (careful_kinds and input._array.dtype.kind in careful_kinds)
@@ -362,9 +333,9 @@ def _one_with_settings(record: Op):
         node = new(node_class)
         node.edges = (input._node or input,)
         saved = []
-        for source in plan:
-            if source >= 0:
-                saved.append(settings[source])
+        for source, position in plan:
+            if source == FROM_SETTING:
+                saved.append(settings[position])
             elif source == FROM_INPUT:
                 saved.append(saved_input(input))
             elif source == FROM_OUTPUT:

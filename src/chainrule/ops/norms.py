@@ -51,8 +51,8 @@ _dist = op(
     "dist",
     forward=lambda xp, x, y, /, p: xp.vector_norm(x - y, p, None, False),
     vjp=(
-        lambda xp, g, x, y, out, p: _norm_vjp(xp, g, x - y, out, p, None, False),
-        lambda xp, g, x, y, out, p: -_norm_vjp(xp, g, x - y, out, p, None, False),
+        lambda xp, g, x, y, out, p: xp.sum_to(_norm_vjp(xp, g, x - y, out, p, None, False), x.shape),
+        lambda xp, g, x, y, out, p: xp.sum_to(-_norm_vjp(xp, g, x - y, out, p, None, False), y.shape),
     ),
     promote=True,
     numbers=False,
