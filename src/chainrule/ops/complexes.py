@@ -24,14 +24,15 @@ def _is_complex(tensor) -> bool:
 
 # ---------------------------------------------------------------- parts
 
-_real = op(
+# For formulas; to a program the parts are views of the pairs that `view_as_real` shows, as in PyTorch.
+op(
     "real",
     kind=VIEW,
     forward=lambda xp, x: x.real,
     vjp=lambda xp, g: xp.complex(g, xp.zeros_like(g)),
     node="SelectBackward0",
 )
-_imag = op(
+op(
     "imag",
     kind=VIEW,
     forward=lambda xp, x: x.imag,
@@ -42,14 +43,14 @@ _imag = op(
 
 def real(input):
     """The real parts, as a view; a real tensor itself."""
-    return _real(input) if _is_complex(input) else input
+    return _view_as_real(input).select(-1, 0) if _is_complex(input) else input
 
 
 def imag(input):
     """The imaginary parts, as a view; RuntimeError for a real tensor."""
     if not _is_complex(input):
         raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
-    return _imag(input)
+    return _view_as_real(input).select(-1, 1)
 
 
 publish(globals(), real, method=False)
