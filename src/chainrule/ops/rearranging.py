@@ -102,8 +102,7 @@ def roll(input, shifts, dims=()):
     if not shifts:
         raise RuntimeError("`shifts` required")
     if not dims and len(shifts) == 1:
-        flat = general(_roll.record, (views.contiguous(views.flatten(input)),), (shifts, (0,)))
-        return views.view(flat, input._array.shape)
+        return _roll(input, shifts, ())
     if len(dims) != len(shifts):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
     if not ndim:
