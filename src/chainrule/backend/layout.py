@@ -205,7 +205,10 @@ def diagonal_blocks(arrays, blocks):
 
 
 def roll(x, shifts, dims):
-    """A copy of `x` with its elements moved along dimensions, those that leave at one end entering at the other."""
+    """A copy of `x` with its elements moved along dimensions (flattened where none are named), those that leave at one
+    end entering at the other."""
+    if not dims:
+        return roll(x.reshape(-1), shifts, (0,)).reshape(x.shape)
     for shift, dim in zip(shifts, dims, strict=True):
         n = x.shape[dim]
         shift = shift % n if n else 0
