@@ -338,8 +338,8 @@ def record_call(record: Op, inputs, settings, arrays, results, careful: bool = F
     sources = record.saved_from
     if sources:
         hooks = active_saved_hooks() if careful else None
-        wanted_by = record.saved_for if partial else None
-        node.saved = _saved_values(sources, wanted_by, record, inputs, settings, arrays, edges, wrapped, hooks)
+        needed = {i for i, edge in enumerate(edges) if edge is not None} if partial and record.saved_for else None
+        node.saved = _saved_values(sources, needed, record, inputs, settings, arrays, wrapped, hooks)
     else:
         node.saved = ()
     if careful and local.anomaly is not None:
@@ -381,11 +381,12 @@ def input_edge(value):
     return node, 0 if value._extra is None else value._extra.output_number
 
 
-def _saved_values(sources, wanted_by, record: Op, inputs, settings, arrays, edges, wrapped, hooks):
-    """What the node keeps, in the order of `saved_names`; an input that no wanted formula uses is left out."""
+def _saved_values(sources, needed, record: Op, inputs, settings, arrays, wrapped, hooks):
+    """What the node keeps, in the order of `saved_names`. `needed`: the inputs that want a gradient, if not all do and each
+    has a formula of its own: what no formula of theirs uses is left out."""
     values: list[Any] = []
     for source, index in sources:
-        if wanted_by is not None and not _is_wanted(wanted_by[len(values)], edges):
+        if needed is not None and needed.isdisjoint(record.saved_for[len(values)]):
             values.append(None)
         elif source == FROM_INPUT:
             value = inputs[index]
@@ -413,13 +414,6 @@ def _saved_values(sources, wanted_by, record: Op, inputs, settings, arrays, edge
         else:
             values.append(tuple(save_input(v, hooks) for v in inputs[index:]))
     return tuple(values)
-
-
-def _is_wanted(inputs, edges) -> bool:
-    for i in inputs:
-        if edges[i] is not None:
-            return True
-    return False
 
 
 def save_input(value, hooks):
