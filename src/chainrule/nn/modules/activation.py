@@ -19,6 +19,75 @@ def _inplace(module, before: str = "") -> str:
     return before + "inplace=True" if module.inplace else ""
 
 
+class _MaybeInplace(Module):
+    """A function that can write its result over its input; subclasses say which."""
+
+    __module__ = "torch.nn.modules.activation"
+    _function: staticmethod
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input):
+        return self._function(input, self.inplace)
+
+    def extra_repr(self) -> str:
+        return _inplace(self)
+
+
+class _WithAlpha(Module):
+    """A function with a number `alpha`, which can write its result over its input; subclasses say which."""
+
+    __module__ = "torch.nn.modules.activation"
+    _function: staticmethod
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.inplace = inplace
+
+    def forward(self, input):
+        return self._function(input, self.alpha, self.inplace)
+
+    def extra_repr(self) -> str:
+        return f"alpha={self.alpha}" + _inplace(self, ", ")
+
+
+class _Shrink(Module):
+    """A function with a number `lambd`; subclasses say which."""
+
+    __module__ = "torch.nn.modules.activation"
+    _function: staticmethod
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        super().__init__()
+        self.lambd = lambd
+
+    def forward(self, input):
+        return self._function(input, self.lambd)
+
+    def extra_repr(self) -> str:
+        return str(self.lambd)
+
+
+class _AlongDim(Module):
+    """A softmax along a dimension; subclasses say which."""
+
+    __module__ = "torch.nn.modules.activation"
+    _function: staticmethod
+
+    def __init__(self, dim: int | None = None) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input):
+        return self._function(input, self.dim, _stacklevel=5)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
 class Threshold(Module):
     """`value` where the input does not exceed `threshold`."""
 
@@ -37,20 +106,11 @@ class Threshold(Module):
         return f"threshold={self.threshold}, value={self.value}" + _inplace(self, ", ")
 
 
-class ReLU(Module):
+class ReLU(_MaybeInplace):
     """The positive part."""
 
     __module__ = "torch.nn.modules.activation"
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
-    def forward(self, input):
-        return F.relu(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return _inplace(self)
+    _function = staticmethod(F.relu)
 
 
 class RReLU(Module):
@@ -98,17 +158,12 @@ class Sigmoid(Module):
         return sigmoid(input)
 
 
-class Hardsigmoid(Module):
+class Hardsigmoid(_MaybeInplace):
     """``relu6(x + 3) / 6``."""
 
     __module__ = "torch.nn.modules.activation"
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
-    def forward(self, input):
-        return F.hardsigmoid(input, self.inplace)
+    _function = staticmethod(F.hardsigmoid)
+    extra_repr = Module.extra_repr  # as PyTorch prints it
 
 
 class Tanh(Module):
@@ -120,99 +175,47 @@ class Tanh(Module):
         return tanh(input)
 
 
-class SiLU(Module):
+class SiLU(_MaybeInplace):
     """``x * sigmoid(x)``."""
 
     __module__ = "torch.nn.modules.activation"
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
-    def forward(self, input):
-        return F.silu(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return _inplace(self)
+    _function = staticmethod(F.silu)
 
 
-class Mish(Module):
+class Mish(_MaybeInplace):
     """``x * tanh(softplus(x))``."""
 
     __module__ = "torch.nn.modules.activation"
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
-    def forward(self, input):
-        return F.mish(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return _inplace(self)
+    _function = staticmethod(F.mish)
 
 
-class Hardswish(Module):
+class Hardswish(_MaybeInplace):
     """``x * relu6(x + 3) / 6``."""
 
     __module__ = "torch.nn.modules.activation"
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
-    def forward(self, input):
-        return F.hardswish(input, self.inplace)
+    _function = staticmethod(F.hardswish)
+    extra_repr = Module.extra_repr
 
 
-class ELU(Module):
+class ELU(_WithAlpha):
     """``alpha * (exp(x) - 1)`` for negative x."""
 
     __module__ = "torch.nn.modules.activation"
-
-    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
-        super().__init__()
-        self.alpha = alpha
-        self.inplace = inplace
-
-    def forward(self, input):
-        return F.elu(input, self.alpha, self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"alpha={self.alpha}" + _inplace(self, ", ")
+    _function = staticmethod(F.elu)
 
 
-class CELU(Module):
+class CELU(_WithAlpha):
     """``alpha * (exp(x / alpha) - 1)`` for negative x."""
 
     __module__ = "torch.nn.modules.activation"
-
-    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
-        super().__init__()
-        self.alpha = alpha
-        self.inplace = inplace
-
-    def forward(self, input):
-        return F.celu(input, self.alpha, self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"alpha={self.alpha}" + _inplace(self, ", ")
+    _function = staticmethod(F.celu)
 
 
-class SELU(Module):
+class SELU(_MaybeInplace):
     """The scaled ELU that normalizes itself."""
 
     __module__ = "torch.nn.modules.activation"
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
-    def forward(self, input):
-        return F.selu(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return _inplace(self)
+    _function = staticmethod(F.selu)
 
 
 class GLU(Module):
@@ -247,20 +250,11 @@ class GELU(Module):
         return f"approximate={self.approximate!r}"
 
 
-class Hardshrink(Module):
+class Hardshrink(_Shrink):
     """0 within `lambd` of 0."""
 
     __module__ = "torch.nn.modules.activation"
-
-    def __init__(self, lambd: float = 0.5) -> None:
-        super().__init__()
-        self.lambd = lambd
-
-    def forward(self, input):
-        return F.hardshrink(input, self.lambd)
-
-    def extra_repr(self) -> str:
-        return f"{self.lambd}"
+    _function = staticmethod(F.hardshrink)
 
 
 class LeakyReLU(Module):
@@ -306,20 +300,11 @@ class Softplus(Module):
         return f"beta={self.beta}, threshold={self.threshold}"
 
 
-class Softshrink(Module):
+class Softshrink(_Shrink):
     """The input moved by `lambd` towards 0."""
 
     __module__ = "torch.nn.modules.activation"
-
-    def __init__(self, lambd: float = 0.5) -> None:
-        super().__init__()
-        self.lambd = lambd
-
-    def forward(self, input):
-        return F.softshrink(input, self.lambd)
-
-    def extra_repr(self) -> str:
-        return str(self.lambd)
+    _function = staticmethod(F.softshrink)
 
 
 class Softsign(Module):
@@ -340,52 +325,25 @@ class Tanhshrink(Module):
         return F.tanhshrink(input)
 
 
-class Softmin(Module):
+class Softmin(_AlongDim):
     """The softmax of the negative input."""
 
     __module__ = "torch.nn.modules.activation"
-
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, input):
-        return F.softmin(input, self.dim, _stacklevel=5)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
+    _function = staticmethod(F.softmin)
 
 
-class Softmax(Module):
+class Softmax(_AlongDim):
     """Exponentials divided by their sum along `dim`."""
 
     __module__ = "torch.nn.modules.activation"
-
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, input):
-        return F.softmax(input, self.dim, _stacklevel=5)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
+    _function = staticmethod(F.softmax)
 
 
-class LogSoftmax(Module):
+class LogSoftmax(_AlongDim):
     """The logarithm of the softmax along `dim`."""
 
     __module__ = "torch.nn.modules.activation"
-
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, input):
-        return F.log_softmax(input, self.dim, _stacklevel=5)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
+    _function = staticmethod(F.log_softmax)
 
 
 class ReLU6(Hardtanh):
