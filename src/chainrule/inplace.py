@@ -28,7 +28,7 @@ from .engine import (
     user_position,
 )
 from .modes import CAREFUL, _set_grad_enabled, active_saved_hooks, is_quiet, local, silence
-from .op import INPUT, OUTPUT, REGISTRY
+from .op import INPUT, OUTPUT, REGISTRY, is_number
 from .record import NUMBERS_AS_TENSORS
 from .tensor import (
     IN_CUSTOM_FUNCTION,
@@ -79,8 +79,8 @@ def refuse_view(view: Tensor, indirectly: bool = False) -> RuntimeError:
 
 def check_in_place(tensor: Tensor, differentiable: bool) -> None:
     """Refuses, in PyTorch's words, an in-place write that autograd cannot or must not follow."""
-    extra = tensor._extra
     if differentiable:
+        extra = tensor._extra
         requires_grad = tensor.requires_grad
         view = None if extra is None else extra.view
         if view is not None:
@@ -92,6 +92,12 @@ def check_in_place(tensor: Tensor, differentiable: bool) -> None:
                 )
         if requires_grad and tensor._node is None:  # also a view whose grad_fn was not asked for since its base got one
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+
+
+def check_inference(tensor: Tensor) -> None:
+    """Refuses a write to an inference tensor in normal mode. Its result is known by then, since errors of the operation
+    itself come first."""
+    extra = tensor._extra
     if extra is not None and extra.inference and not (local.inference or extra.writable):
         raise graph_errors.inference_update()
 
@@ -247,6 +253,18 @@ def in_place_method(name: str, function):
     return twin
 
 
+def augmented_assignment(name: str, function):
+    """The operator, e.g. ``__iadd__``, whose in-place method is `name`."""
+    ufunc = _DIRECT.get(name)
+
+    def assign(self, other):
+        if ufunc is not None and _written_directly(ufunc, self, other):
+            return self
+        return in_place(function, self, other) if isinstance(other, Tensor) or is_number(other) else NotImplemented
+
+    return assign
+
+
 def overwrite(tensor: Tensor, result: Tensor) -> Tensor:
     """Copies a computed result into the tensor's memory and gives the tensor the result's history."""
     if (result._extra is not None and result._extra.special) or (tensor._extra is not None and tensor._extra.special):
@@ -277,6 +295,7 @@ def overwrite(tensor: Tensor, result: Tensor) -> Tensor:
 
 def write_array(tensor: Tensor, source) -> None:
     """Puts new elements into the tensor's memory and counts the write."""
+    check_inference(tensor)
     if local.saved_copies is not None:
         local.saved_copies.before_write(tensor)
     target = tensor._array
