@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..inplace import in_place_method
+from ..inplace import augmented_assignment, in_place_method
 from ..op import is_number, must_be_tensor
 from ..tensor import Tensor
 
@@ -42,7 +42,7 @@ def operators(symbol: str, function, in_place: str) -> None:
 
     setattr(Tensor, f"__{symbol}__", function.record.operator)
     setattr(Tensor, f"__r{symbol}__", reflected)
-    setattr(Tensor, f"__i{symbol}__", getattr(Tensor, in_place))
+    setattr(Tensor, f"__i{symbol}__", augmented_assignment(in_place, function))
 
 
 def is_operand(value) -> bool:
