@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import dtypes
 from ..backend.generator import Sample, fill, redrawn
-from ..inplace import bump_version, check_in_place, fill_out, in_place
+from ..inplace import bump_version, check_inference, fill_out, in_place
 from ..modes import is_quiet, local, silence
 from ..op import broadcast_error, method, must_be_tensor, op
 from ..random import Generator, default_generator
@@ -350,7 +350,7 @@ def _drawn(shape, sample: Sample, dtype, out, device, requires_grad: bool) -> Te
         array = np.empty(shape, dtype.numpy_dtype)
         fill(array, sample)
         return finish(array, requires_grad, device)
-    check_in_place(out, False)
+    check_inference(out)
     if out._array.shape != shape:
         out._array = np.empty(shape, out._array.dtype)
     fill(memory(out), sample)
