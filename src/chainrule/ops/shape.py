@@ -1131,10 +1131,11 @@ def _in_place_view(name: str, function) -> None:
     """The twin of a view that changes the tensor's own shape and strides, and gives it the view's history."""
 
     def twin(self, *arguments, **named):
-        from ..inplace import check_in_place, name_in_place
+        from ..inplace import check_in_place, check_inference, name_in_place
 
         check_in_place(self, local.grad_enabled and self.requires_grad and not self.is_inference())
         made = function(self, *arguments, **named)
+        check_inference(self)
         if self._extra is not None and self._extra.special:
             from ..transforms import take_shape
 
