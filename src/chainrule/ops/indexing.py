@@ -694,6 +694,8 @@ def masked_fill(input, mask, value):
 @method()
 def masked_fill_(self, mask, value):
     """In-place version of :func:`masked_fill`."""
+    if isinstance(mask, Tensor) and mask._array.shape != self._array.shape:
+        views.joint_shape(self._array.shape, mask._array.shape)
     return in_place_anywhere(masked_fill, self, mask, value)
 
 
