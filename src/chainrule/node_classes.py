@@ -22,6 +22,7 @@ def node_class(record: Op, name: str, number: int | None = None) -> type[Node]:
         "__slots__": (),
         "op": record,
         "saves_tensors": _saves_tensors(record, number),
+        "check_saved": _check_saved,
         "__module__": "builtins",  # as PyTorch prints it
     }
     if name in HAND_WRITTEN:
