@@ -207,6 +207,19 @@ _SCALAR_NAMES = {
 }  # fmt: skip
 
 
+_C_NAMES = {
+    "bool": "bool", "uint8": "unsigned char", "int8": "signed char", "int16": "short int", "int32": "int",
+    "int64": "long int", "uint16": "short unsigned int", "uint32": "unsigned int", "uint64": "long unsigned int",
+    "float16": "c10::Half", "bfloat16": "c10::BFloat16", "float32": "float", "float64": "double",
+    "complex64": "c10::complex<float>", "complex128": "c10::complex<double>",
+}  # fmt: skip
+
+
+def c_name(d: dtype) -> str:
+    """The name of a dtype in C++, which some of PyTorch's messages use."""
+    return _C_NAMES.get(d.name, d.name)
+
+
 def scalar_name(d: dtype) -> str:
     """The name PyTorch's messages give a dtype, e.g. ``Float``; its legacy tensor classes use the same names."""
     return _SCALAR_NAMES[d]
