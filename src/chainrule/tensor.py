@@ -432,10 +432,8 @@ def _fixed_flag(requires_grad: bool) -> RuntimeError:
 
 
 def _type_word(tensor: Tensor) -> str:
-    """C++'s word for an element type, which one of PyTorch's messages uses."""
-    return {"Float": "float", "Double": "double", "Half": "c10::Half", "Long": "long"}.get(
-        dtypes.scalar_name(tensor.dtype), dtypes.scalar_name(tensor.dtype)
-    )
+    """C++'s word for a tensor's element type, which some of PyTorch's messages use."""
+    return dtypes.c_name(tensor.dtype)
 
 
 TENSOR_TYPES = {Tensor}  # Tensor and its subclasses: a quick test of what is a leaf among a node's edges
