@@ -7,23 +7,9 @@ import warnings
 import numpy as np
 
 from .. import dtypes
+from ..dtypes import c_name
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
-
-# What C++ calls the dtypes, in PyTorch's messages.
-_C_NAMES = {
-    dtypes.bool_: "bool", dtypes.uint8: "unsigned char", dtypes.int8: "signed char", dtypes.int16: "short int",
-    dtypes.int32: "int", dtypes.int64: "long int", dtypes.uint16: "short unsigned int",
-    dtypes.uint32: "unsigned int", dtypes.uint64: "long unsigned int", dtypes.float16: "c10::Half",
-    dtypes.bfloat16: "c10::BFloat16", dtypes.float32: "float", dtypes.float64: "double",
-    dtypes.complex64: "c10::complex<float>", dtypes.complex128: "c10::complex<double>",
-}  # fmt: skip
-
-
-def c_name(dtype: dtypes.dtype) -> str:
-    """The name of a dtype in C++."""
-    return _C_NAMES[dtype]
-
 
 def whole_range(dtype: dtypes.dtype, low: int, high: int | None) -> tuple[int, int]:
     """(low, high) of the numbers low ≤ n < high to draw for a tensor of `dtype`.
