@@ -233,18 +233,9 @@ def _check_histogram(array, bins) -> None:
         if isinstance(edges, Tensor) and edges._array.dtype is not array.dtype:
             raise RuntimeError(
                 "torch.histogramdd: input tensor and bins tensors should have the same dtype, but got input with dtype "
-                f"{_c_name(array.dtype)} and bins for dimension {i} with dtype {_c_name(edges._array.dtype)}"
+                f"{c_name(array.dtype)} and bins for dimension {i} with dtype {c_name(edges._array.dtype)}"
             )
     no_kernel_for("histogramdd", array, "biucV" if array.itemsize > 2 else "biucfV")
-
-
-C_NAMES = {"int64": "long int", "int32": "int", "int16": "short int", "int8": "signed char", "uint8": "unsigned char",
-           "float32": "float", "float64": "double", "float16": "c10::Half", "bfloat16": "c10::BFloat16",
-           "complex64": "c10::complex<float>", "complex128": "c10::complex<double>"}  # fmt: skip
-
-
-def _c_name(dtype) -> str:
-    return C_NAMES.get(dtype.name, dtype.name)
 
 
 def _check_weight(input_shape, weight) -> None:
