@@ -936,19 +936,7 @@ def _check_lerp(x, end, weight):
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{dtypes.scalar_name(x.dtype)}'")
     for name, value in (("end", end), ("weight", weight)):
         if isinstance(value, Tensor) and value._array.dtype is not x._array.dtype:
-            raise RuntimeError(f"expected dtype {_c_word(x)} for `{name}` but got dtype {_c_word(value)}")
-
-
-def _c_word(tensor) -> str:
-    name = dtypes.scalar_name(tensor.dtype)
-    return _C_WORDS.get(name, name.lower())
-
-
-_C_WORDS = {
-    "Half": "c10::Half", "BFloat16": "c10::BFloat16", "ComplexFloat": "c10::complex<float>",
-    "ComplexDouble": "c10::complex<double>", "Byte": "unsigned char", "Char": "signed char", "Short": "short int",
-    "Long": "long int",
-}  # fmt: skip
+            raise RuntimeError(f"expected dtype {dtypes.c_name(x.dtype)} for `{name}` but got dtype {dtypes.c_name(value.dtype)}")
 
 
 def _wide(xp, formula, x, *others):
