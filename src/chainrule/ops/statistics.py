@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 
 from .. import dtypes, return_types
+from ..dtypes import c_name
 from ..inplace import fill_out
 from ..op import general, method, op
 from ..tensor import Tensor, wrap
