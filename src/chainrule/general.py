@@ -96,6 +96,7 @@ def is_plain_view(tensor: Tensor) -> bool:
         and view.creation == ORDINARY
         and view.replay is None
         and view.version == tensor._counter.version
+        and view.base._requires_grad is tensor._requires_grad  # a base may have been made to since
         and not (extra.special or extra.output_number or extra.inference)
     )
 
