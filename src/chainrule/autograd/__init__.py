@@ -102,7 +102,7 @@ def _root_gradients(outputs, gradients, is_grads_batched: bool = False) -> list:
 def _one_for(output: Tensor | GradientEdge) -> Tensor:
     if isinstance(output, Tensor):
         array = output._array
-        if array.size == 1 and array.dtype.kind in "fV" and not local.levels:
+        if array.size == 1 and array.dtype.kind in "fV" and not (local.levels or local.inference):
             return wrap(backend.ones_like(array) if array.ndim else array.dtype.type(1))
     from ..ops.creation import ones
 
