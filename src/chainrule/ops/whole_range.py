@@ -11,6 +11,7 @@ from ..dtypes import c_name
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 
+
 def whole_range(dtype: dtypes.dtype, low: int, high: int | None) -> tuple[int, int]:
     """(low, high) of the numbers low ≤ n < high to draw for a tensor of `dtype`.
 
