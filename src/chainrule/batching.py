@@ -17,26 +17,44 @@ import numpy as np
 from .modes import local
 from .op import ELEMENTWISE, REGISTRY, Op, common_dtype, general
 from .tensor import Tensor, own_extra, wrap
-from .transforms import BATCH, Level, batch_level, close_level, open_level
+from .transforms import BATCH, Level, batch_level, close_level, inside_func, open_level
 
 
 class Batch:
-    """What a batched tensor stands for at a level: `value`, a tensor with the batch in its first dimension."""
+    """What a batched tensor stands for at a level: `value`, a tensor with the batch in its first dimension.
 
-    __slots__ = ("level", "value")
+    `uniform`: all samples are the same number by number, and at most their tangents differ: a tensor from outside, which
+    is only repeated. `place`: where the batch was in the tensor that vmap was given.
+    """
 
-    def __init__(self, level: int, value: Tensor) -> None:
+    __slots__ = ("level", "place", "uniform", "value")
+
+    def __init__(self, level: int, value: Tensor, uniform: bool = False, place: int = 0) -> None:
         self.level = level
         self.value = value
+        self.uniform = uniform
+        self.place = place
 
 
-def wrap_batch(value: Tensor, number: int) -> Tensor:
+def wrap_batch(value: Tensor, number: int, uniform: bool = False, place: int = 0) -> Tensor:
     """The tensor that looks like one sample of `value` at level `number`."""
     tensor = wrap(_sample(value._array))
     extra = own_extra(tensor)
-    extra.batch = Batch(number, value)
+    extra.batch = Batch(number, value, uniform, place)
     extra.special = True
     mirror(tensor)
+    return tensor
+
+
+def is_uniform(value, number: int) -> bool:
+    """Whether what is given has the same numbers for all samples of a level."""
+    return batch_level(value) != number or value._extra.batch.uniform
+
+
+def uniform_part(tensor: Tensor) -> Tensor:
+    """The tensor without the batches in which it is only repeated, and so without what differs there: tangents."""
+    while batch_level(tensor) and tensor._extra.batch.uniform:
+        tensor = tensor._extra.batch.value.select(0, 0)
     return tensor
 
 
@@ -71,6 +89,9 @@ warn_when_slow = False  # whether an operation without a batching rule warns
 def apply_batched(record: Op, inputs, settings, number: int):
     """Runs an operation on inputs of which some are batched at level `number`, the innermost among them."""
     size = local.level_stack[number - 1].size
+    uniform = all(is_uniform(x, number) for x in inputs)
+    if "sample" in record.settings or "source" in record.settings:
+        return _drawing(record, inputs, settings, number, uniform)
     values = [unwrap_batch(x, number) for x in inputs]
     batched = [v is not None for v in values]
     values = [x if v is None else v for x, v in zip(inputs, values, strict=True)]
@@ -79,8 +100,6 @@ def apply_batched(record: Op, inputs, settings, number: int):
         result = record.batch(record, values, batched, settings, size)
     elif record.kind == ELEMENTWISE:
         result = _aligned(record, inputs, values, batched, settings)
-    elif "sample" in record.settings or "source" in record.settings:
-        result = _drawing(record, values, batched, settings, number)
     elif record.name in RULES:
         result = RULES[record.name](record, values, batched, settings, size)
     elif _names_dimensions(record, inputs):
@@ -88,8 +107,8 @@ def apply_batched(record: Op, inputs, settings, number: int):
     if result is None:
         result = _one_by_one(record, values, batched, settings, size)
     if isinstance(result, tuple):
-        return tuple(wrap_batch(r, number) for r in result)
-    return wrap_batch(result, number)
+        return tuple(wrap_batch(r, number, uniform) for r in result)
+    return wrap_batch(result, number, uniform)
 
 
 def _aligned(record: Op, inputs, values, batched, settings):
@@ -127,14 +146,79 @@ PLAIN = {
 }
 
 
-def _drawing(record: Op, values, batched, settings, number: int):
+def _drawing(record: Op, inputs, settings, number: int, uniform: bool):
     """A random operation on a batch: as many numbers as the batch has, or those of one sample for all."""
-    if local.level_stack[number - 1].randomness != "same":
-        return general(record, values, settings)
-    if "source" in record.settings:
+    level = local.level_stack[number - 1]
+    values = [unwrap_batch(x, number) for x in inputs]
+    batched = [v is not None for v in values]
+    values = [x if v is None else v for x, v in zip(inputs, values, strict=True)]
+    if level.randomness != "same":
+        return wrap_batch(_aligned(record, inputs, values, batched, settings), number)
+    if "source" in record.settings and not uniform:
         raise RuntimeError("Vmap does not currently support same randomness with a batched tensor input")
-    one = general(record, [v.select(0, 0) if b else v for v, b in zip(values, batched, strict=True)], settings)
-    return one.expand((local.level_stack[number - 1].size, *one._array.shape))
+    first = [v.select(0, 0).contiguous() if b else v for v, b in zip(values, batched, strict=True)]
+    return _same_for_all(general(record, first, settings), level)
+
+
+def _same_for_all(one: Tensor, level: Level) -> Tensor:
+    return wrap_batch(one.expand((level.size, *one._array.shape)), level.number, uniform=True)
+
+
+def draw(function: Callable, *inputs, like: bool = False) -> Tensor:
+    """``function(*inputs)``, which draws numbers and knows nothing of batches: drawn for all samples, or once for all.
+
+    `like`: the inputs' numbers do not matter, so that one drawing may be had for different samples.
+    """
+    inputs = [for_each_sample(x) for x in inputs]
+    number = max(map(batch_level, inputs))
+    if not number:
+        return function(*inputs)
+    level = local.level_stack[number - 1]
+    if level.randomness == "same":
+        if not (like or all(is_uniform(x, number) for x in inputs)):
+            raise RuntimeError("Vmap does not currently support same randomness with a batched tensor input")
+        return _same_for_all(draw(function, *[_first(x, number) for x in inputs], like=like), level)
+    return wrap_batch(draw(function, *[batch_in_front(x, number, level.size) for x in inputs], like=like), number)
+
+
+def _first(tensor: Tensor, number: int) -> Tensor:
+    value = unwrap_batch(tensor, number)
+    return tensor if value is None else value.select(0, 0)
+
+
+def for_each_sample(x):
+    """What a random operation is given, as a batch at every level for whose samples the numbers are to differ."""
+    for level in levels_that_differ():
+        x = batched_at(x, level)
+    return x
+
+
+def batched_at(x, level: Level):
+    """The tensor as a batch at an open level, whatever it is at the others; repeated if it was none."""
+    if not isinstance(x, Tensor):
+        return x
+    inner = batch_level(x)
+    if inner == level.number:
+        return x
+    if inner < level.number:
+        return wrap_batch(x.expand((level.size, *x._array.shape)), level.number, uniform=True)
+    batch = x._extra.batch
+    value = batched_at(batch.value, level)
+    return x if value is batch.value else wrap_batch(value, batch.level, batch.uniform)
+
+
+def check_redrawing(tensor: Tensor) -> None:
+    """Raises PyTorch's error where one tensor is to be overwritten with numbers that differ for the samples."""
+    levels = levels_that_differ()
+    have = set()
+    while batch_level(tensor):
+        have.add(batch_level(tensor))
+        tensor = tensor._extra.batch.value
+    if any(level.number not in have for level in levels):
+        raise RuntimeError(
+            "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear like same "
+            "randomness. If this is necessary for your usage, please file an issue with functorch."
+        )
 
 
 def _names_dimensions(record: Op, inputs) -> bool:
@@ -333,18 +417,25 @@ def _index(record, values, batched, settings, size):
 
 
 def check_backward() -> None:
-    """Raises PyTorch's error for backward(), which writes to `.grad`, inside vmap."""
-    if any(level.kind == BATCH and level.strict for level in local.level_stack):
+    """Raises PyTorch's error for backward(), which writes to `.grad`, inside a function that is being transformed."""
+    if inside_func():
         raise RuntimeError(
             "backward() called inside a functorch transform. This is not supported, please use functorch.grad or "
             "functorch.vjp instead or call backward() outside of functorch transforms."
         )
 
 
-def check_random() -> None:
+def check_random(out=None) -> None:
     """Raises PyTorch's error for a random operation inside vmap, unless it was told what to do about them."""
     for level in local.level_stack:
-        if level.kind != BATCH or level.randomness != "error":
+        if level.kind != BATCH:
+            continue
+        if level.randomness != "error":
+            if out is not None:
+                raise RuntimeError(
+                    "vmap: We do not support calling out variants of random operations inside of vmap. Please use "
+                    "non-out variants as a workaround"
+                )
             continue
         if not level.strict:
             raise RuntimeError(
@@ -396,7 +487,7 @@ READING = {
 
 def refuse_reading(tensor: Tensor, how: str) -> None:
     """Raises PyTorch's error where a program asks for the elements of a batched tensor as if they were one sample's."""
-    if batch_level(tensor):
+    if batch_level(uniform_part(tensor)):
         raise RuntimeError(READING[how])
 
 
@@ -427,47 +518,69 @@ def overwrite_batched(tensor: Tensor, result: Tensor) -> Tensor:
 
 def function_on_batches(cls, args, kwargs, number: int):
     """Runs a custom Function on batches: by its own rule, or sample by sample."""
-    from .autograd.function import Function
+    from .autograd.function import MORE_ABOUT_FUNC, Function, refuse_keywords
 
-    size = local.level_stack[number - 1].size
+    level = local.level_stack[number - 1]
+    own_rule = cls.vmap is not Function.vmap
+    if cls.generate_vmap_rule and own_rule:
+        raise RuntimeError(
+            f"You tried to vmap over {cls.__name__}, but it has both generate_vmap_rule=True and an overridden vmap "
+            "staticmethod. Please set generate_vmap_rule=False or delete the overridden vmap staticmethod to avoid "
+            f"ambiguity. {MORE_ABOUT_FUNC}"
+        )
+    if not (own_rule or cls.generate_vmap_rule) and level.strict:
+        raise RuntimeError(
+            f"You tried to vmap over {cls.__name__}, but it does not have vmap support. Please override and implement "
+            f"the vmap staticmethod or set generate_vmap_rule=True. {MORE_ABOUT_FUNC}"
+        )
     values: list[Any] = [unwrap_batch(x, number) for x in args]
     batched = [v is not None for v in values]
     values = [x if v is None else v for x, v in zip(args, values, strict=True)]
-    if cls.generate_vmap_rule or cls.vmap is Function.vmap:
-        if cls.generate_vmap_rule and cls.vmap is not Function.vmap:
-            raise RuntimeError(
-                f"You tried to vmap over {cls.__name__}, but it has both generate_vmap_rule=True and an overridden "
-                "vmap staticmethod. Please set generate_vmap_rule=False or delete the overridden vmap staticmethod to "
-                "avoid ambiguity."
+    if own_rule:
+        if any(isinstance(v, Tensor) for v in kwargs.values()):
+            raise NotImplementedError(
+                "Run vmap on autograd.Function with kwarg-only Tensor args. Please do not pass kwarg-only Tensors to "
+                f"autograd.Function. Got: {kwargs}"
             )
-        if not cls.generate_vmap_rule and local.level_stack[number - 1].strict:
-            raise RuntimeError(
-                f"You tried to vmap over {cls.__name__}, but it does not have vmap support. Please override and "
-                "implement the vmap staticmethod or set generate_vmap_rule=True."
-            )
-        results = [
-            cls.apply(*[v.select(0, k) if b else v for v, b in zip(values, batched, strict=True)], **kwargs)
-            for k in range(size)
-        ]
-        if isinstance(results[0], tuple):
-            return tuple(wrap_batch(_stack(list(parts)), number) for parts in zip(*results, strict=True))
-        return wrap_batch(_stack(results), number)
-    info = VmapInfo(size, local.level_stack[number - 1].randomness)
-    outputs, dims = cls.vmap(info, tuple(0 if b else None for b in batched), *values)
-    if not isinstance(outputs, tuple):
-        return _out(outputs, dims, number)
-    if not isinstance(dims, tuple):
-        dims = (dims,) * len(outputs)
-    return tuple(_out(y, d, number) for y, d in zip(outputs, dims, strict=True))
+        info = VmapInfo(level.size, level.randomness)
+        return _by_own_rule(cls.vmap(info, tuple(0 if b else None for b in batched), *values, **kwargs), number)
+    refuse_keywords(kwargs)
+    results = [
+        cls.apply(*[v.select(0, k) if b else v for v, b in zip(values, batched, strict=True)])
+        for k in range(level.size)
+    ]
+    if isinstance(results[0], tuple):
+        return tuple(wrap_batch(_stack(list(parts)), number) for parts in zip(*results, strict=True))
+    return wrap_batch(_stack(results), number)
 
 
 VmapInfo = namedtuple("VmapInfo", ["batch_size", "randomness"])
 
 
-def _out(output, dim: int | None, number: int):
-    if dim is None or not isinstance(output, Tensor):
-        return output
-    return wrap_batch(output.movedim(dim, 0), number)
+def _by_own_rule(returned, number: int):
+    """The outputs that a Function's vmap staticmethod returned with their dimensions, as batches."""
+    from .autograd.function import MORE_ABOUT_FUNC
+    from .utils._pytree import broadcast, tree_flatten, tree_unflatten
+
+    if not (isinstance(returned, tuple) and len(returned) == 2):
+        raise RuntimeError(
+            "Expected the vmap staticmethod to have two returns, an output and out_dims with pytree structure compatible "
+            f"with the output. Got a {type(returned)} instead"
+        )
+    output, dims = returned
+    outputs, form = tree_flatten(output)
+    places = broadcast(dims, form)
+    if places is None:
+        raise RuntimeError(
+            "The autograd.Function's vmap staticmethod returned an incompatible (output, out_dims) tuple. Expected "
+            f"out_dims={dims} to be compatible with the structure of `output`. out_dims has structure "
+            f"{tree_flatten(dims)[1]} but output has structure {form}. {MORE_ABOUT_FUNC}"
+        )
+    made = [
+        y if d is None or not isinstance(y, Tensor) else wrap_batch(y.movedim(d, 0), number)
+        for y, d in zip(outputs, places, strict=True)
+    ]
+    return tree_unflatten(made, form)
 
 
 # ---------------------------------------------------------------- backward
@@ -523,9 +636,9 @@ def _raised_behind(gradient: Tensor, like: Tensor) -> Tensor:
 
 
 def open_batch(size: int, randomness: str = "error", strict: bool = False) -> Level:
-    """Opens a level for batches of one size; `strict`: custom Functions must say how they take batches."""
-    level = open_level(BATCH)
-    level.size, level.randomness, level.strict = size, randomness, strict
+    """Opens a level for batches of one size."""
+    level = open_level(BATCH, strict)
+    level.size, level.randomness = size, randomness
     return level
 
 

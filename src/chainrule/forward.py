@@ -406,14 +406,14 @@ def _check_alike(output: Tensor, tangent: Tensor, args, tangents, versions) -> N
             )
 
 
-def function_on_duals(cls, args, kwargs, number: int):
+def function_on_duals(cls, args, number: int):
     """Runs a custom Function on dual numbers: its forward on the primal parts, its jvp on the tangents."""
     from .autograd.function import FunctionCtx, run_function
 
     tangents = [tangent_at(x, number) for x in args]
     ctx: FunctionCtx = cls._context_cls()
     with primal_parts(args, number):
-        result = run_function(cls, args, kwargs, ctx)
+        result = run_function(cls, args, ctx)
         outputs = list(result) if isinstance(result, tuple) else [result]
         filled = [
             zeros(x)

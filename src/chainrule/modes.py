@@ -29,7 +29,7 @@ class _Local(threading.local):
     watchers: tuple = ()  # weak references to those who see backward run
     position: Any = None  # (code, instruction offset) of the running backward's call
     levels = 0  # open forward-mode and vmap levels: backward then runs on Tensors
-    level_stack: tuple = ()  # the levels themselves, outermost first (see transforms.py)
+    level_stack: tuple = ()  # these levels and those of torch.func's reverse mode, outermost first (see transforms.py)
     forward_grad_enabled = True
     function_modes: tuple = ()  # see overrides.py
     kernels: Any = None  # what runs the operations' forwards instead, see utils/selective_checkpoint.py
@@ -44,7 +44,7 @@ class _Local(threading.local):
         """Recomputes `mode` after a switch has changed."""
         if (
             self.inference
-            or self.saved_hooks
+            or (self.saved_hooks and not isinstance(self.saved_hooks[-1], str))
             or self.anomaly is not None
             or self.function_modes
             or self.autocast is not None

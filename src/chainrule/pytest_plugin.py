@@ -140,7 +140,7 @@ class _kept:
 
         function.run_function = self.original
 
-    def run(self, cls: type, args: tuple, kwargs: dict, ctx: Any = None) -> Any:
+    def run(self, cls: type, args: tuple, ctx: Any = None) -> Any:
         from chainrule.modes import local
 
         # before it runs: a forward may write to its inputs
@@ -149,7 +149,6 @@ class _kept:
         seen = self.seen.setdefault(cls, set())
         if (
             ctx is None
-            and not kwargs
             and local.grad_enabled
             and any(getattr(a, "requires_grad", False) for a in args)
             and signature not in seen
@@ -157,7 +156,7 @@ class _kept:
         ):
             seen.add(signature)
             call = Call(cls, args)
-        result = self.original(cls, args, kwargs, ctx)
+        result = self.original(cls, args, ctx)
         if call is not None:
             self.calls.append(call)
         return result

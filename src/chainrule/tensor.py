@@ -242,7 +242,11 @@ class Tensor(metaclass=Opened):
             raise _fixed_flag(value)
         if value and self._array.dtype.kind in "iub":
             raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
-        self.requires_grad_(value)
+        self._set_requires_grad(value)
+        if local.level_stack:
+            from .transforms import own_leaf
+
+            own_leaf(self)
 
     @requires_grad.deleter
     def requires_grad(self) -> None:
@@ -256,6 +260,13 @@ class Tensor(metaclass=Opened):
                     f"requires_grad_(): argument 'requires_grad' must be bool, not {type(requires_grad).__name__}"
                 )
             requires_grad = bool(requires_grad)
+        if local.level_stack:
+            from .transforms import refuse_inside_func
+
+            refuse_inside_func("requires_grad_", "(or perhaps using torch.autograd.functional.* APIs) ")
+        return self._set_requires_grad(requires_grad)
+
+    def _set_requires_grad(self, requires_grad: bool) -> Tensor:
         if requires_grad and self.is_inference() and not local.inference:
             raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
         if requires_grad == self._requires_grad:  # a view made in no_grad can get a flag of its own
@@ -266,7 +277,7 @@ class Tensor(metaclass=Opened):
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
         self._requires_grad = requires_grad
         if self._extra is not None and self._extra.batch is not None:
-            self._extra.batch.value.requires_grad_(requires_grad)
+            self._extra.batch.value._set_requires_grad(requires_grad)
         return self
 
     @property

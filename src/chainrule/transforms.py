@@ -15,11 +15,14 @@ from .modes import local
 from .op import Op
 from .tensor import Tensor
 
-DUAL, BATCH = "dual", "batch"
+DUAL, BATCH, REVERSE = "dual", "batch", "reverse"
 
 
 class Level:
-    """An open level: its number, and the tensors that carry something for it."""
+    """An open level: its number, and the tensors that carry something for it.
+
+    A level of reverse mode carries nothing: what depends on its inputs has a history. It is there to be counted, and
+    `members` are its inputs."""
 
     __slots__ = ("kind", "members", "number", "randomness", "size", "strict")
 
@@ -29,20 +32,48 @@ class Level:
         self.members: list[weakref.ref] = []
         self.size = 0  # of a batch
         self.randomness = "error"
-        self.strict = True
+        self.strict = False  # whether torch.func opened it, under whose rules some things are errors
 
 
-def open_level(kind: str) -> Level:
+def open_level(kind: str, strict: bool = False) -> Level:
     """Opens a level inside all that are open in this thread."""
-    level = Level(kind, local.levels + 1)
+    level = Level(kind, len(local.level_stack) + 1)
+    level.strict = strict
     local.level_stack = (*local.level_stack, level)
-    local.levels += 1
+    if kind != REVERSE:
+        local.levels += 1
     return level
+
+
+def inside_func() -> bool:
+    """Whether a function is being transformed by torch.func in this thread."""
+    return any(level.strict for level in local.level_stack)
+
+
+def own_leaf(tensor: Tensor) -> None:
+    """Makes a tensor that was told to require grad inside a transformed function a leaf of its innermost level."""
+    from .forward import below_batches
+
+    level = local.level_stack[-1]
+    if level.kind == REVERSE:
+        level.members.append(weakref.ref(below_batches(tensor)))
+
+
+def refuse_inside_func(method: str, hint: str = "") -> None:
+    """Raises PyTorch's error for a method that changes what a tensor requires, inside a transformed function."""
+    if inside_func():
+        raise RuntimeError(
+            f"You are attempting to call Tensor.{method}() {hint}inside of a function being transformed by a functorch "
+            "transform. This is unsupported, please attempt to use the functorch transforms (e.g. grad, vjp, jacrev, "
+            f"jacfwd, hessian) or call {method}() outside of a function being transformed instead."
+        )
 
 
 def close_level(level: Level) -> None:
     """Closes the innermost level, after which tensors carry nothing for it."""
     local.level_stack = local.level_stack[:-1]
+    if level.kind == REVERSE:
+        return
     local.levels -= 1
     for reference in level.members:
         tensor = reference()
@@ -139,10 +170,11 @@ def apply_function(cls, args, kwargs):
         from .batching import function_on_batches
 
         return function_on_batches(cls, args, kwargs, number)
+    from .autograd.function import refuse_keywords, run_function
+
+    refuse_keywords(kwargs)
     if number := max(map(tangent_level, args), default=0):
         from .forward import function_on_duals
 
-        return function_on_duals(cls, args, kwargs, number)
-    from .autograd.function import run_function
-
-    return run_function(cls, args, kwargs)
+        return function_on_duals(cls, args, number)
+    return run_function(cls, args)

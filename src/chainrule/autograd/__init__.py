@@ -184,7 +184,7 @@ def backward(
 
 
 def _backward(tensors, grad_tensors, retain_graph, create_graph, inputs) -> None:
-    if local.levels:
+    if local.level_stack:
         from ..batching import check_backward
 
         check_backward()

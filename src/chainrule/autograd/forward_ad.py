@@ -119,10 +119,10 @@ def batched_like(tensor: Tensor, tangent: Tensor) -> Tensor:
         if inner is None or inner.level != number:
             return tensor
         value = batched_like(inner.value, tangent._extra.batch.value)
-        return tensor if value is inner.value else wrap_batch(value, number)
+        return tensor if value is inner.value else wrap_batch(value, number, inner.uniform)
     value = tangent._extra.batch.value
     spread = tensor.expand((value._array.shape[0], *tensor._array.shape))
-    return wrap_batch(batched_like(spread, value), number)
+    return wrap_batch(batched_like(spread, value), number, uniform=True)
 
 
 def same_memory(tensor: Tensor) -> Tensor:

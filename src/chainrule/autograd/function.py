@@ -353,26 +353,77 @@ class Function(metaclass=FunctionMeta):
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Runs the operation and records it."""
-        if cls.setup_context is not Function.setup_context and (kwargs or getattr(cls.forward, "__defaults__", None)):
-            args, kwargs = _with_defaults(cls.forward, args, kwargs), {}
+        if cls.setup_context is not Function.setup_context:
+            forward = cls.forward
+            if kwargs or getattr(forward, "__defaults__", None) or getattr(forward, "__kwdefaults__", None):
+                args, kwargs = _with_defaults(forward, args, kwargs)
+        else:
+            if kwargs:
+                args, kwargs = _by_position(cls.forward, args, kwargs), {}
+            if local.level_stack:
+                _refuse_without_setup()
         for value in args:
             if isinstance(value, Tensor) and value._extra is not None and value._extra.special:
                 from ..transforms import apply_function
 
                 return apply_function(cls, args, kwargs)
-        return run_function(cls, args, kwargs)
+        if kwargs:
+            refuse_keywords(kwargs)
+        return run_function(cls, args)
 
 
-def _with_defaults(forward: Callable, args: tuple, kwargs: dict) -> tuple:
-    """The arguments of a call in the order of forward's parameters, defaults filled in."""
+def _with_defaults(forward: Callable, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """The arguments of a call in the order of forward's parameters, defaults filled in, and those by keyword only."""
     import inspect
 
     bound = inspect.signature(forward).bind(*args, **kwargs)
     bound.apply_defaults()
-    return bound.args
+    return bound.args, bound.kwargs
 
 
-def run_function(cls: type[Function], args: tuple, kwargs: dict, ctx: FunctionCtx | None = None) -> Any:
+def _by_position(forward: Callable, args: tuple, kwargs: dict) -> tuple:
+    """The arguments of a call in the order of the parameters of a forward that takes `ctx` first.
+
+    Defaults are filled in only before an argument that is given: the rest are no inputs.
+    """
+    code: Any = forward.__code__  # type: ignore[attr-defined]
+    names = code.co_varnames[1 : code.co_argcount]
+    for name in kwargs:
+        if name not in names:
+            refuse_keywords((name,))
+        if name in names[: len(args)]:
+            raise TypeError(f"forward() got multiple values for argument '{name}'")
+    defaults = dict(zip(reversed(names), reversed(forward.__defaults__ or ())))  # type: ignore[attr-defined]
+    last = max(map(names.index, kwargs))
+    made = list(args)
+    for name in names[len(args) : last + 1]:
+        if name not in kwargs and name not in defaults:
+            raise TypeError(f"{forward.__name__}() missing 1 required positional argument: '{name}'")
+        made.append(kwargs.get(name, defaults.get(name)))
+    return tuple(made)
+
+
+def refuse_keywords(names) -> None:
+    """Raises PyTorch's error for arguments that have no position, and so no gradient."""
+    for name in names:
+        raise TypeError(f"forward() got an unexpected keyword argument '{name}'")
+
+
+MORE_ABOUT_FUNC = "For more details, please see https://pytorch.org/docs/main/notes/extending.func.html"
+
+
+def _refuse_without_setup() -> None:
+    """Raises PyTorch's error for a Function whose forward takes `ctx`, inside a function that is being transformed."""
+    from ..transforms import inside_func
+
+    if inside_func():
+        raise RuntimeError(
+            "In order to use an autograd.Function with functorch transforms (vmap, grad, jvp, jacrev, ...), it must "
+            f"override the setup_context staticmethod. {MORE_ABOUT_FUNC}"
+        )
+
+
+def run_function(cls: type[Function], args: tuple, ctx: FunctionCtx | None = None) -> Any:
     """Runs a Function on ordinary tensors: its node, its forward, and what its outputs become."""
     if ctx is None:
         ctx = cls._context_cls()
@@ -393,10 +444,10 @@ def run_function(cls: type[Function], args: tuple, kwargs: dict, ctx: FunctionCt
     local.mode = inside = CAREFUL if mode == CAREFUL else NO_GRAD
     try:
         if with_setup:
-            returned = cls.forward(*args, **kwargs)
+            returned = cls.forward(*args)
             cls.setup_context(ctx, args, returned)
         else:
-            returned = cls.forward(ctx, *args, **kwargs)
+            returned = cls.forward(ctx, *args)
         outputs = returned if isinstance(returned, tuple) else (returned,)
         local.forward_grad_enabled = forward_grad
         if node is None or not _is_one_fresh_output(ctx, tensors, returned):

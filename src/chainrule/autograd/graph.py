@@ -359,6 +359,10 @@ def retain_grad(self) -> None:
     """Keeps this non-leaf's `.grad` during backward."""
     if not self.requires_grad:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+    if local.level_stack:
+        from ..transforms import refuse_inside_func
+
+        refuse_inside_func("retain_grad")
     if self._node is None or self.retains_grad or self.grad_fn is None:  # a view's grad_fn is brought up to date
         return
     own_extra(self).retains_grad = True

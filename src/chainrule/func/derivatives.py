@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -10,16 +11,50 @@ import numpy as np
 
 from ..batching import batch_in_front, mirror, wrap_batch
 from ..forward import below_batches, primal_parts, share_tangents, tangent_at
-from ..modes import enable_grad, local
-from ..tensor import Tensor, gradient_edge, wrap
-from ..transforms import DUAL, batch_level, close_level, open_level
+from ..modes import _set_grad_enabled, local
+from ..tensor import Tensor, gradient_edge, memory, wrap
+from ..transforms import BATCH, DUAL, REVERSE, batch_level, close_level, open_level
 from ..utils._pytree import tree_flatten, tree_map, tree_unflatten
 from .mapping import vmap
 
 __all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "vjp"]
 
 
-# ---------------------------------------------------------------- tensors to differentiate by
+# ---------------------------------------------------------------- modes, and tensors to differentiate by
+
+
+class _NormalMode:
+    """For the length of a block grad mode is on and inference mode is off, whatever they are outside."""
+
+    def __enter__(self):
+        self.previous = local.inference, local.grad_mode
+        local.inference = False
+        _set_grad_enabled(True)
+
+    def __exit__(self, *exc) -> None:
+        local.inference, grad_mode = self.previous
+        _set_grad_enabled(grad_mode)
+
+
+class _Recording(_NormalMode):
+    """For the length of a block what a function does is recorded, at a level of its own."""
+
+    def __enter__(self):
+        from ..autograd.graph import disable_saved_tensors_hooks
+
+        self.without_hooks = disable_saved_tensors_hooks(
+            "torch.func.{grad, vjp, jacrev, hessian} don't yet support saved tensor hooks. Please open an issue with "
+            "your use case."
+        )
+        self.without_hooks.__enter__()
+        super().__enter__()
+        self.level = open_level(REVERSE, strict=True)
+        return self.level
+
+    def __exit__(self, *exc) -> None:
+        close_level(self.level)
+        super().__exit__(*exc)
+        self.without_hooks.__exit__(*exc)
 
 
 def _alias(x: Tensor) -> Tensor:
@@ -32,9 +67,25 @@ def fresh(x) -> Tensor:
         raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
     if not (x.is_floating_point() or x.is_complex()):
         raise RuntimeError("only Tensors of floating point dtype can require gradients")
-    made = _alias(_spread(x, local.level_stack))
+    made = _alias(_spread(_outside_inference(x), local.level_stack))
     _require_grad(made)
     return made
+
+
+def _fresh_at(level, values) -> list[Tensor]:
+    """Tensors to differentiate by at a level of reverse mode."""
+    made = [fresh(x) for x in values]
+    level.members.extend(weakref.ref(below_batches(x)) for x in made)
+    return made
+
+
+def _outside_inference(x: Tensor) -> Tensor:
+    """The elements of a tensor as a normal one, which can be recorded and saved."""
+    if batch_level(x):
+        batch = x._extra.batch
+        value = _outside_inference(batch.value)
+        return x if value is batch.value else wrap_batch(value, batch.level, batch.uniform)
+    return wrap(memory(x)) if x.is_inference() else x
 
 
 def _spread(x: Tensor, levels) -> Tensor:
@@ -42,9 +93,10 @@ def _spread(x: Tensor, levels) -> Tensor:
     if not levels:
         return x
     level, outer = levels[-1], levels[:-1]
-    if level.kind == DUAL:
+    if level.kind != BATCH:
         return _spread(x, outer)
-    return wrap_batch(_spread(batch_in_front(x, level.number, level.size), outer), level.number)
+    uniform = batch_level(x) != level.number or x._extra.batch.uniform
+    return wrap_batch(_spread(batch_in_front(x, level.number, level.size), outer), level.number, uniform)
 
 
 def _require_grad(x: Tensor) -> None:
@@ -57,9 +109,10 @@ def _require_grad(x: Tensor) -> None:
         x._requires_grad = True
 
 
-def _reaches_others(outputs, inputs) -> bool:
-    """Whether the outputs depend on a leaf that is not among the (private) inputs: then results keep their history."""
-    private = {id(below_batches(x)) for x in inputs}
+def _reaches_others(outputs, members) -> bool:
+    """Whether the outputs depend on a leaf that is none of a level's members (weak references): then results keep their
+    history."""
+    private = {id(reference()) for reference in members}
     nodes = [gradient_edge(y)[0] for y in outputs]
     seen = set()
     while nodes:
@@ -80,14 +133,17 @@ def _without_history(y):
     if not isinstance(y, Tensor):
         return y
     if batch_level(y):
-        return wrap_batch(_without_history(y._extra.batch.value), y._extra.batch.level)
+        batch = y._extra.batch
+        return wrap_batch(_without_history(batch.value), batch.level, batch.uniform)
     made = y.detach()
     share_tangents(y, made)
     return made
 
 
-def _gradients(outputs, inputs, seeds, retain: bool = False) -> list[Tensor]:
-    """The gradients by `inputs`, zeros where there are none; they can be differentiated if the outputs can."""
+def _gradients(outputs, inputs, seeds, members, retain: bool = False) -> list[Tensor]:
+    """The gradients by `inputs`, zeros where there are none; they can be differentiated if the outputs can.
+
+    `members`: those of the level at which the outputs were recorded."""
     from ..autograd import grad as autograd_grad
     from ..ops.creation import zeros_like
 
@@ -99,7 +155,7 @@ def _gradients(outputs, inputs, seeds, retain: bool = False) -> list[Tensor]:
             roots,
             inputs,
             [s for _, s in kept],
-            create_graph=_reaches_others(roots, inputs) or any(s.requires_grad for _, s in kept),
+            create_graph=_reaches_others(roots, members) or any(s.requires_grad for _, s in kept),
             retain_graph=retain or None,
             allow_unused=True,
         )
@@ -158,9 +214,9 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
     @functools.wraps(func)
     def both(*args, **kwargs):
         what, recording = "grad_and_value(f)(*args)", local.grad_enabled
-        with enable_grad():
+        with _Recording() as level:
             leaves, structure = tree_flatten(_chosen(args, argnums))
-            leaves = [fresh(x) for x in leaves]
+            leaves = _fresh_at(level, leaves)
             result = func(*_replaced(args, argnums, tree_unflatten(leaves, structure)), **kwargs)
             output, aux = _output_and_aux(result, has_aux, what)
             if not isinstance(output, Tensor):
@@ -170,8 +226,12 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
                     f"{what}: Expected f(*args) to return a scalar Tensor, got tensor with {output.dim()} dims. Maybe "
                     "you wanted to use the vjp or jacrev APIs instead?"
                 )
-            keep = recording and output.requires_grad and _reaches_others([output], leaves)
-            gradients = _gradients([output], leaves, [wrap(np.ones((), output._array.dtype))])
+            if output.is_complex() and output.requires_grad:
+                raise RuntimeError(
+                    f"grad can be implicitly created only for real scalar outputs but got {output.dtype}"
+                )
+            keep = recording and output.requires_grad and _reaches_others([output], level.members)
+            gradients = _gradients([output], leaves, [wrap(np.ones((), output._array.dtype))], level.members)
         if not keep:
             gradients = [_without_history(g) for g in gradients]
             output, aux = _without_history(output), tree_map(_without_history, aux)
@@ -218,14 +278,14 @@ def vjp(func: Callable, *primals, has_aux: bool = False):
     With `has_aux`, `func` returns (outputs, anything), which comes as a third result.
     """
     what, recording = "vjp(f, *primals)", local.grad_enabled
-    with enable_grad():
+    with _Recording() as level:
         leaves, structure = tree_flatten(primals)
-        leaves = [fresh(x) for x in leaves]
+        leaves = _fresh_at(level, leaves)
         result = func(*tree_unflatten(leaves, structure))
         output, aux = _output_and_aux(result, has_aux, what)
         outputs, form = tree_flatten(output)
         _tensors_only(outputs, what)
-        keep = recording and _reaches_others([y for y in outputs if y.requires_grad], leaves)
+        keep = recording and _reaches_others([y for y in outputs if y.requires_grad], level.members)
 
     def pull(cotangents):
         seeds, seed_form = tree_flatten(cotangents)
@@ -235,8 +295,8 @@ def vjp(func: Callable, *primals, has_aux: bool = False):
                 f"function. cotangents: {seed_form}, primal output: {form}"
             )
         recording = local.grad_enabled
-        with enable_grad():
-            found = _gradients(outputs, leaves, seeds, retain=True)
+        with _NormalMode():
+            found = _gradients(outputs, leaves, seeds, level.members, retain=True)
         return tree_unflatten(found if recording else [_without_history(g) for g in found], structure)
 
     shown = tree_unflatten(outputs if keep else [_without_history(y) for y in outputs], form)
@@ -326,7 +386,7 @@ def jvp(func: Callable, primals: Any, tangents: Any, *, strict: bool = False, ha
         raise RuntimeError(f"{what}: Expected primals to contain at least one Tensor.")
     from ..autograd.forward_ad import dual, same_memory
 
-    level = open_level(DUAL)
+    level = open_level(DUAL, strict=True)
     enabled, local.forward_grad_enabled = local.forward_grad_enabled, True
     try:
         duals = [dual(x, t, level.number) for x, t in zip(leaves, directions, strict=True)]

@@ -106,7 +106,7 @@ def _run(func, leaves, structure, dims, size, out_dims, randomness, kwargs):
     level = open_batch(size, randomness, strict=True)
     try:
         inputs = [
-            x if d is None else wrap_batch(x.movedim(d, 0) if d else x, level.number)
+            x if d is None else wrap_batch(x.movedim(d, 0) if d else x, level.number, place=d)
             for x, d in zip(leaves, dims, strict=True)
         ]
         outputs, form = tree_flatten(func(*tree_unflatten(inputs, structure), **kwargs))

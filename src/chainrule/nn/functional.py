@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ..dtypes import bool_
+from ..modes import local
 from ..op import must_be_tensor
 from ..ops.activations import *
 from ..ops.activations import (
@@ -35,9 +36,12 @@ from ..ops.activations import (
     threshold,
     threshold_,
 )
+from ..ops.alignment import *
+from ..ops.contractions import pdist
 from ..ops.convolution import *
 from ..ops.creation import empty_like, ones
 from ..ops.elementwise import sigmoid, tanh
+from ..ops.grids import *
 from ..ops.lookup import *
 from ..ops.losses import *
 from ..ops.losses import legacy_reduction
@@ -104,6 +108,16 @@ def _noise(input, shape, p: float):
     return input.new_empty(shape).bernoulli_(1 - p)
 
 
+def _to_drop_from(input: Tensor) -> Tensor:
+    """The tensor, inside vmap as a batch where the samples are to lose different elements."""
+    if not local.levels:
+        return input
+    from ..batching import check_random, for_each_sample
+
+    check_random()
+    return for_each_sample(input)
+
+
 def _dropout(input, p: float, training: bool, inplace: bool, features: bool = False):
     """Elements (or, with `features`, whole channels) zeroed with probability `p`, the others scaled by ``1 / (1 - p)``."""
     _check_probability(p)
@@ -113,6 +127,8 @@ def _dropout(input, p: float, training: bool, inplace: bool, features: bool = Fa
         return input
     if p == 1:
         return input.mul_(input.new_zeros(())) if inplace else input * input.new_zeros(())
+    if not inplace:
+        input = _to_drop_from(input)
     if features:
         noise = _noise(input, (*input.shape[:2], *[1] * (input.ndim - 2)), p)
     else:
@@ -177,6 +193,8 @@ def _alpha_dropout(input, p: float, training: bool, inplace: bool, features: boo
         return input
     if p == 1:
         return input.mul_(input.new_zeros(())) if inplace else input * input.new_zeros(())
+    if not inplace:
+        input = _to_drop_from(input)
     shape = (*input.shape[:2], *[1] * (input.ndim - 2)) if features else input.shape
     noise = _noise(input, shape, p)
     scale = 1 / math.sqrt((SELU_FLOOR**2 * p + 1) * (1 - p))

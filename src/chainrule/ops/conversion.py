@@ -247,7 +247,7 @@ def is_nonzero(input) -> bool:
 def as_index(self) -> int:
     if self._array.size != 1 or self._array.dtype.kind not in "iub":
         raise TypeError("only integer tensors of a single element can be converted to an index")
-    return int(self._array.item())
+    return int(item(self))
 
 
 # ---------------------------------------------------------------- to NumPy and others
@@ -258,7 +258,7 @@ def numpy(self, *, force: bool = False):
     """A NumPy array that shares the tensor's memory; `force`: a detached one, whatever the tensor."""
     if self._extra is not None and self._extra.special:
         _refuse_reading(self, "memory")
-    if not force and self.requires_grad:
+    if not force and self.requires_grad and local.grad_enabled:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     if self.dtype is dtypes.bfloat16:
         raise TypeError("Got unsupported ScalarType BFloat16")

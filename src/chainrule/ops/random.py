@@ -39,11 +39,11 @@ __all__ = [
 # ---------------------------------------------------------------- arguments
 
 
-def _source(generator: Generator | None) -> Generator:
+def _source(generator: Generator | None, out: Tensor | None = None) -> Generator:
     if local.levels:
         from ..batching import check_random
 
-        check_random()
+        check_random(out)
     if generator is None:
         return default_generator
     if not isinstance(generator, Generator):
@@ -370,19 +370,36 @@ def _dtype_for(function: str, out: Tensor | None, dtype, default):
     return out.dtype
 
 
+def _for_each(x: Tensor) -> Tensor:
+    """What numbers are drawn for: inside vmap perhaps a batch, so that they differ for the samples."""
+    if not local.levels:
+        return x
+    from ..batching import for_each_sample
+
+    return for_each_sample(x)
+
+
 def _drawn_like(function, input, sampler, dtype, device, requires_grad: bool, memory_format) -> Tensor:
     """A tensor of the shape, and unless told otherwise of the dtype and memory order, of `input`."""
     if not isinstance(input, Tensor):
         raise must_be_tensor(function, "input", 1, input)
-    _quietly()
     dtype = dtype_argument(function, dtype, input.dtype)
     if local.levels:
-        return _drawn(input._array.shape, sampler(dtype), dtype, None, device, requires_grad)
+        from ..batching import draw
+
+        return draw(
+            lambda x: _filled_like(x, sampler(dtype), dtype, device, requires_grad, memory_format), input, like=True
+        )
+    return _filled_like(input, sampler(dtype), dtype, device, requires_grad, memory_format)
+
+
+def _filled_like(input: Tensor, sample: Sample, dtype, device, requires_grad: bool, memory_format) -> Tensor:
+    _quietly()
     if memory_format is contiguous_format:
         array = np.empty(input._array.shape, dtype.numpy_dtype)
     else:
         array = np.empty_like(input._array, dtype.numpy_dtype)
-    fill(array, sampler(dtype))
+    fill(array, sample)
     return finish(array, requires_grad, device)
 
 
@@ -399,7 +416,7 @@ def rand(
 ):
     """Numbers uniform in [0, 1), of a floating or complex dtype (default: the default dtype)."""
     dtype = _dtype_for("rand", out, dtype, dtypes.get_default_dtype())
-    sample = _uniform(dtype, 0.0, 1.0, _source(generator))
+    sample = _uniform(dtype, 0.0, 1.0, _source(generator, out))
     return _drawn(_sizes("rand", sizes, size), sample, dtype, out, device, requires_grad)
 
 
@@ -416,7 +433,7 @@ def randn(
 ):
     """Standard normal numbers of a floating or complex dtype (default: the default dtype)."""
     dtype = _dtype_for("randn", out, dtype, dtypes.get_default_dtype())
-    sample = _normal(0.0, 1.0, _source(generator))
+    sample = _normal(0.0, 1.0, _source(generator, out))
     return _drawn(_sizes("randn", sizes, size), sample, dtype, out, device, requires_grad)
 
 
@@ -445,7 +462,7 @@ def randint(
     low = 0 if low is None else _whole("randint", "low", low)
     high = _whole("randint", "high", high)
     dtype = _dtype_for("randint", out, dtype, dtypes.int64)
-    sample = _random(dtype, low, high, _source(generator))
+    sample = _random(dtype, low, high, _source(generator, out))
     return _drawn(_sizes("randint", (), size), sample, dtype, out, device, requires_grad)
 
 
@@ -464,17 +481,24 @@ def randperm(
     if isinstance(n, bool) or not hasattr(n, "__index__"):
         raise TypeError(f"randperm(): argument 'n' (position 1) must be int, not {type(n).__name__}")
     (n,) = _sizes("randperm", (n,), None)
-    source = _source(generator)
+    source = _source(generator, out)
     dtype = _dtype_for("randperm", out, dtype, dtypes.int64)
     _check_counts(dtype, n)
     return _drawn(
         (n,),
-        lambda shape, dtype, contiguous: source.permutation(n, dtype),
+        lambda shape, dtype, contiguous: _permutations(source, shape, dtype),
         dtype,
         out,
         device,
         requires_grad,
     )
+
+
+def _permutations(source: Generator, shape, dtype: np.dtype):
+    """One permutation, or inside vmap one for each sample."""
+    if len(shape) == 1:
+        return source.permutation(shape[0], dtype)
+    return np.stack([_permutations(source, shape[1:], dtype) for _ in range(shape[0])])
 
 
 def _check_counts(dtype: dtypes.dtype, n: int) -> None:
@@ -577,7 +601,7 @@ def normal(
 
     RuntimeError for a negative std. Tensors of means and stds broadcast; the dtype is the means'.
     """
-    source = _source(generator)
+    source = _source(generator, out)
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         if size is None:
             raise TypeError('normal() missing 1 required positional arguments: "size"')
@@ -591,11 +615,11 @@ def normal(
         if not (std._array >= 0).all():
             raise RuntimeError("normal expects all elements of std >= 0.0")
     if not isinstance(std, Tensor):
-        result = _normal_of_mean(mean, _checked_std(_real("normal", "std", 2, std)), source)
+        result = _normal_of_mean(_for_each(mean), _checked_std(_real("normal", "std", 2, std)), source)
     elif not isinstance(mean, Tensor):
-        result = _normal_of_std(std, _real("normal", "mean", 1, mean), source)
+        result = _normal_of_std(_for_each(std), _real("normal", "mean", 1, mean), source)
     else:
-        result = _normal_of_both(mean, std, source)
+        result = _normal_of_both(_for_each(mean), _for_each(std), source)
     return result if out is None else fill_out(out, result)
 
 
@@ -603,12 +627,12 @@ def bernoulli(input, p=None, *, generator=None, out=None):
     """Ones with the probabilities `input`, or all with the probability `p` in a tensor like `input`."""
     if not isinstance(input, Tensor):
         raise must_be_tensor("bernoulli", "input", 1, input)
-    source = _source(generator)
+    source = _source(generator, out)
     if p is not None:
         sample = _bernoulli(_real("bernoulli", "p", 2, p), source)
-        return _drawn(input._array.shape, sample, input.dtype, None, None, False)
+        return _drawn_like("bernoulli", input, lambda dtype: sample, input.dtype, None, False, contiguous_format)
     if out is None:
-        return _bernoulli_of(input, source)
+        return _bernoulli_of(_for_each(input), source)
     if out._array.shape != input._array.shape:
         out._array = np.empty(input._array.shape, out._array.dtype)
     return bernoulli_(out, input, generator=source)
@@ -618,7 +642,7 @@ def poisson(input, generator=None):
     """Poisson numbers of the rates `input`; RuntimeError for a negative rate."""
     if not isinstance(input, Tensor):
         raise must_be_tensor("poisson", "input", 1, input)
-    return _poisson(input, _source(generator))
+    return _poisson(_for_each(input), _source(generator))
 
 
 def binomial(count, prob, generator=None):
@@ -638,8 +662,16 @@ def binomial(count, prob, generator=None):
         raise _unsupported("binomial_cpu", count._array.dtype)
     _quietly()
     shape = _broadcast_shape(count._array, prob._array)
-    trials, probability = (np.broadcast_to(x._array, shape) for x in (count, prob))
-    return finish(_source(generator).binomial(trials, probability))
+    source = _source(generator)
+
+    def drawn(trials: Tensor, probability: Tensor) -> Tensor:
+        return finish(source.binomial(trials._array, probability._array))
+
+    if not local.levels:
+        return drawn(expand(count, shape), expand(prob, shape))
+    from ..batching import draw
+
+    return draw(drawn, expand(count, shape), expand(prob, shape))
 
 
 @method()
@@ -669,12 +701,23 @@ def multinomial(input, num_samples, replacement: bool = False, *, generator=None
     if categories > 2**24:
         raise RuntimeError("number of categories cannot exceed 2^24")
     _quietly()
-    shape = (*weights.shape[:-1], count)
-    if math.prod(shape):
+    source = _source(generator, out)
+
+    def drawn(x: Tensor) -> Tensor:
+        weights = x._array.reshape(-1, categories) if x._array.ndim > 2 else x._array
         _check_weights(weights, every=replacement and count > 1)
-        result = finish(_source(generator).multinomial(weights, count, replacement))
-    else:
+        indices = source.multinomial(weights, count, replacement)
+        return finish(indices.reshape(*x._array.shape[:-1], count))
+
+    shape = (*weights.shape[:-1], count)
+    if not math.prod(shape):
         result = finish(np.empty(shape, np.int64))
+    elif local.levels:
+        from ..batching import draw
+
+        result = draw(drawn, input)
+    else:
+        result = drawn(input)
     return result if out is None else fill_out(out, result)
 
 
@@ -694,18 +737,27 @@ def _check_weights(weights, every: bool) -> None:
 # ---------------------------------------------------------------- in-place methods
 
 
+def _redrawn(redraw, tensor: Tensor, *arguments) -> Tensor:
+    """Overwrites a tensor with random numbers."""
+    if local.levels:
+        from ..batching import check_redrawing
+
+        check_redrawing(tensor)
+    return in_place(redraw, tensor, *arguments)
+
+
 @method()
 def uniform_(self, from_=0.0, to=1.0, *, generator=None):
     """Overwrites with numbers uniform in [from, to)."""
     low, high = _real("uniform_", "from", 1, from_), _real("uniform_", "to", 2, to)
-    return in_place(_redraw_uniform, self, _uniform(self.dtype, low, high, _source(generator)))
+    return _redrawn(_redraw_uniform, self, _uniform(self.dtype, low, high, _source(generator)))
 
 
 @method()
 def normal_(self, mean=0.0, std=1.0, *, generator=None):
     """Overwrites with normal numbers."""
     mean, std = _real("normal_", "mean", 1, mean), _real("normal_", "std", 2, std)
-    return in_place(_redraw_normal, self, _normal(mean, std, _source(generator)))
+    return _redrawn(_redraw_normal, self, _normal(mean, std, _source(generator)))
 
 
 _TO_THE_LAST = object()  # no upper bound: the numbers the dtype counts to without gaps
@@ -719,40 +771,40 @@ def random_(self, from_=None, to=_TO_THE_LAST, *, generator=None):
     """
     source = _source(generator)
     if from_ is None and to is _TO_THE_LAST:
-        return in_place(_redraw_random, self, _random_unbounded(source))
+        return _redrawn(_redraw_random, self, _random_unbounded(source))
     if to is _TO_THE_LAST:
         from_, to = None, from_
     low = 0 if from_ is None else _whole("random_", "from", from_)
     high = None if to is None else _whole("random_", "to", to)
-    return in_place(_redraw_random, self, _random(self.dtype, low, high, source))
+    return _redrawn(_redraw_random, self, _random(self.dtype, low, high, source))
 
 
 @method()
 def exponential_(self, lambd=1.0, *, generator=None):
     """Overwrites with exponential waiting times of the rate `lambd`."""
     rate = _real("exponential_", "lambd", 1, lambd)
-    return in_place(_redraw_exponential, self, _exponential(rate, _source(generator)))
+    return _redrawn(_redraw_exponential, self, _exponential(rate, _source(generator)))
 
 
 @method()
 def geometric_(self, p, *, generator=None):
     """Overwrites with numbers of trials up to the first success, whose probability is `p`."""
     probability = _real("geometric_", "p", 1, p)
-    return in_place(_redraw_geometric, self, _geometric(probability, _source(generator)))
+    return _redrawn(_redraw_geometric, self, _geometric(probability, _source(generator)))
 
 
 @method()
 def log_normal_(self, mean=1.0, std=2.0, *, generator=None):
     """Overwrites with exponentials of normal numbers of this mean and std."""
     mean, std = _real("log_normal_", "mean", 1, mean), _real("log_normal_", "std", 2, std)
-    return in_place(_redraw_log_normal, self, _log_normal(mean, std, _source(generator)))
+    return _redrawn(_redraw_log_normal, self, _log_normal(mean, std, _source(generator)))
 
 
 @method()
 def cauchy_(self, median=0.0, sigma=1.0, *, generator=None):
     """Overwrites with numbers of a Cauchy distribution."""
     median, sigma = _real("cauchy_", "median", 1, median), _real("cauchy_", "sigma", 2, sigma)
-    return in_place(_redraw_cauchy, self, _cauchy(self.dtype, median, sigma, _source(generator)))
+    return _redrawn(_redraw_cauchy, self, _cauchy(self.dtype, median, sigma, _source(generator)))
 
 
 @method()
@@ -760,8 +812,8 @@ def bernoulli_(self, p=0.5, *, generator=None):
     """Overwrites with ones of probability `p`, a number or a tensor that broadcasts, and zeros."""
     source = _source(generator)
     if isinstance(p, Tensor):
-        return in_place(_bernoulli_with, self, expand(p, self._array.shape), source)
-    return in_place(_redraw_bernoulli, self, _bernoulli(_real("bernoulli_", "p", 1, p), source))
+        return _redrawn(_bernoulli_with, self, expand(p, self._array.shape), source)
+    return _redrawn(_redraw_bernoulli, self, _bernoulli(_real("bernoulli_", "p", 1, p), source))
 
 
 @method("bernoulli")

@@ -35,15 +35,8 @@ class TreeSpec:
     def __repr__(self) -> str:
         if self.type is None:
             return "*"
-        entries = [repr(c) for c in self.children]
-        if self.type is tuple:
-            return f"({', '.join(entries)}{',' * (len(entries) == 1)})"
-        if self.type is list:
-            return f"[{', '.join(entries)}]"
-        if self.type in (dict, OrderedDict):
-            inner = "{" + ", ".join(f"{k!r}: {e}" for k, e in zip(self.context, entries, strict=True)) + "}"
-            return inner if self.type is dict else f"OrderedDict({inner})"
-        return f"{self.type.__name__}({', '.join(entries)})"
+        entries = ",\n".join(map(repr, self.children)).replace("\n", "\n  ")
+        return f"TreeSpec({self.type.__name__}, {self.context}, [{entries}])"
 
     @property
     def num_leaves(self) -> int:
