@@ -69,7 +69,7 @@ def _dims_and_sizes(x: Tensor, s, dim):
     sizes = None if s is None else [s] if isinstance(s, int) else list(s)
     if dim is not None:
         given = [dim] if isinstance(dim, int) else list(dim)
-        dims = [wrap_dim(d, ndim) for d in given]
+        dims = [_one_dim(x, d) for d in given]
         if len(set(dims)) != len(dims):
             raise RuntimeError("FFT dims must be unique")
         if sizes is not None and len(sizes) != len(dims):

@@ -1,8 +1,12 @@
 """Rows of what torch.nn is made of: activations, losses, convolutions, pooling, normalization, lookups, resampling."""
 
+import itertools
+import math
+
 import numpy as np
 
 import chainrule as torch
+from chainrule.op import REGISTRY
 from chainrule.ops.resampling import _taps, adaptive_taps
 
 from .makers import COMPLEX, FLOATING, distinct, floats, given, integers, positive, row
@@ -58,6 +62,67 @@ def first(out):
     return out[0]
 
 
+def affine_grid(theta, size, corners):
+    """The map of each element's centre, spelled out."""
+    lines = [np.linspace(-1, 1, n) * (1 if corners else (n - 1) / n) for n in size]
+    centres = [(x, y, 1) for y in lines[0] for x in lines[1]]
+    return np.array([[matrix @ c for c in centres] for matrix in theta]).reshape(len(theta), *size, 2)
+
+
+def kernel(mode, t):
+    """The weight of an element at distance `t` from a position."""
+    t = abs(t)
+    if mode == "nearest":
+        return float(t <= 0.5)
+    if mode == "bilinear":
+        return max(0.0, 1 - t)
+    if t <= 1:
+        return 1.25 * t**3 - 2.25 * t**2 + 1
+    return -0.75 * (t**3 - 5 * t**2 + 8 * t - 4) if t < 2 else 0.0
+
+
+def sampled(x, grid, mode, padding, corners):
+    """The sum over a neighbourhood of every position, weighted by the kernel, one output element at a time."""
+    out = np.zeros((*x.shape[:2], *grid.shape[1:3]))
+    for n, i, j in np.ndindex(len(grid), *grid.shape[1:3]):
+        place = [
+            (p + 1) * (size - 1) / 2 if corners else ((p + 1) * size - 1) / 2
+            for p, size in zip(grid[n, i, j][::-1], x.shape[2:])
+        ]
+        if mode != "bicubic" and padding != "zeros":
+            place = [inward(p, size, padding) for p, size in zip(place, x.shape[2:])]
+        for row_, column in np.ndindex(7, 7):
+            near = [math.floor(p) + k - 3 for p, k in zip(place, (row_, column))]
+            weight = kernel(mode, place[0] - near[0]) * kernel(mode, place[1] - near[1])
+            if padding != "zeros":
+                near = [int(inward(k, size, padding)) for k, size in zip(near, x.shape[2:])]
+            if weight and all(0 <= k < size for k, size in zip(near, x.shape[2:])):
+                out[n, :, i, j] += weight * x[n, :, near[0], near[1]]
+    return out
+
+
+def inward(p, size, padding):
+    if padding == "reflection":
+        while not -0.5 <= p <= size - 0.5:
+            p = -1 - p if p < -0.5 else 2 * size - 1 - p
+    return min(max(p, 0), size - 1)
+
+
+def all_alignments(x, targets, blank, times, lengths, zero_infinity):
+    """The loss from the definition: the sum over all sequences of labels that collapse to the target."""
+    p = np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+    losses = []
+    for n, (time, length) in enumerate(zip(times, lengths)):
+        total = 0.0
+        for path in itertools.product(range(x.shape[2]), repeat=time):
+            labels = [label for label, _ in itertools.groupby(path) if label != blank]
+            if labels == list(targets[n, :length]):
+                total += math.prod(p[t, n, label] for t, label in enumerate(path))
+        losses.append(-math.log(total))
+    return np.array(losses)
+
+
+INSIDE = given([[[[-0.4, 0.3], [1.3, -0.6]]]])
 WEIGHT = positive(4)
 CONV = ((1, 1), (0, 0), (1, 1), 1)
 STRIDED = ((2, 1), (1, 2), (1, 2), 2)
@@ -246,4 +311,48 @@ ROWS = {
     "pixel_shuffle": row(floats(2, 4, 1, 3), settings=(2,), empty=False),
     "pixel_unshuffle": row(floats(2, 1, 4, 2), settings=(2,), empty=False),
     "channel_shuffle": row(floats(1, 6, 2, 2), settings=(2,), reference=lambda x, g: x[:, [0, 3, 1, 4, 2, 5]], empty=False),
+    "affine_grid_generator": [
+        row(floats(2, 2, 3), settings=((2, 3), corners), reference=affine_grid, empty=False) for corners in (False, True)
+    ],
+    "affine_grid_backward": row(floats(2, 2, 1, 3, 3), settings=((2, 1, 3), False), empty=False),
+    "grid_sampler_2d": [
+        row(floats(1, 2, 3, 4), INSIDE, settings=setting, reference=sampled, dtypes="fd", second=setting[1] != "border")
+        for setting in (
+            ("bilinear", "zeros", False),
+            ("bilinear", "border", True),
+            ("bilinear", "reflection", False),
+            ("nearest", "zeros", False),
+            ("bicubic", "zeros", True),
+            ("bicubic", "border", False),
+            ("bicubic", "reflection", False),
+        )
+    ],
+    "grid_sampler_3d": [
+        row(floats(1, 2, 2, 3, 2), given([[[[[-0.4, 0.3, 0.2], [0.7, -0.6, -0.3]]]]]), settings=(mode, "zeros", False), dtypes="fd", empty=False)
+        for mode in ("bilinear", "nearest")
+    ],
+    "ctc_loss": [
+        row(
+            floats(5, 2, 4),
+            given([[1, 2], [3, 3]]),
+            settings=(blank, np.array([5, 4]), np.array([2, lengths]), False),
+            call=lambda x, *rest: REGISTRY["ctc_loss"].apply(x.log_softmax(-1), *rest),
+            check=first,
+            reference=all_alignments,
+            dtypes="fd",
+            second=False,
+            empty=False,
+        )
+        for blank, lengths in ((0, 2), (0, 0))
+    ],
+    "ctc_loss_gradient": row(
+        floats(3, 1, 4),
+        given([[1, 2]]),
+        given([1.5]),
+        floats(1, 3, 5),
+        settings=(0, np.array([3]), np.array([2]), False),
+        differentiable=(),
+        dtypes="fd",
+        empty=False,
+    ),
 }  # fmt: skip

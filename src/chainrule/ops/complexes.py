@@ -11,7 +11,7 @@ import math
 from .. import dtypes
 from ..backend import complexes
 from ..inplace import fill_out, in_place_method
-from ..op import ELEMENTWISE, LINEAR, VIEW, general, op
+from ..op import ELEMENTWISE, LINEAR, VIEW, general, must_be_tensor, op
 from ..tensor import Tensor
 from .publishing import no_kernel, publish
 
@@ -126,6 +126,12 @@ def _check_parts(x, y):
         )
 
 
+def _check_tensors(function: str, **arguments) -> None:
+    for position, (name, value) in enumerate(arguments.items(), 1):
+        if not isinstance(value, Tensor):
+            raise must_be_tensor(function, name, position, value)
+
+
 def _fill(out, result):
     if out.dtype is not result.dtype:
         raise RuntimeError(
@@ -149,8 +155,7 @@ _complex = op(
 
 def complex(real, imag, *, out=None):
     """The complex tensor of two real ones of the same dtype."""
-    if isinstance(real, Tensor) and not isinstance(imag, Tensor):
-        raise TypeError(f"complex(): argument 'imag' (position 2) must be Tensor, not {type(imag).__name__}")
+    _check_tensors("complex", real=real, imag=imag)
     result = _complex(real, imag)
     return result if out is None else _fill(out, result)
 
@@ -173,6 +178,7 @@ _polar = op(
 
 def polar(abs, angle, *, out=None):
     """The complex tensor of absolute values and angles."""
+    _check_tensors("polar", abs=abs, angle=angle)
     result = _polar(abs, angle)
     return result if out is None else _fill(out, result)
 

@@ -7,7 +7,7 @@ from ..dtypes import scalar_name
 from ..op import general, must_be_tensor, op
 from ..tensor import Tensor
 from .padding import pad
-from .products import word
+from .products import word as product_word
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
@@ -104,6 +104,11 @@ _convolution_weight = op(
 # ---------------------------------------------------------------- arguments
 
 
+def word(tensor) -> str:
+    """The name of a dtype in the messages of convolutions."""
+    return product_word(tensor).replace("long long", "long int")
+
+
 def _each(name: str, value, n: int) -> tuple[int, ...]:
     """A spatial argument as one int for each dimension."""
     if isinstance(value, int):
@@ -138,11 +143,14 @@ def _check(function: str, input, weight, bias, n: int) -> None:
         raise RuntimeError(f"Input type ({word(input)}) and bias type ({word(bias)}) should be the same")
 
 
-def _check_kernel(weight, stride) -> None:
-    if weight.ndim != len(stride) + 2:
+def _check_kernel(input, weight) -> None:
+    """RuntimeError for a weight that is not of the (batched) input's dimensions."""
+    if weight.ndim < 3:
+        raise RuntimeError("weight should have at least three dimensions")
+    if weight.ndim != input.ndim:
         raise RuntimeError(
-            f"expected stride to be a single integer value or a list of {weight.ndim - 2} values to match the convolution "
-            f"dimensions, but got stride={list(stride)}"
+            f"Expected {weight.ndim}-dimensional input for {weight.ndim}-dimensional weight{list(weight.shape)}, but got "
+            f"{input.ndim}-dimensional input of size {list(input.shape)} instead"
         )
 
 
@@ -154,7 +162,7 @@ def _check_settings(stride, padding, dilation, groups: int) -> None:
     if any(s <= 0 for s in stride):
         raise RuntimeError("non-positive stride is not supported")
     if any(d <= 0 for d in dilation):
-        raise RuntimeError(f"dilation should be greater than zero, but got {list(dilation)}")
+        raise RuntimeError("dilation should be greater than zero")
 
 
 def _check_channels(input, weight, bias, groups: int, transposed: bool) -> None:
@@ -194,7 +202,7 @@ def _conv(function: str, n: int, input, weight, bias, stride, padding, dilation,
     if input.ndim == n + 1:
         return _conv(function, n, input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
     stride, dilation = _each("stride", stride, n), _each("dilation", dilation, n)
-    _check_kernel(weight, stride)
+    _check_kernel(input, weight)
     if isinstance(padding, str):
         input, padding = _named_padding(input, weight, padding, stride, dilation)
     else:
@@ -253,7 +261,7 @@ def _conv_transpose(function: str, n: int, input, weight, bias, stride, padding,
         ).squeeze(0)
     stride, padding = _each("stride", stride, n), _each("padding", padding, n)
     output_padding, dilation = _each("output_padding", output_padding, n), _each("dilation", dilation, n)
-    _check_kernel(weight, stride)
+    _check_kernel(input, weight)
     _check_settings(stride, padding, dilation, groups)
     _check_channels(input, weight, bias, groups, True)
     if any(o >= s and o >= d for o, s, d in zip(output_padding, stride, dilation, strict=True)):

@@ -11,7 +11,7 @@ import numpy as np
 from .. import dtypes
 from ..dtypes import dtype as Dtype
 from ..modes import is_quiet, local, silence
-from ..op import method, must_be_tensor, op
+from ..op import is_number, method, must_be_tensor, op
 from ..size import channels_last, channels_last_3d, check_device, contiguous_format
 from ..tensor import Tensor, memory, own_extra, wrap
 from .shape import shape_argument
@@ -704,15 +704,21 @@ def range(start=0, end=None, step=1, *, out=None, dtype=None, layout=None, devic
     return finish(array, requires_grad, device, out)
 
 
-def _bound(value, name: str, function: str):
-    if isinstance(value, Tensor):
-        if value._array.ndim:
-            raise RuntimeError(
-                f"{function} only supports 0-dimensional start and end tensors, but got {name} with "
-                f"{value._array.ndim} dimension(s)."
-            )
-        value = value.item()
-    return value
+def _bounds(function: str, start, end, steps):
+    """Both ends as numbers. TypeError for what is no number, RuntimeError for tensors of dimensions."""
+    ends = [(name, value) for name, value in (("start", start), ("end", end)) if isinstance(value, Tensor)]
+    if any(value._array.ndim for _, value in ends):
+        shown = " and ".join(f"{name} with {value._array.ndim} dimension(s)" for name, value in ends)
+        raise RuntimeError(f"{function} only supports 0-dimensional start and end tensors, but got {shown}.")
+    values = [value.item() if isinstance(value, Tensor) else value for value in (start, end)]
+    if not (is_number(values[0]) and is_number(values[1]) and _is_count(steps)):
+        kinds = ", ".join(type(v).__name__ for v in (start, end, steps))
+        raise TypeError(f"{function}() received an invalid combination of arguments - got ({kinds})")
+    return values
+
+
+def _is_count(value) -> bool:
+    return hasattr(value, "__index__")
 
 
 def _range_dtype(function, start, end, dtype, out):
@@ -729,7 +735,7 @@ def linspace(
     pin_memory=False,
 ):  # fmt: skip
     """`steps` numbers from `start` to `end`, both included, at equal distances."""
-    start, end = _bound(start, "start", "linspace"), _bound(end, "end", "linspace")
+    start, end = _bounds("linspace", start, end, steps)
     dtype = _range_dtype("linspace", start, end, dtype, out)
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
@@ -769,7 +775,7 @@ def logspace(
     pin_memory=False,
 ):  # fmt: skip
     """`base` to the powers of `steps` numbers from `start` to `end` at equal distances."""
-    start, end = _bound(start, "start", "logspace"), _bound(end, "end", "logspace")
+    start, end = _bounds("logspace", start, end, steps)
     dtype = _range_dtype("logspace", start, end, dtype, out)
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")

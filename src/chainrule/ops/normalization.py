@@ -120,7 +120,7 @@ def _check_input(function: str, input) -> None:
         raise must_be_tensor(function, "input", 1, input)
 
 
-def _normalized_dims(input, normalized_shape, weight, bias=None) -> tuple[int, ...]:
+def _normalized_dims(input, normalized_shape, weight, bias=None, lead="*, ") -> tuple[int, ...]:
     """The dimensions of `normalized_shape`, which are input's last ones; RuntimeError where shapes do not fit."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if not shape:
@@ -136,9 +136,9 @@ def _normalized_dims(input, normalized_shape, weight, bias=None) -> tuple[int, .
             )
     have = input._array.shape
     if have[len(have) - len(shape) :] != shape or len(have) < len(shape):
-        sizes = "".join(f", {n}" for n in shape)
+        sizes = lead + ", ".join(map(str, shape))
         raise RuntimeError(
-            f"Given normalized_shape={list(shape)}, expected input with shape [*{sizes}], but got input of size{list(have)}"
+            f"Given normalized_shape={list(shape)}, expected input with shape [{sizes}], but got input of size{list(have)}"
         )
     return tuple(range(len(have) - len(shape), len(have)))
 
@@ -167,7 +167,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps: float = 1e-
 def rms_norm(input, normalized_shape, weight=None, eps: float | None = None):
     """`input` divided by the root of its mean square over its last dimensions (Zhang and Sennrich 2019)."""
     _check_input("rms_norm", input)
-    dims = _normalized_dims(input, normalized_shape, weight)
+    dims = _normalized_dims(input, normalized_shape, weight, lead="*")
     if eps is None:
         eps = dtypes.finfo(input.dtype.to_real() if input.is_complex() else input.dtype).eps
     wide = input.float() if input.dtype in dtypes.HALF else input

@@ -60,7 +60,7 @@ def _adaptive_max(x, out):
     for position in np.ndindex(*out):
         edges = [(i * n // o, -((i + 1) * n // -o)) for i, n, o in zip(position, size, out, strict=True)]
         part = x[(..., *[slice(a, b) for a, b in edges])]
-        flat = part.reshape(*x.shape[:2], -1)
+        flat = part.reshape(*x.shape[:2], math.prod(part.shape[2:]))
         best = np.argmax(widened(flat), axis=-1)
         values[(..., *position)] = np.take_along_axis(flat, best[..., None], -1)[..., 0]
         places = np.unravel_index(best, part.shape[2:])
@@ -187,9 +187,21 @@ def _each(function: str, argument: str, value, n: int) -> tuple[int, ...]:
     if len(value) == 1:
         return value * n
     if len(value) != n:
-        words = {1: "one int", 2: "two ints", 3: "three ints"}
-        raise RuntimeError(f"{function}: {argument} must either be a single int, or a tuple of {words[n]}")
+        raise RuntimeError(_wrong_length(function, argument, len(value), n))
     return value
+
+
+def _wrong_length(function: str, argument: str, given: int, n: int) -> str:
+    if function == "max_pool1d":
+        kinds = {"kernel_size": "an int, list of ints", "stride": "None, an int, list of ints,"}
+        allowed = kinds.get(argument, "an int, list of ints,")
+        return f"{function}() {argument} must be {allowed} or tuple of ints of size 1 but got size {given}"
+    if n == 1:
+        return f"{function}() argument '{argument}' should contain one int (got {given})"
+    either = "" if function == "avg_pool3d" else "either "
+    omitted = "omitted, " if argument == "stride" else ""
+    words = {2: "two ints", 3: "three ints"}
+    return f"{function}: {argument} must {either}be {omitted}a single int, or a tuple of {words[n]}"
 
 
 def _counts(size, kernel, stride, padding, dilation, ceil_mode: bool) -> tuple[int, ...]:
@@ -204,26 +216,48 @@ def _counts(size, kernel, stride, padding, dilation, ceil_mode: bool) -> tuple[i
     return tuple(found)
 
 
-def _check_windows(input, n: int, kernel, stride, padding, dilation, out) -> None:
-    if any(s <= 0 for s in stride):
-        raise RuntimeError("stride should not be zero")
-    if any(k <= 0 for k in kernel):
+def _letters(word: str, values) -> str:
+    return " ".join(f"{word}{letter}: {v}" for letter, v in zip("THW"[-len(values) :], values, strict=True))
+
+
+def _check_windows(kernel, stride, padding, dilation) -> None:
+    """RuntimeError for windows that no input can have."""
+    for k, s, p, d in zip(kernel, stride, padding, dilation, strict=True):
+        if s == 0:
+            raise RuntimeError("stride should not be zero")
+        if p < 0:
+            raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
+        if 2 * p > max(0, d * (k - 1) + 1):
+            raise RuntimeError(
+                "pad should be at most half of effective kernel size, but got "
+                f"pad={p}, kernel_size={k} and dilation={d}"
+            )
+    for word, values, letter in (
+        ("kernel size", kernel, "k"),
+        ("stride", stride, "d"),
+        ("dilation", dilation, "dilation"),
+    ):
+        if any(v <= 0 for v in values):
+            raise RuntimeError(f"{word} should be greater than zero, but got {_letters(letter, values)}")
+
+
+def _check_elements(input, n: int, name: str) -> None:
+    """RuntimeError for samples without elements."""
+    if all(input.shape[1:]) and (input.shape[0] or not _unbatched(input, n)):
+        return
+    if n == 3:
         raise RuntimeError(
-            "kernel size should be greater than zero, but got "
-            + " ".join(f"kernel{letter}: {k}" for letter, k in zip("HW" if n == 2 else "THW", kernel, strict=True))
+            f"{name}(): Expected input's non-batch dimensions to have positive length, but input has a shape of "
+            f"{list(input.shape)} and non-batch dimension 0 has length zero!"
         )
-    if any(d <= 0 for d in dilation):
-        raise RuntimeError(
-            "dilation should be greater than zero, but got "
-            + " ".join(f"dilation{letter}: {d}" for letter, d in zip("HW" if n == 2 else "THW", dilation, strict=True))
-        )
-    if any(p < 0 for p in padding):
-        raise RuntimeError(f"pad must be non-negative, but got pad: {padding[-1]}")
-    if any(p > (d * (k - 1) + 1) // 2 for p, k, d in zip(padding, kernel, dilation, strict=True)):
-        raise RuntimeError(
-            "pad should be at most half of effective kernel size, but got "
-            f"pad={padding[-1]}, kernel_size={kernel[-1]} and dilation={dilation[-1]}"
-        )
+    raise RuntimeError(
+        f"Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, but "
+        f"got:{list(input.shape)}"
+    )
+
+
+def _check_output(input, out) -> None:
+    """RuntimeError where no window fits."""
     if any(o < 1 for o in out):
         sizes = [input.shape[1], *input.shape[2:]], [input.shape[1], *out]
         shown = ["x".join(map(str, s)) for s in sizes]
@@ -244,58 +278,62 @@ def _unbatched(input, n: int) -> bool:
 # ---------------------------------------------------------------- the largest of each window
 
 
-def _max_pool(n: int, input, kernel_size, stride, padding, dilation, ceil_mode: bool):
-    """(values, indices); 1-d windows are 2-d ones of one row."""
+def _max_pool(n: int, input, kernel_size, stride, padding, dilation, ceil_mode: bool, with_indices: bool = True):
+    """(values, indices)."""
     name = f"max_pool{n}d"
     _check_tensor(name, input)
     kernel = _each(name, "kernel_size", kernel_size, n)
     stride = kernel if stride is None or stride == () or stride == [] else _each(name, "stride", stride, n)
     padding, dilation = _each(name, "padding", padding, n), _each(name, "dilation", dilation, n)
-    if input.ndim not in (n + 1, n + 2) or not all(input.shape[1 if input.ndim == n + 2 else 0 :]):
-        if n == 1:
-            raise RuntimeError(
-                "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but "
-                f"got:{list(input.shape)}"
-            )
-        if input.ndim not in (n + 1, n + 2):
-            raise RuntimeError(f"non-empty {n + 1}D or {n + 2}D (batch mode) tensor expected for input")
-        raise RuntimeError(
-            f"Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, but "
-            f"got:{list(input.shape)}"
-        )
+    if n == 1:
+        return _max_pool_1d(input, kernel, stride, padding, dilation, ceil_mode, with_indices)
+    if input.ndim not in (n + 1, n + 2):
+        raise RuntimeError(f"non-empty {n + 1}D or {n + 2}D (batch mode) tensor expected for input")
+    _check_windows(kernel, stride, padding, dilation)
+    _check_elements(input, n, "max_pool3d_with_indices_out_cpu_template")
     if _unbatched(input, n):
         values, indices = _max_pool(n, input.unsqueeze(0), kernel, stride, padding, dilation, ceil_mode)
         return values.squeeze(0), indices.squeeze(0)
-    if n == 1:
-        _check_1d(input, kernel, stride, padding, dilation, ceil_mode)
-        values, indices = _max_pool(
-            2, input.unsqueeze(-2), (1, *kernel), (1, *stride), (0, *padding), (1, *dilation), ceil_mode
-        )
-        return values.squeeze(-2), indices.squeeze(-2)
-    out: tuple[int, ...] = ()
-    if all(s > 0 for s in stride):
-        out = _counts(input.shape[2:], kernel, stride, padding, dilation, ceil_mode)
-    _check_windows(input, n, kernel, stride, padding, dilation, out)
+    out = _counts(input.shape[2:], kernel, stride, padding, dilation, ceil_mode)
+    _check_output(input, out)
     if input._array.dtype.kind in "bc":
         raise NotImplementedError(f"\"max_pool{n}d\" not implemented for '{scalar_name(input.dtype)}'")
     return general(_MAX_POOLS[n].record, (input,), (kernel, stride, padding, dilation, out))
 
 
-def _check_1d(input, kernel, stride, padding, dilation, ceil_mode: bool) -> None:
-    if stride[0] <= 0:
-        raise RuntimeError(f"max_pool1d() stride must be greater than zero, but got {stride[0]}")
-    if kernel[0] <= 0:
-        raise RuntimeError(f"max_pool1d() kernel_size must be greater than zero, but got {kernel[0]}")
-    if padding[0] < 0:
-        raise RuntimeError(f"max_pool1d() padding must be non-negative, but got {padding[0]}")
-    if padding[0] > kernel[0] // 2:
+def _max_pool_1d(input, kernel, stride, padding, dilation, ceil_mode: bool, with_indices: bool):
+    """Windows in one dimension as those in two of one row. Without indices PyTorch takes floating dtypes only, and has
+    words of its own."""
+    if input.ndim not in (2, 3) or not all(input.shape[input.ndim - 2 :]):
         raise RuntimeError(
-            f"max_pool1d() padding should be at most half of kernel size, but got padding={padding[0]} and "
-            f"kernel_size={kernel[0]}"
+            "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but "
+            f"got:{list(input.shape)}"
         )
-    if dilation[0] <= 0:
-        raise RuntimeError(f"max_pool1d() dilation must be greater than zero, but got {dilation[0]}")
-    (out,) = _counts(input.shape[2:], kernel, stride, padding, dilation, ceil_mode)
+    if not with_indices:
+        _check_1d(input, kernel, stride, padding, dilation, ceil_mode)
+        if input._array.dtype.kind not in "fV":
+            raise NotImplementedError(f"\"max_pool1d_impl\" not implemented for '{scalar_name(input.dtype)}'")
+    values, indices = _max_pool(
+        2, input.unsqueeze(-2), (1, *kernel), (1, *stride), (0, *padding), (1, *dilation), ceil_mode
+    )
+    return values.squeeze(-2), indices.squeeze(-2)
+
+
+def _check_1d(input, kernel, stride, padding, dilation, ceil_mode: bool) -> None:
+    """RuntimeError, in the words of PyTorch's shorter way, for windows that do not fit."""
+    (k,), (s,), (p,), (d,) = kernel, stride, padding, dilation
+    for name, value in (("kernel_size", k), ("stride", s)):
+        if value <= 0:
+            raise RuntimeError(f"max_pool1d() {name} must be greater than zero, but got {value}")
+    if p < 0:
+        raise RuntimeError(f"max_pool1d() padding must be non-negative, but got {p}")
+    if p > k // 2:
+        raise RuntimeError(
+            f"max_pool1d() padding should be at most half of kernel size, but got padding={p} and kernel_size={k}"
+        )
+    if d <= 0:
+        raise RuntimeError(f"max_pool1d() dilation must be greater than zero, but got {d}")
+    (out,) = _counts(input.shape[-1:], kernel, stride, padding, dilation, ceil_mode)
     if out <= 0:
         raise RuntimeError(f"max_pool1d() Invalid computed output size: {out}")
 
@@ -309,7 +347,7 @@ def _max_pool_functions(n: int):
     def pool(
         input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode: bool = False, return_indices: bool = False
     ):
-        values, indices = _max_pool(n, input, kernel_size, stride, padding, dilation, ceil_mode)
+        values, indices = _max_pool(n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
         return (values, indices) if return_indices else values
 
     pool.__name__ = pool.__qualname__ = f"max_pool{n}d"
@@ -341,9 +379,10 @@ def _unpool(n: int, input, indices, kernel_size, stride, padding, output_size):
                     f'invalid output_size "{size}" (dim {d} must be between {wanted - s} and {wanted + s})'
                 )
     if input.shape != indices.shape:
+        row = [1] if n == 1 else []
         raise RuntimeError(
-            f"Expected shape of indices to be same as that of the input tensor ({list(input.shape)}) but got indices tensor "
-            f"with shape: {list(indices.shape)}"
+            f"Expected shape of indices to be same as that of the input tensor ({[*input.shape, *row]}) but got indices tensor "
+            f"with shape: {[*indices.shape, *row]}"
         )
     if _unbatched(input, n):
         return _unpool(n, input.unsqueeze(0), indices.unsqueeze(0), kernel, stride, padding, size).squeeze(0)
@@ -398,9 +437,6 @@ def _avg_pool(n: int, input, kernel_size, stride, padding, ceil_mode, count_incl
         raise IndexError(
             f"Dimension out of range (expected to be in range of [{-input.ndim}, {input.ndim - 1}], but got {-n - 1})"
         )
-    if _unbatched(input, n):
-        input = input.unsqueeze(0)
-        return _avg_pool(n, input, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override).squeeze(0)
     if n == 1:
         pooled = _avg_pool(
             2,
@@ -413,16 +449,21 @@ def _avg_pool(n: int, input, kernel_size, stride, padding, ceil_mode, count_incl
             divisor_override,
         )
         return pooled.squeeze(-2)
-    if input.ndim != n + 2 or not all(input.shape[1:]):
-        raise RuntimeError(
-            f"Expected {n + 1}D or {n + 2}D (batch mode) tensor with optional 0 dim batch size for input, but "
-            f"got:{list(input.shape)}"
-        )
     ones = (1,) * n
-    out: tuple[int, ...] = ()
-    if all(s > 0 for s in stride):
-        out = _counts(input.shape[2:], kernel, stride, padding, ones, ceil_mode)
-    _check_windows(input, n, kernel, stride, padding, ones, out)
+    _check_windows(kernel, stride, padding, ones)
+    _check_elements(input, n, "avg_pool3d")
+    if _unbatched(input, n):
+        input = input.unsqueeze(0)
+        return _avg_pool(n, input, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override).squeeze(0)
+    if n == 3 and any(k > size + 2 * p for k, size, p in zip(kernel, input.shape[2:], padding, strict=True)):
+        raise RuntimeError(
+            f"input image ({_letters('', input.shape[2:])}) smaller than kernel size ({_letters('k', kernel)})"
+        )
+    out = _counts(input.shape[2:], kernel, stride, padding, ones, ceil_mode)
+    _check_output(input, out)
+    if input._array.dtype.kind in "bc":
+        kernel_name = "avg_pool2d" if n == 2 else "avg_pool3d_out_frame"
+        raise NotImplementedError(f"\"{kernel_name}\" not implemented for '{scalar_name(input.dtype)}'")
     return general(_AVG_POOLS[n].record, (input,), (kernel, stride, padding, out, count_include_pad, divisor_override))
 
 
@@ -486,39 +527,76 @@ def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode: bool = Fals
 
 def _output_size(function: str, input, output_size, n: int) -> tuple[int, ...]:
     """The size asked for; None stands for the input's."""
-    if len(input.shape) <= len(output_size):
-        raise ValueError(f"Input dimension should be at least {len(output_size) + 1}")
     if len(output_size) != n:
+        if n == 1:
+            raise RuntimeError(f"{function}() argument 'output_size' should contain one int (got {len(output_size)})")
+        if "max" in function:
+            raise RuntimeError(f"{function}(): internal error: output_size.size() must be {n}")
         raise RuntimeError(f"{function}: output_size must be {n}")
     if any(o is not None and o < 0 for o in output_size):
-        shown = ", ".join(map(str, output_size))
-        raise RuntimeError(
-            f"{function}: elements of output_size must be greater than or equal to 0 but received {{{shown}}}"
-        )
+        raise RuntimeError(_negative_size(function, input, output_size, n))
     return tuple([have if o is None else o for o, have in zip(output_size, input.shape[-n:], strict=True)])
+
+
+def _negative_size(function: str, input, output_size, n: int) -> str:
+    if "max" in function:
+        batch = input.shape[:-n] + ((1,) if n == 1 else ())
+        wrong = next(o for o in output_size if o < 0)
+        return f"Trying to create tensor with negative dimension {wrong}: {[*batch, *output_size]}"
+    if n == 1:
+        function, output_size = "adaptive_avg_pool2d", (1, *output_size)
+    shown = ", ".join(map(str, output_size[:2])) + "".join(f",{o}" for o in output_size[2:])
+    return f"{function}: elements of output_size must be greater than or equal to 0 but received {{{shown}}}"
 
 
 def _adaptive_avg(n: int, input, output_size):
     name = f"adaptive_avg_pool{n}d"
     _check_tensor(name, input)
-    if isinstance(output_size, int) or output_size is None:
-        output_size = (output_size,) * n
-        _check_dims(n, input, f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got")
-    out = _output_size(name, input, output_size, n)
-    _check_dims(n, input, f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got")
+    output_size = _as_sizes(name, input, output_size, n)
     if n == 1:
-        return _adaptive_avg(2, input.unsqueeze(-2), (1, *out)).squeeze(-2)
+        _check_one_dim(name, input)
+        if len(output_size) == 1:
+            return _adaptive_avg(2, input.unsqueeze(-2), (1, *output_size)).squeeze(-2)
+    out = _output_size(name, input, output_size, n)
     if all(o == 1 for o in out):
         return input.mean(tuple(range(-n, 0)), keepdim=True)
+    _check_dims(n, input, f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got")
     _check_not_empty(name, input)
+    if all(out):
+        _check_kernel(n, "avg", input)
     lead = input.ndim - n
     taps = (None,) * lead + tuple([adaptive_taps(s, o) for s, o in zip(input.shape[lead:], out, strict=True)])
     return resample(f"adaptive_avg_pool{n}d", input, taps)
 
 
+def _as_sizes(function: str, input, output_size, n: int):
+    """The size asked for as a tuple; None stands for the input's."""
+    if output_size is None and n == 1:
+        raise TypeError(f"{function}(): argument 'output_size' (position 2) must be tuple of ints, not NoneType")
+    if isinstance(output_size, int) or output_size is None:
+        return (output_size,) * n
+    if n > 1 and input.ndim <= len(output_size):
+        raise ValueError(f"Input dimension should be at least {len(output_size) + 1}")
+    return output_size
+
+
 def _check_dims(n: int, input, message: str) -> None:
     if input.ndim not in (n + 1, n + 2):
         raise RuntimeError(f"{message} {list(input.shape)}")
+
+
+def _check_one_dim(function: str, input) -> None:
+    if input.ndim not in (2, 3):
+        raise RuntimeError(
+            f"Expected 2 to 3 dimensions, but got {input.ndim}-dimensional tensor for argument #1 'self' (while checking "
+            f"arguments for {function})"
+        )
+
+
+def _check_kernel(n: int, what: str, input) -> None:
+    if input._array.dtype.kind not in "fV":
+        name = f"adaptive_{what}_pool2d" if n == 2 else f"adaptive_{what}_pool3d_cpu"
+        raise NotImplementedError(f"\"{name}\" not implemented for '{scalar_name(input.dtype)}'")
 
 
 def _check_not_empty(name: str, input) -> None:
@@ -548,18 +626,21 @@ def adaptive_avg_pool3d(input, output_size):
 def _adaptive_max_pool(n: int, input, output_size):
     name = f"adaptive_max_pool{n}d"
     _check_tensor(name, input)
-    if isinstance(output_size, int) or output_size is None:
-        output_size = (output_size,) * n
+    output_size = _as_sizes(name, input, output_size, n)
+    if n == 1:
+        _check_one_dim(name, input)
+    else:
         _check_dims(n, input, f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got:")
+    if n > 1 or len(output_size) == 1:
+        _check_not_empty(name, input)
     out = _output_size(name, input, output_size, n)
-    _check_dims(n, input, f"{name}(): Expected {n + 1}D or {n + 2}D tensor, but got:")
-    _check_not_empty(name, input)
     if _unbatched(input, n):
         values, indices = _adaptive_max_pool(n, input.unsqueeze(0), out)
         return values.squeeze(0), indices.squeeze(0)
     if n == 1:
         values, indices = _adaptive_max_pool(2, input.unsqueeze(-2), (1, *out))
         return values.squeeze(-2), indices.squeeze(-2)
+    _check_kernel(n, "max", input)
     return general(_ADAPTIVE_MAX_POOLS[n].record, (input,), (out,))
 
 

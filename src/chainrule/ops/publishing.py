@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..inplace import augmented_assignment, in_place_method
-from ..op import is_number, must_be_tensor
+from ..op import is_number
 from ..tensor import Tensor
 
 # PyTorch has the in-place twin of these as a function too, e.g. torch.exp_
@@ -37,7 +37,10 @@ def operators(symbol: str, function, in_place: str) -> None:
 
     def reflected(self, other):
         if not isinstance(self, Tensor):
-            raise must_be_tensor(function.__name__, "other", 2, self)
+            kind = type(self).__name__
+            raise TypeError(
+                f"descriptor '__r{symbol}__' for 'torch._C.TensorBase' objects doesn't apply to a '{kind}' object"
+            )
         return function(other, self) if is_operand(other) else NotImplemented
 
     setattr(Tensor, f"__{symbol}__", function.record.operator)

@@ -464,12 +464,29 @@ def _slice_of(input, dim: int = 0, start=None, end=None, step: int = 1):
 
 
 _slice_of.__name__ = "slice"
+
+
+def _narrow_to_copy(input, dim: int, start: int, length: int):
+    """`narrow` with the errors of `narrow_copy`, which are others in PyTorch."""
+    ndim = input._array.ndim
+    if ndim and dim >= ndim:
+        raise RuntimeError(
+            "Expected dim < static_cast<int64_t>(self_sizes.size()) to be true, but got false.  (Could this error message be "
+            "improved?  If so, please report an enhancement request to PyTorch.)"
+        )
+    if ndim and length < 0:
+        size = input._array.shape[wrap_dim(dim, ndim)]
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
+    return views.narrow(input, dim, start, length)
+
+
+_narrow_to_copy.__name__ = "narrow"
 alias_copy = _copying("alias_copy", views._alias)
 as_strided_copy = _copying("as_strided_copy", views.as_strided)
 detach_copy = _copying("detach_copy", views.detach)
 diagonal_copy = _copying("diagonal_copy", views.diagonal)
 expand_copy = _copying("expand_copy", views.expand)
-narrow_copy = method("narrow_copy")(_copying("narrow_copy", views.narrow))
+narrow_copy = method("narrow_copy")(_copying("narrow_copy", _narrow_to_copy))
 permute_copy = _copying("permute_copy", views.permute)
 select_copy = _copying("select_copy", views.select)
 slice_copy = _copying("slice_copy", _slice_of)

@@ -360,6 +360,11 @@ def _extremes(name: str, function):
         if dims is None:
             _of_all(name, input, array)
         no_kernel_for(f"{'max' if name == 'amax' else 'min'}_values_cpu", array, "c")
+        if out is not None and out.dtype is not input.dtype:
+            raise RuntimeError(
+                "Expected the dtype for input and out to match, but got "
+                f"{dtypes.scalar_name(input.dtype)} for input's dtype and {dtypes.scalar_name(out.dtype)} for out's dtype."
+            )
         return (
             function(input, dims, keepdim) if out is None else general(function.record, (input,), (dims, keepdim), out)
         )

@@ -130,7 +130,7 @@ def _taps(mode: str, size: int, out: int, scale: float | None, align_corners: bo
         first = np.floor(position)
         t = position - first
         indices = np.clip(first.astype(np.int64) + np.arange(-1, 3)[:, None], 0, size - 1)
-        return indices, np.stack([_far(t + 1), _near(t), _near(1 - t), _far(2 - t)]), size
+        return indices, np.stack([cubic_far(t + 1), cubic_near(t), cubic_near(1 - t), cubic_far(2 - t)]), size
     position = np.maximum(position, 0)
     first = np.minimum(position.astype(np.int64), size - 1)
     part = np.clip(position - first, 0, 1)
@@ -140,11 +140,11 @@ def _taps(mode: str, size: int, out: int, scale: float | None, align_corners: bo
 CUBIC = -0.75  # Keys' parameter, as PyTorch chose it
 
 
-def _near(t):
+def cubic_near(t):
     return ((CUBIC + 2) * t - (CUBIC + 3)) * t * t + 1
 
 
-def _far(t):
+def cubic_far(t):
     return ((CUBIC * t - 5 * CUBIC) * t + 8 * CUBIC) * t - 4 * CUBIC
 
 

@@ -322,7 +322,7 @@ def scatter_add(input, dim: int, index, src, *, out=None):
     if not isinstance(src, Tensor):
         raise must_be_tensor("scatter_add", "src", 3, src)
     dim = wrap_dim(dim, input._array.ndim)
-    _check_index("scatter_add", input, dim, index, src)
+    _check_index("scatter", input, dim, index, src)
     return general(_scatter_add.record, (input, index, src), (dim,), out)
 
 

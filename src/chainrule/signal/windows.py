@@ -47,8 +47,12 @@ def general_cosine(M: int, *, a, sym: bool = True, **options) -> Tensor:
         raise TypeError("Coefficients must be a list/tuple")
     if not a:
         raise ValueError("Coefficients cannot be empty")
+    return _cosines("general_cosine", M, a, sym, options)
+
+
+def _cosines(name: str, M: int, a, sym: bool, options) -> Tensor:
     return _window(
-        "general_cosine",
+        name,
         M,
         sym,
         lambda n, N: sum((-1) ** i * c * np.cos(2 * math.pi * i * n / N) for i, c in enumerate(a)),
@@ -73,7 +77,7 @@ def hann(M: int, *, sym: bool = True, **options) -> Tensor:
 
 def blackman(M: int, *, sym: bool = True, **options) -> Tensor:
     """The Blackman window, with three terms."""
-    return general_cosine(M, a=[0.42, 0.5, 0.08], sym=sym, **options)
+    return _cosines("blackman", M, [0.42, 0.5, 0.08], sym, options)
 
 
 def nuttall(M: int, *, sym: bool = True, **options) -> Tensor:
