@@ -57,14 +57,17 @@ class _Keeper:
         self.array = array
 
 
-def restride(x, shape, strides, offset=0):
-    """A writable view of x's memory by shape, strides and offset in bytes, from x's first element; unchecked."""
+def restride(x, shape, strides, offset=0, dtype=None):
+    """A writable view of x's memory by shape, strides and offset in bytes, from x's first element, as elements of
+    `dtype` (default: its own); unchecked."""
+    if dtype is None:
+        dtype = x.dtype
     if 0 in shape:
-        return np.lib.stride_tricks.as_strided(x, shape, strides)
+        return np.lib.stride_tricks.as_strided(x if x.dtype is dtype else np.empty(0, dtype), shape, strides)
     if x.flags.c_contiguous and x.dtype.kind != "V" and x.flags.writeable:
-        return ndarray(shape, x.dtype, x, offset, strides)
+        return ndarray(shape, dtype, x, offset, strides)
     start = x.__array_interface__["data"][0] + offset
-    return np.asarray(Memory(x, start, shape, strides, np.dtype(f"V{x.itemsize}"))).view(x.dtype)
+    return np.asarray(Memory(x, start, shape, strides, np.dtype(f"V{dtype.itemsize}"))).view(dtype)
 
 
 def view(x, shape):
@@ -141,7 +144,7 @@ def as_strided(x, size, stride, offset):
             f"{item} requiring a storage size of {start + last * item} are out of bounds for storage of size "
             f"{root.nbytes}"
         )
-    return restride(root, tuple(size), tuple([s * item for s in stride]), start)
+    return restride(root, tuple(size), tuple([s * item for s in stride]), start, x.dtype)
 
 
 def contiguous(x):
