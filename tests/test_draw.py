@@ -160,15 +160,19 @@ class Elements(html.parser.HTMLParser):
 
 
 def test_names_are_text_and_never_markup(tmp_path):
-    def hostile():
-        x = torch.ones(2, requires_grad=True)
-        program = compile(f"y = x.sum() # {HOSTILE}".replace("\x00", ""), HOSTILE.replace("\x00", ""), "exec")
-        namespace = {"x": x}
-        exec(program, namespace)
-        return namespace["y"]
+    class Holder:
+        pass
 
-    drawing = torch.draw(hostile(), name=HOSTILE)
-    usual = torch.draw(small())
+    def drawn(name):
+        holder = Holder()
+        setattr(holder, name, torch.ones(2, requires_grad=True))
+        namespace = {"holder": holder, "name": name}
+        exec(compile("y = (getattr(holder, name) * 2).sum()", name.replace("\x00", ""), "exec"), namespace)
+        namespace["torch"] = torch
+        return eval("torch.draw(y, name=name)", namespace)
+
+    drawing, usual = drawn(HOSTILE), drawn("usual")
+    assert any(HOSTILE in item.name for item in drawing.graph.items)
     page = drawing.html()
     assert "onerror" in page  # it is there, as text
     assert "<img" not in page
@@ -176,7 +180,7 @@ def test_names_are_text_and_never_markup(tmp_path):
     assert data_of(page)["name"] == HOSTILE
     picture = ElementTree.fromstring(drawing.svg())
     assert {element.tag.removeprefix(SVG) for element in picture.iter()} <= {
-        "svg", "title", "style", "defs", "marker", "path", "g", "rect", "text",
+        "svg", "title", "desc", "style", "defs", "marker", "path", "g", "rect", "text",
     }  # fmt: skip
     frame = drawing._repr_html_()
     assert Elements(frame).tags == ["iframe"]
@@ -283,6 +287,135 @@ def test_small_graphs_are_open():
     assert all(not group["folded"] for group in data_of(torch.draw(small()).html())["groups"])
     o = small()
     assert repr(torch.draw(o)) == "<Drawing of o: 5 nodes>"
+
+
+def crossings(root):
+    """Pairs of lines between neighbouring rows that cross, in all groups."""
+    count = 0
+    for group in root.groups():
+        for above in group.above:
+            ends = [(place, n) for n, places in enumerate(above) for place in places]
+            count += sum((a[0] - b[0]) * (a[1] - b[1]) < 0 for a, b in itertools.combinations(ends, 2))
+    return count
+
+
+def test_a_graph_that_can_be_drawn_without_crossings_is():
+    x = torch.tensor(2.0, requires_grad=True)
+    y = 2 * x**4 + x**3 + 3 * x**2 + 5 * x + 1
+    assert crossings(checked_layout(y)[1]) == 0
+
+
+def test_lines_from_one_value_run_together():
+    w = torch.ones(2, requires_grad=True)
+    h = torch.ones(2)
+    for _ in range(20):
+        a = h * w
+        h = a + 1
+    _, root = checked_layout(h.sum())
+    bends = [one for group in root.groups() for row in group.rows for one in row if isinstance(one, Bend)]
+    assert len(bends) <= 25  # and not 20 lines that pass up to 20 rows each
+
+
+def test_rounds_of_a_loop_in_one_line_are_groups():
+    w = torch.ones(2, requires_grad=True)
+    h = torch.ones(2)
+    for _ in range(20):
+        h = torch.tanh(h * w + 1)
+    _, root = checked_layout(h.sum())
+    rounds = [group.label for group in root.groups() if group.kind == "round"]
+    assert rounds == [f"round {n} of 20" for n in range(1, 21)]
+
+
+def test_two_loops_and_what_is_between_them():
+    w = torch.ones(2, requires_grad=True)
+    h = w + 0
+    for _ in range(3):
+        a = torch.sin(h) * w
+        h = a + 1
+    h = h.exp()
+    for _ in range(2):
+        b = torch.cos(h) * w
+        h = b - 1
+    _, root = checked_layout(h.sum())
+    labels = [group.label.partition(":")[0] for group in root.groups() if group.kind == "round"]
+    assert labels == ["round 1 of 3", "round 2 of 3", "round 3 of 3", "round 1 of 2", "round 2 of 2"]
+
+
+class Block(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = torch.nn.Linear(3, 3)
+        self.outer = torch.nn.Linear(3, 3)
+
+    def forward(self, x):
+        h = torch.relu(self.inner(x))
+        return x + self.outer(h)
+
+
+def test_modules_are_frames_and_take_their_name_off_their_parameters():
+    model = torch.nn.Sequential(Block(), Block())
+    y = model(torch.ones(2, 3)).sum()
+    drawing = torch.draw(y)
+    labels = [group.label for group in drawing.root.groups()]
+    assert any(label.startswith("model: Block.forward(), test_draw.py:") for label in labels)
+    assert "round 1 of 2: model[0]" in labels and "round 2 of 2: model[1]" in labels
+    leaves = [(node["label"], node["name"]) for node in data_of(drawing.html())["nodes"] if not node["operation"]]
+    assert ("inner.weight", "model[0].inner.weight") in leaves and ("outer.bias", "model[1].outer.bias") in leaves
+
+
+def test_layers_of_a_sequential_are_frames():
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
+    y = model(torch.ones(2, 3)).sum()
+    checked_layout(y)
+    drawing = torch.draw(y)
+    assert {"model[0]", "model[2]"} <= {group.label for group in drawing.root.groups()}
+
+
+def test_names_are_the_programs_own():
+    x = torch.ones(2, requires_grad=True)
+    h = x
+    for _ in range(3):
+        h = torch.tanh(h)
+    assert [item.label for item in graph_of(h).items] == ["x", "h = tanh", "h = tanh", "h = tanh"]
+    assert graph_of(h).name == "h"
+    drawing = torch.draw(h.sum())
+    assert drawing.graph.name == "h.sum()"
+
+
+def test_very_many_leaves_and_a_wide_graph():
+    leaves = [torch.tensor(float(n), requires_grad=True) for n in range(300)]
+    _, root = checked_layout(torch.stack(leaves).sum())
+    assert "300 leaves" in [group.label for group in root.groups()]
+    x = torch.ones(2, requires_grad=True)
+    _, root = checked_layout(torch.stack([(x * n).sum() for n in range(300)]).sum())
+    assert max(sum(not isinstance(one, Bend) for one in row) for g in root.groups() for row in g.rows) <= 8
+    assert max(len(group.members) for group in root.groups()) <= 25
+
+
+def test_views_have_values_though_they_keep_no_shape():
+    layer = torch.nn.Linear(2, 2)
+    y = layer(torch.ones(2, 3, 2)).sum()
+    y.backward(retain_graph=True)
+    assert all(node["value"] for node in data_of(torch.draw(y).html())["nodes"])
+
+
+def test_pictures_in_one_notebook_do_not_meet():
+    first, second = torch.draw(small())._repr_svg_(), torch.draw(large(2))._repr_svg_()
+    ids = [re.findall(r'id="([^"]+)"', picture) for picture in (first, second)]
+    assert len(ids[0]) == len(ids[1]) == 1 and ids[0] != ids[1]
+    for picture in (first, second):
+        style = ElementTree.fromstring(picture).find(SVG + "style").text
+        rules = re.sub(r"@media[^{]*\{", "", style)
+        selectors = [one for found in re.findall(r"([^{}]+)\{", rules) for one in found.split(",")]
+        assert selectors and all(one.startswith(".chainrule ") for one in selectors)
+
+
+def test_a_picture_is_told_to_those_who_cannot_see_it():
+    picture = ElementTree.fromstring(torch.draw(small()).svg())
+    assert picture.get("role") == "img" and picture.get("aria-label") == "Graph of o"
+    assert picture.find(SVG + "desc").text == (
+        "5 nodes, inputs above. x. add from x. pow from add. z = mul from pow. o = mean from z = mul."
+    )
 
 
 def test_import_does_not_bring_the_pictures():

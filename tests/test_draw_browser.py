@@ -138,7 +138,7 @@ def test_the_slider_plays_backward(browser, tmp_path):
         browser.key("ArrowRight")
     assert browser.text("#status").startswith(f"step {drawing.graph.steps} of")
     assert count(browser, ".node.done") == len(drawing.graph.items)
-    assert browser.run(f"{node('b')}.querySelector('.detail').textContent").startswith("∂")
+    assert browser.run(f"{node('b')}.querySelector('.detail').textContent") == "‖∂‖ 0.00134"
     browser.mouse("document.getElementById('back')")
     assert browser.text("#status").startswith(f"step {drawing.graph.steps - 1} of")
 
@@ -204,6 +204,102 @@ def test_hostile_names_run_nothing(browser, tmp_path):
     assert browser.run("window.hit") is None
     assert count(browser, "img") == 0
     assert browser.problems() == []
+
+
+def test_the_picture_is_there_without_the_script(browser, tmp_path):
+    drawing = torch.draw(network())
+    path = tmp_path / "graph.html"
+    drawing.save(path)
+    browser.send("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open(path)
+        assert count(browser, "main > svg .node") == len(drawing.graph.items)
+    finally:
+        browser.send("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def background(browser, drawing, tmp_path):
+    """The colours behind and of the text of a picture that is opened by itself, in light and in dark."""
+    path = tmp_path / "graph.svg"
+    drawing.save(path)
+    browser.open(path)
+    found = []
+    for scheme in ("light", "dark"):
+        browser.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        colors = [
+            browser.run(f"getComputedStyle(document.querySelector('{one}')).fill.match(/\\d+/g).map(Number)")
+            for one in (".page", ".node .label", ".node rect", ".node .detail", ".frame .title")
+        ]
+        found.append(colors)
+    browser.send("Emulation.setEmulatedMedia", media="", features=[])
+    return found
+
+
+def contrast(a, b):
+    """The contrast ratio of two colours, as the Web Content Accessibility Guidelines define it."""
+
+    def luminance(color):
+        parts = [c / 255 for c in color]
+        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_a_picture_alone_is_readable_in_light_and_dark(browser, tmp_path):
+    light, dark = background(browser, torch.draw(network()), tmp_path)
+    assert light[0] != dark[0]
+    for page, label, node_fill, detail, title in (light, dark):
+        assert contrast(label, node_fill) > 7 and contrast(detail, node_fill) > 4.5 and contrast(title, page) > 4.5
+
+
+def test_drag_moves_and_the_wheel_zooms(browser, tmp_path):
+    shown(browser, torch.draw(large()), tmp_path)
+    browser.run("document.getElementById('open').click()")
+    canvas = "document.getElementById('canvas')"
+    folded = count(browser, "svg .folded")
+    before = browser.run(f"{canvas}.scrollTop")
+    for kind, x, y in (
+        ("mousePressed", 300, 600),
+        ("mouseMoved", 300, 500),
+        ("mouseMoved", 290, 400),
+        ("mouseReleased", 290, 400),
+    ):
+        browser.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
+    assert browser.run(f"{canvas}.scrollTop") == before + 200
+    assert count(browser, "svg .folded") == folded  # a drag is no click
+    zoom = browser.run("zoom")
+    browser.send("Input.dispatchMouseEvent", type="mouseWheel", x=300, y=400, deltaX=0, deltaY=-200, modifiers=2)
+    browser.run("new Promise((done) => setTimeout(done, 200))")
+    assert browser.run("zoom") > zoom
+    browser.run("elements.get(current).focus()")
+    browser.key("0")
+    assert browser.run("zoom") == 1
+    assert browser.problems() == []
+
+
+def test_small_graphs_are_seen_whole_and_no_text_leaves_its_box(browser, tmp_path):
+    shown(browser, torch.draw(network()), tmp_path)
+    assert browser.run("canvas.scrollHeight <= canvas.clientHeight && canvas.scrollWidth <= canvas.clientWidth")
+    fits = """[...document.querySelectorAll('svg .node, svg .folded')].every((one) => {
+        const box = one.querySelector('rect').getBoundingClientRect();
+        return [...one.querySelectorAll('text')].every((text) => { const t = text.getBoundingClientRect(); return t.left >= box.left && t.right <= box.right; });
+    })"""
+    assert browser.run(fits)
+    browser.run("goTo(data.steps)")
+    assert browser.run(fits)
+
+
+@pytest.mark.parametrize("width", [400, 1600])
+def test_narrow_and_wide_windows(browser, tmp_path, width):
+    browser.send("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
+    try:
+        shown(browser, torch.draw(network()), tmp_path)
+        assert browser.run("document.documentElement.scrollWidth") <= width
+        assert browser.run("document.getElementById('canvas').clientHeight") > 200
+    finally:
+        browser.send("Emulation.clearDeviceMetricsOverride")
 
 
 def test_inside_a_notebook_frame(browser, tmp_path):

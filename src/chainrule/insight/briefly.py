@@ -57,6 +57,14 @@ def range_of(value: np.ndarray) -> str:
     return "; ".join(parts)
 
 
+def slope(value: np.ndarray) -> str:
+    """A gradient in a few letters: itself if it is short, else its norm."""
+    text = array(value)
+    if len(text) <= 14:
+        return f"∂ {text}"
+    return f"‖∂‖ {number(np.sqrt((np.abs(value.astype(np.result_type(value, np.float64))) ** 2).sum()))}"
+
+
 def shape(value: Any) -> str:
     """The shape as Python writes it, and the dtype."""
     return f"{tuple(value.shape)} {str(from_numpy_dtype(value.dtype)).removeprefix('torch.')}"

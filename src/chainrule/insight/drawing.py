@@ -15,7 +15,7 @@ from typing import Any
 from ..tensor import Tensor
 from .briefly import place as place_of
 from .graph import Graph, Item, graph_of
-from .layout import SPACING, Bend, Box, Group, arrange, chains_of, place, steps_of, width_of
+from .layout import SPACING, Bend, Box, Group, arrange, chains_of, levels_of, place, points_between, steps_of, width_of
 
 SHOWN_AT_FIRST = 60  # about as many nodes and groups are open in a large graph
 LONGEST_LABEL = 40
@@ -43,11 +43,12 @@ class Drawing:
         self.graph = graph
         self.root = graph.groups()
         arrange(self.root, graph.edges)
-        self.labels = [_short(item.label) for item in graph.items]
+        self.labels = [_short(item.label if item.operation else item.short) for item in graph.items]
         self.details = [_detail(item) for item in graph.items]
-        # the second line is in smaller letters
         self.widths = [
-            max(width_of(a), width_of(b[: len(b) * 4 // 5])) for a, b in zip(self.labels, self.details, strict=True)
+            # the second line is in smaller letters, and becomes the gradient when backward comes by
+            max(width_of(len(label)), width_of(0.82 * max(len(detail), len(item.slope))))
+            for label, detail, item in zip(self.labels, self.details, graph.items, strict=True)
         ]
         self.folded = _folded_at_first(self.root)
 
@@ -65,11 +66,12 @@ class Drawing:
         assert script is not None
         digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
         parts = {
+            "picture": self.svg(),
             "title": escape(_clean(f"Graph of {self.graph.name}")),
             "policy": f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'",
             "data": _json(self.data()),
         }
-        return re.sub(r"\{\{(title|policy|data)\}\}", lambda found: parts[found[1]], template)
+        return re.sub(r"\{\{(title|policy|data|picture)\}\}", lambda found: parts[found[1]], template)
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the page (.html) or the picture (.svg).
@@ -86,7 +88,12 @@ class Drawing:
         # a frame of its own: the page's style and script do not meet the notebook's
         page = escape(self.html(), quote=True)
         title = escape(_clean(f"Graph of {self.graph.name}"), quote=True)
-        return f'<iframe srcdoc="{page}" title="{title}" style="width:100%;height:640px;border:0"></iframe>'
+        boxes, _ = place(self.root, self.widths, lambda group: id(group) in self.folded)
+        height = min(640, max(360, round(boxes[self.root].height) + 190))  # with the page's head and foot
+        return f'<iframe srcdoc="{page}" title="{title}" style="width:100%;height:{height}px;border:0"></iframe>'
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
 
     def data(self) -> dict[str, Any]:
         """What the page shows, ready for JSON."""
@@ -95,7 +102,7 @@ class Drawing:
 
         def reference(one: Any) -> Any:
             if isinstance(one, Bend):
-                return [reference(one.start), reference(one.end)]
+                return [reference(one.start), reference(one.origin)]
             if one is None:
                 return None
             return numbers[id(one)] if isinstance(one, Group) else one
@@ -110,6 +117,7 @@ class Drawing:
             "nodes": [
                 {
                     "label": label,
+                    "told": item.label,
                     "detail": detail,
                     "width": width,
                     "name": item.name,
@@ -117,6 +125,7 @@ class Drawing:
                     "shape": item.shape,
                     "value": item.value,
                     "gradient": item.gradient,
+                    "slope": item.slope,
                     "note": item.note,
                     "bad": item.is_bad,
                     "step": item.step,
@@ -165,17 +174,26 @@ def _folded_at_first(root: Group) -> set[int]:
     if sum(1 for _ in root.nodes()) <= SHOWN_AT_FIRST:
         return set()
     folded = {id(group) for group in root.groups()} - {id(root)}
-    shown, level = len(root.members), [m for m in root.members if isinstance(m, Group)]
+    shown, level = len(root.members), _side_by_side(root)
     while level:
-        inner: list[Group] = []
-        for group in level:
-            if shown + len(group.members) > SHOWN_AT_FIRST:
+        inner: list[list[Group]] = []
+        for groups in level:
+            more = sum(len(group.members) for group in groups)
+            if shown + more > SHOWN_AT_FIRST:
                 continue
-            folded.discard(id(group))
-            shown += len(group.members)
-            inner += [m for m in group.members if isinstance(m, Group)]
+            folded.difference_update(map(id, groups))
+            shown += more
+            for group in groups:
+                inner += _side_by_side(group)
         level = inner
     return folded
+
+
+def _side_by_side(group: Group) -> list[list[Group]]:
+    """The groups in a group, those together that are open or folded together: rounds are alike."""
+    inside = [m for m in group.members if isinstance(m, Group)]
+    alike = [m for m in inside if m.span is not None]
+    return [*([m] for m in inside if m.span is None), *([alike] if alike else [])]
 
 
 class _Picture:
@@ -185,6 +203,9 @@ class _Picture:
         self.drawing = drawing
         self.is_folded = is_folded
         self.boxes, self.bends = place(drawing.root, drawing.widths, is_folded)
+        # of this picture alone, since a page may hold several
+        shown = repr((drawing.labels, drawing.details, drawing.graph.edges, list(self.boxes.values())))
+        self.tip = f"tip-{hashlib.sha256(shown.encode(errors='replace')).hexdigest()[:8]}"
 
     def text(self) -> str:
         whole = self.boxes[self.drawing.root]
@@ -192,23 +213,35 @@ class _Picture:
         groups = [g for g in self.boxes if isinstance(g, Group) and g is not self.drawing.root]
         nodes = [n for n in self.boxes if not isinstance(n, Group)]
         body = [
-            *(self._group(g) for g in groups if not self.is_folded(g)),
             *self._lines(),
+            *(self._group(g) for g in groups if not self.is_folded(g)),  # whose titles stand over the lines
             *(self._group(g) for g in groups if self.is_folded(g)),
             *(self._node(n) for n in nodes),
         ]
+        size = f"{whole.width:.0f}", f"{whole.height:.0f}"
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {whole.width:.0f} {whole.height:.0f}" '
-            f'width="{whole.width:.0f}" height="{whole.height:.0f}" role="img" aria-label="Graph of {name}">'
-            f"<title>Graph of {name}</title><style>{_STYLE}</style>"
-            '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" markerUnits="userSpaceOnUse" orient="auto">'
-            '<path d="M0 0L8 4L0 8z" class="tip"/></marker></defs>'
-            f"{''.join(body)}</svg>\n"
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="chainrule" viewBox="0 0 {size[0]} {size[1]}" '
+            f'width="{size[0]}" height="{size[1]}" role="img" aria-label="Graph of {name}">'
+            f"<title>Graph of {name}</title><desc>{escape(_clean(self._description()))}</desc><style>{_STYLE}</style>"
+            f'<defs><marker id="{self.tip}" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" '
+            'markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z" class="tip"/></marker></defs>'
+            f'<rect class="page" width="{size[0]}" height="{size[1]}"/>{"".join(body)}</svg>\n'
         )
+
+    def _description(self) -> str:
+        """For those who hear the picture: what it holds, and what leads to what."""
+        items = self.drawing.graph.items
+        said = [f"{len(items)} nodes, inputs above."]
+        if len(items) <= SHOWN_AT_FIRST:
+            for item in items:
+                inputs = ", ".join(items[n].label for n in item.inputs)
+                said.append(f"{item.label}{f' from {inputs}' if inputs else ''}.")
+        return " ".join(said)
 
     def _node(self, number: int) -> str:
         item, box = self.drawing.graph.items[number], self.boxes[number]
         kind = "node" + (" leaf" if item.source is None else "") + (" bad" if item.is_bad else "")
+        kind += " root" if number == self.drawing.graph.numbers[self.drawing.graph.root[0]] else ""
         radius = box.height / 2 if item.source is None else 6
         return (
             f'<g class="{kind}"><title>{escape(_clean(_told(item)))}</title>{_rectangle(box, radius)}'
@@ -228,7 +261,7 @@ class _Picture:
 
     def _lines(self) -> list[str]:
         """One line for each visible pair that the graph's edges join."""
-        chains = chains_of(self.drawing.root)
+        chains, levels = chains_of(self.drawing.root), levels_of(self.drawing.root)
         drawn: dict[tuple, str] = {}
         for a, b in self.drawing.graph.edges:
             start, end = (next(one for one in reversed(chains[n]) if one in self.boxes) for n in (a, b))
@@ -237,10 +270,10 @@ class _Picture:
             upper, lower = self.boxes[start], self.boxes[end]
             points = [
                 (upper.x + upper.width / 2, upper.y + upper.height),
-                *(point for step in steps_of(chains[a], chains[b]) for point in self.bends.get(step, ())),
+                *points_between(self.bends, levels, steps_of(chains[a], chains[b]), a),
                 (lower.x + lower.width / 2, lower.y),
             ]
-            drawn[start, end] = f'<path class="edge" d="{_curve(points)}" marker-end="url(#tip)"/>'
+            drawn[start, end] = f'<path class="edge" d="{_curve(points)}" marker-end="url(#{self.tip})"/>'
         return list(drawn.values())
 
 
@@ -276,14 +309,32 @@ def _curve(points: list[tuple[float, float]]) -> str:
     return "".join(path)
 
 
+def _style(rules: str) -> str:
+    """Rules for the parts of a picture alone, which may stand among others in a page."""
+    return re.sub(
+        r"([^{}]+)\{", lambda found: ",".join(f".chainrule {one.strip()}" for one in found[1].split(",")) + "{", rules
+    )
+
+
+_LIGHT = (
+    ".page{fill:#f7f8fa}text{fill:#1d2430;stroke:none}.detail,.title{fill:#4d5866}.title{stroke:#f2f4f7}"
+    ".node rect{fill:#fff;stroke:#3567b5}.leaf rect{fill:#eaf6ea;stroke:#2e7d32}.folded rect{fill:#e6eefb;stroke:#3567b5}"
+    ".frame rect{fill:#7f8fa612;stroke:#b9c3d0}.bad rect{stroke:#b3261e}.edge{stroke:#8693a5}.tip{fill:#8693a5}"
+)
+_DARK = (
+    ".page{fill:#12161d}text{fill:#e6ebf2;stroke:none}.detail,.title{fill:#a9b4c3}.title{stroke:#171c25}"
+    ".node rect{fill:#1c2330;stroke:#7aa7f0}.leaf rect{fill:#16281a;stroke:#7cc47f}.folded rect{fill:#20304d;stroke:#7aa7f0}"
+    ".frame rect{fill:#a0b4d20f;stroke:#435066}.bad rect{stroke:#ff8a80}.edge{stroke:#77859a}.tip{fill:#77859a}"
+)
+_PRINT = (
+    ".page{fill:none}text,.detail,.title{fill:#000}.title{stroke:#fff}.node rect,.leaf rect,.folded rect{fill:#fff;"
+    "stroke:#000}.frame rect{fill:none;stroke:#888}.bad rect{stroke:#000}.edge{stroke:#555}.tip{fill:#555}"
+)
+_SHAPES = (
+    "text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;text-anchor:middle}.detail{font-size:10px}"
+    ".title{font-size:11px;text-anchor:start;paint-order:stroke;stroke-width:4px;stroke-linejoin:round}"
+    ".edge{fill:none}.folded rect{stroke-dasharray:5 3}.root rect{stroke-width:2.5px}.bad rect{stroke-width:3px}"
+)
 _STYLE = (
-    "text{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:12px;text-anchor:middle;"
-    "fill:#1d2430}.detail{font-size:10px;fill:#56616f}.title{font-size:11px;text-anchor:start;fill:#56616f}"
-    ".node rect{fill:#fff;stroke:#3567b5}.leaf rect{fill:#eef8ee;stroke:#2e7d32}.folded rect{fill:#eaf0fa;"
-    "stroke:#3567b5;stroke-dasharray:5 3}.frame rect{fill:#7f8fa610;stroke:#b9c3d0}.bad rect{stroke:#b3261e;"
-    "stroke-width:2.5}.edge{fill:none;stroke:#8693a5}.tip{fill:#8693a5}"
-    "@media(prefers-color-scheme:dark){text{fill:#e6ebf2}.detail,.title{fill:#a3afbf}.node rect{fill:#1c2330;"
-    "stroke:#7aa7f0}.leaf rect{fill:#16281a;stroke:#7cc47f}.folded rect{fill:#20304d;stroke:#7aa7f0}"
-    ".frame rect{stroke:#435066}.edge{stroke:#77859a}.tip{fill:#77859a}.bad rect{stroke:#ff8a80}}"
-    "@media print{text{fill:#000}}"
+    f"{_style(_SHAPES + _LIGHT)}@media(prefers-color-scheme:dark){{{_style(_DARK)}}}@media print{{{_style(_PRINT)}}}"
 )

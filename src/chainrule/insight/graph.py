@@ -10,19 +10,22 @@ import numpy as np
 from ..engine import Node
 from ..tensor import Tensor, gradient_edge
 from . import briefly
-from .layout import Group, divide, runs
-from .names import Scope, caller, name_everything
+from .layout import MOST_MEMBERS, Group, divide, runs
+from .names import Scope, caller
 from .source import Source
 from .values import Edge, Unknown, Values, edges_of
+from .watching import Names
 
 LONGEST_TITLE = 56
+_VIEWS = ("view", "unsafe_view", "reshape")
 
 
 class Item:
     """One node of the picture: a recorded operation, or a leaf."""
 
     __slots__ = (
-        "gradient", "inputs", "is_bad", "key", "name", "note", "operation", "shape", "source", "step", "value",
+        "gradient", "inputs", "is_bad", "key", "name", "note", "operation", "shape", "short", "slope", "source",
+        "step", "value",
     )  # fmt: skip
 
     def __init__(self, operation: str, name: str, source: Source | None, key: Any) -> None:
@@ -33,11 +36,13 @@ class Item:
         self.inputs: list[int] = []  # numbers of the items that lead to it
         self.step: int | None = None  # when backward comes by; None: no gradient does
         self.shape = self.value = self.gradient = self.note = ""
+        self.short = name  # inside a frame that names its module
+        self.slope = ""  # the gradient in a few letters
         self.is_bad = False  # nan or inf in its value or gradient
 
     @property
     def label(self) -> str:
-        """What stands in the node: `z = mul`, `x` or `mul`."""
+        """What it is called: `z = mul`, `x` or `mul`."""
         if not self.operation:
             return self.name
         return f"{self.name} = {self.operation}" if self.name else self.operation
@@ -55,9 +60,8 @@ class Graph:
             )
         self.root = root
         values = Values(root, [*scope.tensors, y], scope.look_up)
-        self.names = name_everything(values.order, root, root, scope, {})
-        self.names.setdefault(root, scope.names.get(id(y), "y"))
-        self.name = title or self.names[root]
+        self.names = Names(values.order, scope)
+        self.name = title or self.names.of(root) or scope.names.get(id(y)) or _written_argument(scope)
         self.items: list[Item] = []
         self.numbers: dict[Any, int] = {}  # {node or leaf: its item}
         self._sources: dict[tuple, Source] = {}
@@ -67,6 +71,7 @@ class Graph:
             self._add_leaf(root[0])
         self.scalar = np.size(y._array) == 1
         gradients = self._gradients(values, np.ones_like(np.asarray(y._array)))
+        self._reshape(values, gradients)
         for one, number in self.numbers.items():
             self._fill(self.items[number], one, values, gradients)
 
@@ -86,15 +91,15 @@ class Graph:
         source = self._sources.get(position)
         if source is None:
             source = self._sources[position] = Source(*position)
-        names = [self.names[node, i] for i in range(node.n_outputs) if (node, i) in self.names]
-        item = Item(operation(node), ", ".join(names), source, (node.code, source.line))
+        names = [name for name in (self.names.of((node, i)) for i in range(node.n_outputs)) if name]
+        item = Item(operation(node), ", ".join(dict.fromkeys(names)), source, (node.code, source.line, node.lasti))
         item.inputs = inputs
         self.numbers[node] = len(self.items)
         self.items.append(item)
 
     def _add_leaf(self, leaf: Tensor) -> None:
         self.numbers[leaf] = len(self.items)
-        self.items.append(Item("", self.names.get((leaf, 0), "leaf"), None, None))
+        self.items.append(Item("", self.names.of((leaf, 0)) or "leaf", None, None))
 
     @property
     def edges(self) -> list[tuple[int, int]]:
@@ -132,6 +137,16 @@ class Graph:
                 self.items[number].step = step
         return found
 
+    def _reshape(self, values: Values, gradients: dict) -> None:
+        """The values of views, which keep no shape of their own: their gradients have it."""
+        for node in reversed(values.order):
+            gradient = gradients.get((node, 0))
+            if self.items[self.numbers[node]].operation in _VIEWS and isinstance(gradient, np.ndarray):
+                if _known(values, (node, 0)) is None:
+                    value = _known(values, edges_of(node)[0])
+                    if value is not None:
+                        values.known[node, 0] = np.reshape(value, gradient.shape)
+
     def _fill(self, item: Item, one: Any, values: Values, gradients: dict) -> None:
         shapes, texts, slopes = [], [], []
         for number in range(1 if isinstance(one, Tensor) else one.n_outputs):
@@ -150,32 +165,49 @@ class Graph:
                 item.note = item.note or gradient
             elif gradient is not None:
                 slopes.append(briefly.array(gradient))
+                item.slope = briefly.slope(gradient)
                 item.is_bad |= _is_bad(gradient)
         item.shape, item.value, item.gradient = "; ".join(shapes), "; ".join(texts), "; ".join(slopes)
 
     # ---- groups
 
     def groups(self) -> Group:
-        """All items in groups of neighbours in the order of recording: functions, rounds of loops, lines."""
+        """All items in groups of neighbours in the order of recording: functions, rounds of loops, lines, modules."""
         nodes = [n for n, item in enumerate(self.items) if item.source is not None]
         functions = runs(nodes, lambda n: self.items[n].key[0])
         members = []
         for function in functions:
-            lines: list[Any] = []
-            for line in runs(function, lambda n: self.items[n].key):
-                lines.append(self._line(line))
+            lines = [self._line(line) for line in runs(function, lambda n: self.items[n].key[:2])]
             if len(functions) == 1:
                 members = lines
             elif len(lines) == 1:
                 members += lines
             else:
-                source = self.items[function[0]].source
-                label = f"{_called(source)}, {self._lines(lines)}"
-                members.append(Group(label, "function", divide(lines, self._lines), self.items[function[0]].key[0]))
-        root = Group(self.name, "graph", divide(members, self._lines))
+                called = _called(self.items[function[0]].source)
+                module = self._module_of(function)
+                label = f"{called}, {self._lines(lines)}"
+                label = f"{module}: {label}" if module else label
+                members.append(Group(label, "function", divide(lines, self._label), self.items[function[0]].key[0]))
+        root = Group(self.name, "graph", divide(members, self._label))
         self._place_leaves(root)
         _unwrap(root)
+        self._shorten(root)
+        _bundle_leaves(root, self.items)
         return root
+
+    def _shorten(self, root: Group) -> None:
+        """Takes the module that a frame's title names off the names of the parameters inside."""
+        stack = [(root, "")]
+        while stack:
+            group, around = stack.pop()
+            if group.kind in ("function", "round", "module"):
+                module = self._module_of(list(group.nodes()))
+                around = module if module and module in group.label else around
+            for m in group.members:
+                if isinstance(m, Group):
+                    stack.append((m, around))
+                elif around and self.items[m].name.startswith(f"{around}."):
+                    self.items[m].short = self.items[m].name.removeprefix(f"{around}.")
 
     def _line(self, nodes: list[int]) -> Group:
         source = self.items[nodes[0]].source
@@ -183,7 +215,59 @@ class Graph:
         text = texts.pop() if len(texts) == 1 else _line_text(source)
         label = f"{briefly.place(source)}  {text}" if text else briefly.place(source)
         label = label if len(label) <= LONGEST_TITLE else label[: LONGEST_TITLE - 1] + "…"
-        return Group(label, "line", list(nodes), self.items[nodes[0]].key)
+        # what one expression recorded is one step of the line; a loop comes by again
+        steps = [
+            Group("", "step", self._modules(step), self.items[step[0]].key)
+            for step in runs(nodes, lambda n: self.items[n].key)
+        ]
+        members = divide(steps, self._label)
+        if members is steps:
+            members = [m for step in steps for m in step.members]
+            members = divide([Group("", "step", [m], m) if isinstance(m, int) else m for m in members], self._label)
+        return Group(label, "line", members, self.items[nodes[0]].key[:2])
+
+    def _modules(self, nodes: list[int]) -> list:
+        """What one expression recorded, such as the call of a Sequential, with a group for each module that shows."""
+        owners = [self._module_of([n]) for n in nodes]
+        for i in range(len(nodes) - 2, -1, -1):  # a transposed weight belongs to what takes it
+            if (
+                owners[i + 1]
+                and not owners[i]
+                and nodes[i] in self.items[nodes[i + 1]].inputs
+                and self.items[nodes[i]].operation == "t"
+            ):
+                owners[i] = owners[i + 1]
+        if len({owner for owner in owners if owner}) < 2:
+            return list(nodes)
+        found: list = []
+        for piece in runs(range(len(nodes)), owners.__getitem__):
+            inside, owner = [nodes[i] for i in piece], owners[piece[0]]
+            found += [Group(owner, "module", inside, ("module", owner))] if owner and len(inside) > 1 else inside
+        return found
+
+    def _module_of(self, nodes: list[int]) -> str:
+        """The innermost module that has all parameters that some nodes use; empty if there is none."""
+        paths = []
+        for n in nodes:
+            for leaf in self.items[n].inputs:
+                if self.items[leaf].source is None:
+                    module, dot, _ = self.items[leaf].name.rpartition(".")
+                    if not dot:
+                        return ""
+                    paths.append(module.replace("[", ".[").split("."))
+        shared = []
+        for parts in zip(*paths):
+            if any(part != parts[0] for part in parts):
+                break
+            shared.append(parts[0])
+        return ".".join(shared).replace(".[", "[")
+
+    def _label(self, groups: list) -> str:
+        """What some groups are, beside their number: their module, or the lines that they stand in."""
+        nodes = [n for group in groups for n in group.nodes()]
+        if len({self.items[n].key[:2] for n in nodes}) == 1:
+            return ""  # parts of one line, which its own frame names
+        return self._module_of(nodes) or self._lines(groups)
 
     def _lines(self, groups: list) -> str:
         """`model.py:3–9`: the lines of several groups, of the first file among them."""
@@ -219,9 +303,42 @@ class Graph:
 
 
 def _unwrap(root: Group) -> None:
-    """Takes apart groups of one member: a frame around a single node says nothing that the node does not say."""
+    """Takes apart groups of one member: a frame around a single node says nothing that the node does not say.
+
+    Steps are no frames at all: what one expression records stands in the frame of its line."""
     for group in reversed(list(root.groups())):
-        group.members = [m.members[0] if isinstance(m, Group) and len(m.members) == 1 else m for m in group.members]
+        members: list = []
+        for m in group.members:
+            members += m.members if isinstance(m, Group) and (len(m.members) == 1 or m.kind == "step") else [m]
+        group.members = members
+
+
+def _bundle_leaves(root: Group, items: list[Item]) -> None:
+    """Puts leaves into groups of their own where a group has very many, such as the list that a program stacks."""
+    for group in list(root.groups()):
+        leaves = [m for m in group.members if isinstance(m, int) and items[m].source is None]
+        if len(leaves) > MOST_MEMBERS:
+            rest = [m for m in group.members if isinstance(m, Group) or items[m].source is not None]
+            bundle = Group(f"{len(leaves)} leaves", "leaves", [])
+            bundle.members = divide([Group("", "step", [n], n) for n in leaves], lambda inside: "leaves")
+            _unwrap(bundle)
+            group.members = [bundle, *rest]
+
+
+def _known(values: Values, edge: Edge | None) -> np.ndarray | None:
+    try:
+        return None if edge is None else values.value(edge)
+    except Unknown:
+        return None
+
+
+def _written_argument(scope: Scope) -> str:
+    """What the program wrote where it asked for the drawing, if that is no name: `loss.sum()`."""
+    import ast
+
+    written = scope.argument_texts()
+    text = ast.unparse(written[0]) if written else "y"
+    return text if len(text) <= LONGEST_TITLE else "y"
 
 
 def operation(node: Node) -> str:

@@ -7,13 +7,18 @@ folded groups; the page does the same in the reader's browser when a group is fo
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import pairwise
 from math import ceil, sqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 MOST_MEMBERS = 24  # of one group, before it is divided
-SWEEPS = 4
+WIDEST = 8  # members of a row, beside passing lines
+MOST_ENTERING = 3  # lines from outside to one member, before they are drawn as one
+ORDERINGS = 6  # sweeps against crossings, downwards and upwards in turn, from each of two beginnings
+MOST_SWAPS = 10  # times that a row's neighbours are exchanged in one of them
 
 
 class Group:
@@ -21,8 +26,10 @@ class Group:
 
     def __init__(self, label: str, kind: str, members: list, key: Hashable = None) -> None:
         self.label = label
-        self.kind = kind  # "graph", "function", "line", "round" or "part"
-        self.number: Any = None  # of rounds: the first and the last inside, and of how many
+        self.kind = kind  # "graph", "function", "module", "line", "round", "part" or "leaves"
+        self.span: tuple[int, int, int] | None = (
+            None  # of rounds and parts: the first and the last inside, and of how many
+        )
         self.members: list[int | Group] = members
         self.key = key
         self.rows: list[list[int | Group | Bend]] = []
@@ -31,7 +38,7 @@ class Group:
     @property
     def width(self) -> float:
         """Its width when it is folded, and the least when it is not."""
-        return width_of(self.label) + 24
+        return width_of(len(self.label)) + 24
 
     def nodes(self) -> Iterable[int]:
         """The numbers of all nodes inside."""
@@ -53,12 +60,13 @@ class Group:
 
 
 class Bend(NamedTuple):
-    """Where the line between two members of a group passes a row that lies between theirs.
+    """Where lines from one member of the group pass a row, or lines from outside the group.
 
-    None stands for whatever is outside the group: its lines come in at the top and leave at the bottom."""
+    Lines with one beginning run together until they branch off, each above what it leads to: a parameter that
+    every round of a loop uses is one line beside the rounds and not as many lines as rounds."""
 
-    start: int | Group | None
-    end: int | Group | None
+    start: int | Group | None  # None: from outside
+    origin: int | Group | None = None  # then, the node that they come from; of very many to one member, that member
 
 
 # ---------------------------------------------------------------- groups
@@ -78,39 +86,54 @@ def runs(members: Sequence, key: Callable) -> list[list]:
 
 
 def divide(members: list, label: Callable[[list], str]) -> list:
-    """`members` in at most about MOST_MEMBERS groups: the rounds of a loop where keys repeat, else equal parts.
+    """`members` in at most MOST_MEMBERS groups: the rounds of a loop where keys repeat, else equal parts.
 
     Groups are always of neighbours in the order of recording, so that no group both feeds another and is fed by it.
     """
-    if len(members) <= MOST_MEMBERS:
-        return members
+    members = _rounds(members, label)
+    while len(members) > MOST_MEMBERS:
+        size = min(MOST_MEMBERS, ceil(sqrt(len(members))))
+        parts = []
+        for start in range(0, len(members), size):
+            inside = members[start : start + size]
+            part = Group("", "part", inside, key=("part", start))
+            spans = [one.span for one in inside if isinstance(one, Group) and one.span is not None]
+            if len(spans) == len(inside) and all(span[2] == spans[0][2] for span in spans):
+                part.span = spans[0][0], spans[-1][1], spans[0][2]
+            else:
+                part.span = start + 1, min(start + size, len(members)), len(members)
+            plural = "rounds " if all(one.kind == "round" or one.label.startswith("rounds ") for one in inside) else ""
+            part.label = "{}{}–{} of {}".format(plural, *part.span) + _after_colon(label(inside))
+            parts.append(part)
+        members = parts
+    return members
+
+
+def _rounds(members: list, label: Callable[[list], str]) -> list:
+    """The rounds of a loop, of at least two members each, as groups; what comes before and after them stays."""
     counts: dict = defaultdict(int)
     for one in members:
         counts[one.key] += 1
     first = next((one.key for one in members if counts[one.key] > 1), None)
-    starts = [i for i, one in enumerate(members) if one.key == first] if first is not None else []
-    if len(starts) > 1 and len(members) >= 2 * len(starts):
-        rounds = []
-        for n, piece in enumerate(_pieces(members, starts), 1):
-            one = Group(f"round {n} of {len(starts)}: {label(piece)}", "round", divide(piece, label), ("round", first))
-            one.number = n, n, len(starts)
-            rounds.append(one)
-        return divide([*members[: starts[0]], *rounds], label)
-    size = max(2, ceil(sqrt(len(members))))
-    parts = []
-    for start in range(0, len(members), size):
-        part = Group("", "part", members[start : start + size], key=("part", start))
-        part.label = label(part.members)
-        numbers = [one.number for one in part.members]
-        if all(n is not None and n[2] == numbers[0][2] for n in numbers):
-            part.number = numbers[0][0], numbers[-1][1], numbers[0][2]
-            part.label = "rounds {}–{} of {}: ".format(*part.number) + part.label
-        parts.append(part)
-    return divide(parts, label)
+    if first is None:
+        return members
+    starts = [i for i, one in enumerate(members) if one.key == first]
+    body = {one.key for one in members[starts[0] : starts[-1]]}
+    end = next((i for i in range(starts[-1], len(members)) if members[i].key not in body), len(members))
+    if end - starts[0] < 2 * len(starts):
+        return members
+    rounds = []
+    for n, (a, b) in enumerate(zip(starts, [*starts[1:], end], strict=True), 1):
+        piece = members[a:b]
+        one = Group(f"round {n} of {len(starts)}" + _after_colon(label(piece)), "round", piece, ("round", first))
+        one.members = divide(piece, label)
+        one.span = n, n, len(starts)
+        rounds.append(one)
+    return [*members[: starts[0]], *divide(rounds, label), *_rounds(members[end:], label)]
 
 
-def _pieces(members: list, starts: list[int]) -> list[list]:
-    return [members[a:b] for a, b in zip(starts, [*starts[1:], len(members)], strict=True)]
+def _after_colon(text: str) -> str:
+    return f": {text}" if text else ""
 
 
 # ---------------------------------------------------------------- rows
@@ -120,11 +143,61 @@ def arrange(root: Group, edges: Sequence[tuple[int, int]]) -> None:
     """Gives every group its rows, from the graph's edges (from what is computed first to what is computed from it)."""
     chains = chains_of(root)
     inside: dict[int, dict] = defaultdict(dict)  # {id of a group: its edges between members, in order}
+    sources: dict[int, dict] = defaultdict(lambda: defaultdict(list))  # {id of a group: {member or bend: nodes above}}
     for start, end in edges:
         for group, a, b in steps_of(chains[start], chains[end]):
-            inside[id(group)][a, b] = None
+            line = Bend(None, start) if a is None else a
+            inside[id(group)][line, b] = None
+            if b is not None:
+                sources[id(group)][b].append(start)
+            sources[id(group)][line if a is None else Bend(a)].append(start)
+    sides: dict[int, dict[int, float]] = {id(root): {}}  # {id of a group: {node outside: from which side it comes}}
     for group in root.groups():
-        group.rows, group.above = rows_of(group.members, list(inside[id(group)]))
+        above, side = sources[id(group)], sides.pop(id(group))
+        # lines from the side that they come from; then from left to right as recorded, unless crossings say otherwise
+        order: dict = {}
+        for one in (*group.members, *(bend for bend in above if isinstance(bend, Bend))):
+            nodes = above.get(one) or [next(iter(one.nodes())) if isinstance(one, Group) else one]
+            own = next(iter(one.nodes())) if isinstance(one, Group) else one if isinstance(one, int) else 0
+            order[one] = _mean([side[n] for n in nodes if n in side] or [0.5]), _mean(nodes), own
+        group.rows, group.above = rows_of(group.members, _joined(list(inside[id(group)]), order), order)
+        for i, row in enumerate(group.rows):
+            for one, places in zip(row, group.above[i], strict=True):
+                if isinstance(one, Group):
+                    carriers = [group.rows[i - 1][place] for place in places]
+                    sides[id(one)] = _sides(one, group, above.get(one, ()), carriers, chains, side)
+
+
+def _sides(
+    one: Group, group: Group, nodes: Iterable[int], carriers: list, chains: dict, side: dict
+) -> dict[int, float]:
+    """{node that leads into `one`: where its line comes in, from 0 on the left to 1 on the right}."""
+    place = {carrier: (n + 0.5) / len(carriers) for n, carrier in enumerate(carriers)}
+    found = {}
+    for node in nodes:
+        chain = chains[node]
+        member = next((b for a, b in pairwise(chain) if a is group), None)
+        lines = (Bend(None, node), Bend(None, one)) if member is None else (member, Bend(member))
+        found[node] = next((place[line] for line in lines if line in place), side.get(node, 0.5))
+    return found
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    return sum(numbers) / len(numbers)
+
+
+def _joined(edges: list[tuple], order: dict) -> list[tuple]:
+    """The edges in a group, with one line from outside to a member instead of very many."""
+    entering: dict = defaultdict(int)
+    for a, b in edges:
+        entering[b] += isinstance(a, Bend)
+    joined: dict[tuple, None] = {}
+    for a, b in edges:
+        if isinstance(a, Bend) and entering[b] > MOST_ENTERING:
+            a = Bend(None, b)
+            order[a] = order[b]
+        joined[a, b] = None
+    return list(joined)
 
 
 def chains_of(root: Group) -> dict[int, list]:
@@ -152,44 +225,59 @@ def steps_of(chain: list, other: list) -> list[tuple]:
     return [*leaves, (chain[shared - 1], chain[shared], other[shared]), *enters]
 
 
-def rows_of(members: Sequence, edges: Sequence[tuple]) -> tuple[list[list], list[list[list[int]]]]:
+def rows_of(members: Sequence, edges: Sequence[tuple], wanted: dict) -> tuple[list[list], list[list[list[int]]]]:
     """Members in rows, every edge from an upper row to a lower one, and bends of edges in the rows between.
 
-    Also, for each in a row, the places in the row above of what leads to it."""
+    Also, for each in a row, the places in the row above of what leads to it. `wanted` orders a row from left to right
+    as far as crossings do not decide. An edge begins at a member or, as a bend, above all rows; it ends at a member or,
+    as None, below all rows."""
     after: dict = {one: [] for one in members}
     before: dict = {one: [] for one in members}
     for a, b in edges:
-        if a is not None and b is not None:
+        if not isinstance(a, Bend) and b is not None:
             after[a].append(b)
             before[b].append(a)
     # from the last computed upwards, so that an input stands right above what first uses it
     order = _topological(members, after, before)
     height: dict = {}
+    counts: dict[int, int] = defaultdict(int)
     for one in reversed(order):
         height[one] = max((height[b] + 1 for b in after[one]), default=0)
+        while counts[height[one]] == WIDEST:
+            height[one] += 1
+        counts[height[one]] += 1
     top = max(height.values(), default=0)
     level = {one: top - height[one] for one in members}
     rows: list[list] = [[] for _ in range(top + 1)]
     for one in order:
         rows[level[one]].append(one)
     links: list[dict] = [defaultdict(list) for _ in rows]  # of each row: {member or bend: those it leads to below}
-    spare = 4 * len(members) + 100  # bends, so that long edges of a deep graph cannot outnumber everything
-    level[None] = -1
-    spans = [(a, b, level[a], top + 1 if b is None else level[b]) for a, b in edges]
-    for a, b, first, last in sorted(spans, key=lambda s: s[3] - s[2]):
-        if last - first > spare:
-            break
-        previous = a
-        for i in range(first + 1, last):
-            spare -= 1
-            bend = Bend(a, b)
-            rows[i].append(bend)
-            if previous is not None:
-                links[i - 1][previous].append(bend)
-            previous = bend
-        if previous is not None and b is not None:
-            links[last - 1][previous].append(b)
-    back = _order_rows(rows, links)
+    reach: dict = {}  # of a line: the first row below those that it passes
+    for a, b in edges:
+        line = a if isinstance(a, Bend) else Bend(a)
+        reach[line] = max(reach.get(line, 0), top + 1 if b is None else level[b])
+    for line, last in reach.items():
+        first = 0 if line.start is None else level[line.start] + 1
+        for i in range(first, last):
+            rows[i].append(line)
+            if i > first:
+                links[i - 1][line].append(line)
+            elif line.start is not None:
+                links[i - 1][line.start].append(line)
+    for a, b in edges:
+        if b is not None and level[b] > 0:
+            i = level[b] - 1
+            if not isinstance(a, Bend) and level[a] < i:
+                a = Bend(a)
+            links[i][a].append(b)
+    back: list[dict] = [defaultdict(list) for _ in rows]
+    for i, joined in enumerate(links):
+        for a, targets in joined.items():
+            for b in targets:
+                back[i + 1][b].append(a)
+    for across in rows:
+        across.sort(key=wanted.__getitem__)
+    rows = _ordered(rows, links, back)
     above: list[list[list[int]]] = []
     for i, row in enumerate(rows):
         place = {one: n for n, one in enumerate(rows[i - 1])} if i else {}
@@ -213,28 +301,73 @@ def _topological(members: Sequence, after: dict, before: dict) -> list:
     return order
 
 
-def _order_rows(rows: list[list], links: list[dict]) -> list[dict]:
-    """Sorts rows by the mean place of neighbours, downwards and upwards in turn; returns the links upwards."""
-    back: list[dict] = [defaultdict(list) for _ in rows]
-    for i, row in enumerate(links):
-        for a, targets in row.items():
-            for b in targets:
-                back[i + 1][b].append(a)
-    for sweep in range(SWEEPS):
-        down = sweep % 2 == 0
-        span = range(1, len(rows)) if down else range(len(rows) - 2, -1, -1)
-        for i in span:
-            fixed = rows[i - 1 if down else i + 1]
-            if len(rows[i]) < 2:
-                continue
-            place = {one: n / max(1, len(fixed) - 1) for n, one in enumerate(fixed)}
-            neighbours = back[i] if down else links[i]
-            wanted = {}
-            for n, one in enumerate(rows[i]):
-                near = [place[other] for other in neighbours[one]]
-                wanted[one] = sum(near) / len(near) if near else n / (len(rows[i]) - 1)
-            rows[i].sort(key=wanted.__getitem__)
-    return back
+def _ordered(rows: list[list], links: list[dict], back: list[dict]) -> list[list]:
+    """Rows sorted by the mean place of neighbours, downwards and upwards in turn: the order with the fewest crossings."""
+    best, fewest = rows, _crossings(rows, links)
+    lines_last = [sorted(row, key=lambda one: isinstance(one, Bend)) for row in rows]
+    for start in (rows, lines_last):
+        tried = [list(row) for row in start]
+        for sweep in range(ORDERINGS):
+            if not fewest:
+                return best
+            _sort_rows(tried, links, back, down=sweep % 2 == 0)
+            _swap(tried, links, back)
+            found = _crossings(tried, links)
+            if found < fewest:
+                best, fewest = [list(row) for row in tried], found
+    return best
+
+
+def _sort_rows(rows: list[list], links: list[dict], back: list[dict], down: bool) -> None:
+    for i in range(1, len(rows)) if down else range(len(rows) - 2, -1, -1):
+        fixed = rows[i - 1 if down else i + 1]
+        if len(rows[i]) < 2:
+            continue
+        place = {one: n / max(1, len(fixed) - 1) for n, one in enumerate(fixed)}
+        neighbours = back[i] if down else links[i]
+        wanted = {}
+        for n, one in enumerate(rows[i]):
+            near = [place[other] for other in neighbours[one]]
+            wanted[one] = sum(near) / len(near) if near else n / (len(rows[i]) - 1)
+        rows[i].sort(key=wanted.__getitem__)
+
+
+def _swap(rows: list[list], links: list[dict], back: list[dict]) -> None:
+    """Exchanges neighbours in a row as long as that leaves fewer crossings."""
+    places = [{one: n for n, one in enumerate(row)} for row in rows]
+    for _ in range(MOST_SWAPS):
+        swapped = False
+        for i, row in enumerate(rows):
+            upper = places[i - 1] if i else {}
+            lower = places[i + 1] if i + 1 < len(rows) else {}
+            for n in range(len(row) - 1):
+                a, b = row[n], row[n + 1]
+                now = then = 0
+                for known, joined in ((upper, back[i]), (lower, links[i])):
+                    for one in joined[a]:
+                        for other in joined[b]:
+                            now += known[one] > known[other]
+                            then += known[one] < known[other]
+                if then < now:
+                    row[n], row[n + 1] = b, a
+                    places[i][a], places[i][b] = n + 1, n
+                    swapped = True
+        if not swapped:
+            return
+
+
+def _crossings(rows: list[list], links: list[dict]) -> int:
+    """How many pairs of lines between neighbouring rows cross."""
+    count = 0
+    for upper, lower, joined in zip(rows, rows[1:], links):
+        place = {one: n for n, one in enumerate(lower)}
+        passed: list[int] = []
+        for one in upper:
+            ends = [place[other] for other in joined[one]]
+            count += sum(len(passed) - bisect_right(passed, end) for end in ends)
+            for end in ends:
+                insort(passed, end)
+    return count
 
 
 # ---------------------------------------------------------------- positions
@@ -242,6 +375,7 @@ def _order_rows(rows: list[list], links: list[dict]) -> list[dict]:
 # The page reads these numbers, too.
 SPACING = {
     "across": 22.0,  # between neighbours in a row
+    "beside": 10.0,  # between a passing line and its neighbour
     "down": 40.0,  # between rows
     "padding": 12.0,  # inside a group
     "title": 22.0,  # a group's heading
@@ -249,6 +383,7 @@ SPACING = {
     "nodeHeight": 40.0,
     "letter": 7.4,  # the width of a letter
     "narrowest": 64.0,
+    "sweeps": 24,  # of setting members in line
 }
 
 
@@ -261,15 +396,29 @@ class Box(NamedTuple):
     height: float
 
 
-def width_of(text: str) -> float:
-    """The width of a node, or of a folded group, with this text in it."""
-    return max(SPACING["narrowest"], SPACING["letter"] * len(text) + 20)
+class Spot:
+    """Where one of a row stands inside its group, while that is being decided."""
+
+    __slots__ = ("above", "below", "height", "is_bend", "middle", "width", "y")
+
+    def __init__(self, width: float, height: float, is_bend: bool) -> None:
+        self.width = width
+        self.height = height
+        self.is_bend = is_bend
+        self.middle = self.y = 0.0
+        self.above: list[tuple[Spot, float]] = []  # with how much it matters that the line to it is straight
+        self.below: list[tuple[Spot, float]] = []
+
+
+def width_of(letters: float) -> float:
+    """The width of a node, or of a folded group, with a text of so many letters in it."""
+    return max(SPACING["narrowest"], SPACING["letter"] * letters + 20)
 
 
 def place(
     root: Group, widths: Sequence[float], is_folded: Callable[[Group], bool]
-) -> tuple[dict[int | Group, Box], dict[tuple, list[tuple[float, float]]]]:
-    """({visible node or group: its box}, {step of an edge (see `steps_of`): its points}); the root's box has it all."""
+) -> tuple[dict[int | Group, Box], dict[tuple, list[tuple[int, float, float, float]]]]:
+    """({visible node or group: its box}, {(group, *bend): [(row, x, y above, y below)]}); the root's box has it all."""
     sizes: dict = {}
     for group in reversed(list(_visible(root, is_folded))):
         _measure(group, widths, is_folded, sizes)
@@ -277,15 +426,35 @@ def place(
     bends: dict = {}
     for group in _visible(root, is_folded):
         corner = boxes[group]
-        for row, spots in zip(group.rows, sizes[group][2], strict=True):
-            for one, (x, y, width, height) in zip(row, spots, strict=True):
+        for number, (row, spots) in enumerate(zip(group.rows, sizes[group][2], strict=True)):
+            for one, spot in zip(row, spots, strict=True):
+                x, y = corner.x + spot.middle, corner.y + spot.y
                 if isinstance(one, Bend):
-                    bends.setdefault((group, one.start, one.end), []).extend(
-                        (corner.x + x + width / 2, corner.y + y + part) for part in (0, height)
-                    )
+                    bends.setdefault((group, *one), []).append((number, x, y, y + spot.height))
                 else:
-                    boxes[one] = Box(corner.x + x, corner.y + y, width, height)
+                    boxes[one] = Box(x - spot.width / 2, y, spot.width, spot.height)
     return boxes, bends
+
+
+def points_between(bends: dict, levels: dict, steps: Iterable[tuple], origin: int) -> list[tuple[float, float]]:
+    """The points that an edge from node `origin` passes, from the bends of `place` and the rows that members stand in."""
+    points = []
+    for group, a, b in steps:
+        passed = bends.get((group, a, None), ()) if a is not None else bends.get((group, None, origin))
+        if passed is None:
+            passed = bends.get((group, None, b), ())
+        last = levels.get((group, b))
+        for row, x, top, bottom in passed:
+            if last is None or row < last:
+                points += [(x, top), (x, bottom)]
+    return points
+
+
+def levels_of(root: Group) -> dict[tuple, int]:
+    """{(group, member): the row it stands in}."""
+    return {
+        (group, one): number for group in root.groups() for number, row in enumerate(group.rows) for one in row
+    }  # fmt: skip
 
 
 def _visible(root: Group, is_folded: Callable[[Group], bool]) -> Iterable[Group]:
@@ -298,51 +467,82 @@ def _visible(root: Group, is_folded: Callable[[Group], bool]) -> Iterable[Group]
 
 
 def _measure(group: Group, widths: Sequence[float], is_folded: Callable[[Group], bool], sizes: dict) -> None:
-    """Sets a group's (width, height, [[(x, y, width, height) of each in a row] of each row]) from its members'."""
-    padding, across = SPACING["padding"], SPACING["across"]
-    top = padding + SPACING["title"]
-    spots: list[list[list[float]]] = []
+    """Sets a group's (width, height, [[the spot of each in a row] of each row]) from its members'."""
+    padding = SPACING["padding"]
+    top = padding + (0.0 if group.kind == "graph" else SPACING["title"])
+    spots: list[list[Spot]] = []
     for row, above in zip(group.rows, group.above, strict=True):
         line = []
-        for one in row:
+        for one, places in zip(row, above, strict=True):
             if isinstance(one, Bend):
-                line.append([0.0, top, SPACING["bend"], 0.0])
+                spot = Spot(SPACING["bend"], 0.0, True)
             elif isinstance(one, Group) and not is_folded(one):
-                line.append([0.0, top, *sizes[one][:2]])
+                spot = Spot(sizes[one][0], sizes[one][1], False)
             else:
                 width = one.width if isinstance(one, Group) else widths[one]
-                line.append([0.0, top, width, SPACING["nodeHeight"]])
-        height = max((spot[3] for spot in line), default=0.0)
-        _align(line, above, spots[-1] if spots else [], across)
-        for one, spot in zip(row, line, strict=True):
-            if isinstance(one, Bend):
-                spot[3] = height  # straight down past its neighbours
-            spot[1] += (height - spot[3]) / 2
+                spot = Spot(width, SPACING["nodeHeight"], False)
+            for place in places:
+                upper = spots[-1][place]
+                # long lines are to be straight above all; what branches off from them follows
+                weight = 8 if upper.is_bend and spot.is_bend else 0.05 if upper.is_bend or spot.is_bend else 4
+                spot.above.append((upper, weight))
+                upper.below.append((spot, weight))
+            line.append(spot)
+        height = max((spot.height for spot in line), default=0.0)
+        for spot in line:
+            spot.y = top if spot.is_bend else top + (height - spot.height) / 2
+            if spot.is_bend:
+                spot.height = height  # straight down past its neighbours
         spots.append(line)
         top += height + SPACING["down"]
-    left = min((spot[0] for line in spots for spot in line), default=0.0)
-    right = max((spot[0] + spot[2] for line in spots for spot in line), default=0.0)
+    _align(spots)
+    left = min((spot.middle - spot.width / 2 for line in spots for spot in line), default=0.0)
+    right = max((spot.middle + spot.width / 2 for line in spots for spot in line), default=0.0)
     width = max(right - left + 2 * padding, group.width)
     shift = (width - (right - left)) / 2 - left
     for line in spots:
         for spot in line:
-            spot[0] += shift
+            spot.middle += shift
     sizes[group] = (width, top - SPACING["down"] + padding, spots)
 
 
-def _align(line: list[list[float]], above: list[list[int]], upper: list[list[float]], across: float) -> None:
-    """Sets the left sides in a row: each under the middle of what leads to it, as far as its neighbours leave room."""
-    edge, slack = None, 0.0
-    wanted = []
-    for spot, places in zip(line, above, strict=True):
-        if places:
-            middle = sum(upper[i][0] + upper[i][2] / 2 for i in places) / len(places) - spot[2] / 2
-        else:
-            middle = 0.0 if edge is None else edge
-        wanted.append(middle)
-        spot[0] = middle if edge is None else max(middle, edge)
-        edge = spot[0] + spot[2] + across
-    if line:
-        slack = sum(w - spot[0] for w, spot in zip(wanted, line, strict=True)) / len(line)
-    for spot in line:
-        spot[0] += slack
+def _align(spots: list[list[Spot]]) -> None:
+    """Sets the middles: row after row, each as near to the weighted mean of its neighbours' as the row has room."""
+    for line in spots:
+        _settle(line, [0.0] * len(line), [1.0] * len(line))
+    for sweep in range(int(SPACING["sweeps"])):
+        down = sweep % 2 == 0
+        for line in spots if down else reversed(spots):
+            wanted, weights = [], []
+            for spot in line:
+                near = spot.above + spot.below
+                weight = sum(w for _, w in near)
+                weights.append(weight or 0.01)
+                wanted.append(sum(other.middle * w for other, w in near) / weight if weight else spot.middle)
+            _settle(line, wanted, weights)
+
+
+def _settle(line: list[Spot], wanted: list[float], weights: list[float]) -> None:
+    """Sets the middles of a row in its order, apart from each other, with the least weighted square distance to what is wanted.
+
+    That is an isotonic regression once the room that each needs is taken off, which pooling neighbours solves."""
+    rooms, room = [], 0.0
+    for n, spot in enumerate(line):
+        if n:
+            apart = SPACING["beside" if spot.is_bend or line[n - 1].is_bend else "across"]
+            room += line[n - 1].width / 2 + apart + spot.width / 2
+        rooms.append(room)
+    blocks: list[tuple[float, float, int]] = []  # mean, weight, how many
+    for want, weight, room in zip(wanted, weights, rooms):
+        mean, count = want - room, 1
+        while blocks and blocks[-1][0] >= mean:
+            other_mean, other_weight, other_count = blocks.pop()
+            mean = (mean * weight + other_mean * other_weight) / (weight + other_weight)
+            weight += other_weight
+            count += other_count
+        blocks.append((mean, weight, count))
+    n = 0
+    for mean, _, count in blocks:
+        for _ in range(count):
+            line[n].middle = mean + rooms[n]
+            n += 1
