@@ -55,8 +55,8 @@ def einsum(equation, *operands):
             result = _sum_of_products(result, x, done)
         else:
             done = [d for d in range(kept, len(labels)) if last[labels[d]] == 0]
-            result = result.sum(done, keepdim=True) if done else result
-    if len(labels) > kept:
+            result = result.sum(done, keepdim=len(operands) > 1) if done else result
+    if len(labels) > kept and len(operands) > 1:
         result = result.reshape(result._array.shape[:kept])
     return result
 
@@ -196,13 +196,11 @@ def _aligned(x, names, labels):
             x = views.diagonal(x, 0, first, second)
             del names[second], names[first]
             names.append(name)
-    order = [names.index(label) for label in labels if label in names]
-    if order != list(range(len(order))):
-        x = x.permute(order)
-    for d, label in enumerate(labels):
+    for label in labels:
         if label not in names:
-            x = x.unsqueeze(d)
-    return x
+            x = x.unsqueeze(-1)
+            names.append(label)
+    return x.permute([names.index(label) for label in labels])
 
 
 def _sum_of_products(x, y, dims):
