@@ -193,9 +193,8 @@ def _aligned(x, names, labels):
         while names.count(name) > 1:
             first = names.index(name)
             second = names.index(name, first + 1)
-            x = views.diagonal(x, 0, first, second)
-            del names[second], names[first]
-            names.append(name)
+            x = views.movedim(views.diagonal(x, 0, first, second), -1, first)
+            del names[second]
     for label in labels:
         if label not in names:
             x = x.unsqueeze(-1)
