@@ -13,9 +13,9 @@ from .record import (
     ELEMENTWISE,
     FROM_DTYPE,
     FROM_INPUT,
+    FROM_INPUTS,
     FROM_OUTPUT,
     FROM_OUTPUTS,
-    FROM_SETTING,
     FROM_SHAPE,
     FROM_SHAPES,
     NUMBERS,
@@ -68,23 +68,8 @@ def broadcast_error(*shapes) -> None:
 
 
 def general(record: Op, inputs, settings=(), out=None):
-    """Runs an operation in full generality: numbers, promotion, views, modes, tangents, batches, several outputs."""
-    mode = local.mode
-    if mode != CAREFUL and out is None and record.kind != VIEW:
-        arrays, needs_grad = [], False
-        for value in inputs:
-            if value is None:
-                arrays.append(None)
-            elif not isinstance(value, Tensor) or not (value._extra is None or is_plain_view(value)):
-                break
-            else:
-                arrays.append(value._array)
-                if value._requires_grad:
-                    needs_grad = True
-        else:
-            if _is_uniform(record, arrays):
-                return _run(record, inputs, settings, arrays, needs_grad and mode and record.differentiable)
-    return _run_carefully(record, inputs, settings, out)
+    """Runs an operation, whatever it is."""
+    return record.plain(inputs, settings) if out is None else run_carefully(record, inputs, settings, out)
 
 
 def is_plain_view(tensor: Tensor) -> bool:
@@ -101,52 +86,8 @@ def is_plain_view(tensor: Tensor) -> bool:
     )
 
 
-def _is_uniform(record: Op, arrays) -> bool:
-    """Whether the arrays of tensors are of one dtype already, where they are to be, and of one that the operation takes."""
-    promote = range(len(arrays)) if record.variadic and record.promote else record.promote
-    if promote:
-        first = arrays[promote[0]]
-        if first is None:
-            return False
-        common = first.dtype
-        for i in promote:
-            if arrays[i] is None or arrays[i].dtype is not common:
-                return False
-        return common.kind not in record.careful_kinds
-    return not record.careful_kinds or arrays[0].dtype.kind not in record.careful_kinds
-
-
-def _run(record: Op, inputs, settings, arrays, recorded):
-    """Runs an operation on plain tensors whose arrays go together."""
-    if not is_quiet():
-        silence()
-    if record.check is not None:
-        record.check(*inputs)
-    results = _forward(record, inputs, settings, arrays)
-    if recorded:
-        return record_call(record, inputs, settings, arrays, results)
-    return _wrapped(record, results)
-
-
-def _forward(record: Op, inputs, settings, arrays, kernels=None):
-    try:
-        if kernels is not None:
-            return kernels.run(record, inputs, arrays, settings)
-        return run_forward(record, arrays, settings)
-    except ValueError:
-        if len(record.promote) > 1:
-            broadcast_error(*[a.shape for a in arrays if hasattr(a, "shape")])
-        raise
-
-
-def _wrapped(record: Op, results):
-    if record.outputs:
-        return tuple([wrap(backend.result_array(result)) for result in results])
-    return wrap(backend.result_array(results))
-
-
-def _run_carefully(record: Op, inputs, settings, out):
-    """The same for whatever inputs, in whatever mode."""
+def run_carefully(record: Op, inputs, settings, out=None):
+    """Runs an operation in full generality: numbers, promotion, views, modes, tangents, batches, several outputs."""
     special = needs_grad = normal = False
     mode = local.mode
     for i, value in enumerate(inputs):
@@ -184,12 +125,22 @@ def _run_carefully(record: Op, inputs, settings, out):
     if needs_grad and not normal:
         normal = record.name in NUMBERS_AS_TENSORS and any(isinstance(value, NUMBERS) for value in inputs)
     arrays = _arrays(record, inputs)
-    results = _forward(record, inputs, settings, arrays, local.kernels)
-    if needs_grad and normal and record.differentiable and local.grad_enabled:
-        wrapped = record_call(record, inputs, settings, arrays, results, careful=True)
-    else:
-        wrapped = _wrapped(record, results)
+    try:
+        if mode == CAREFUL and local.kernels is not None:
+            results = local.kernels.run(record, inputs, arrays, settings)
+        else:
+            results = run_forward(record, arrays, settings)
+    except ValueError:
+        if len(record.promote) > 1:
+            broadcast_error(*[a.shape for a in arrays if hasattr(a, "shape")])
+        raise
     many = record.outputs != ()
+    if needs_grad and normal and record.differentiable and local.grad_enabled:
+        wrapped = _recorded(record, inputs, settings, arrays, results)
+    elif many:
+        wrapped = tuple([wrap(backend.result_array(result)) for result in results])
+    else:
+        wrapped = wrap(backend.result_array(results))
     of_inference = local.inference
     if record.kind == VIEW:
         of_inference = inputs[0].is_inference()
@@ -290,71 +241,44 @@ def common_dtype(operands) -> dtypes.dtype:
     )
 
 
-def record_call(record: Op, inputs, settings, arrays, results, careful: bool = False):
-    """Makes the node of a call and wraps its results with it. `careful`: modes are on that nodes are to respect."""
+def _recorded(record: Op, inputs, settings, arrays, results):
+    """The results as tensors, with a node that records the call."""
     node_class = record.node_class
-    if record.number_nodes:
-        for i, other in record.number_node_classes.items():
-            if not isinstance(inputs[i], Tensor):
-                node_class = other
+    for i, other in record.number_node_classes.items():
+        if not isinstance(inputs[i], Tensor):
+            node_class = other
     node: Any = new(node_class)
-    edges: list[Any] = []
-    numbers = None
-    partial = False  # some inputs want no gradient
-    for value in inputs:
-        if not isinstance(value, Tensor) or not value._requires_grad:
-            edges.append(None)
-            partial = True
-        elif value._node is None:
-            edges.append(value)
-        else:
-            extra = value._extra
-            if extra is not None and extra.output_number:
-                numbers = numbers or [0] * len(inputs)
-                numbers[len(edges)] = extra.output_number
-            edges.append(value._node)
-    node.edges = tuple(edges)
+    edges, numbers = zip(*[input_edge(value) for value in inputs], strict=True)
+    node.edges = edges
     node.sequence = next_sequence()
     node.code, node.lasti = user_position(4)
     node.meta = None
-    if numbers is not None:
-        node.own_meta().numbers = tuple(numbers)
+    if any(numbers):
+        node.own_meta().numbers = numbers
     if record.promote and not _gradients_fit(record, inputs, edges, arrays, results):
         node.own_meta().targets = tuple(
             (value._array.shape, value._array.dtype) if edge is not None else None
             for value, edge in zip(inputs, edges, strict=True)
         )
-    if record.outputs:
-        if record.outputs == ("*",):
-            node.n_outputs = len(results)
-        tensors = []
-        for number, result in enumerate(results):
-            tensor = _result_of(node, result)
-            if number and tensor._node is node:
-                own_extra(tensor).output_number = number
-            tensors.append(tensor)
-        wrapped: Any = tuple(tensors)
-    else:
-        wrapped = _result_of(node, results)
-    sources = record.saved_from
-    if sources:
-        hooks = active_saved_hooks() if careful else None
-        needed = {i for i, edge in enumerate(edges) if edge is not None} if partial and record.saved_for else None
-        node.saved = _saved_values(sources, needed, record, inputs, settings, arrays, wrapped, hooks)
-    else:
-        node.saved = ()
-    if careful and local.anomaly is not None:
+    if record.outputs == ("*",):
+        node.n_outputs = len(results)
+    tensors = tuple([wrap(backend.result_array(result)) for result in (results if record.outputs else (results,))])
+    link_outputs(node, tensors)
+    wrapped = tensors if record.outputs else tensors[0]
+    node.saved = tuple(_saved_values(record, inputs, settings, arrays, edges, wrapped))
+    if local.anomaly is not None:
         local.anomaly.remember(node)
     return wrapped
 
 
-def _result_of(node, result) -> Tensor:
-    result = backend.result_array(result)
-    tensor = wrap(result)
-    if result.dtype.kind in "fcV":
-        tensor._node = node
-        tensor._requires_grad = True
-    return tensor
+def link_outputs(node, tensors) -> None:
+    """Makes a node that of the results which can have gradients."""
+    for number, tensor in enumerate(tensors):
+        if tensor._array.dtype.kind in "fcV":
+            tensor._node = node
+            tensor._requires_grad = True
+            if number:
+                own_extra(tensor).output_number = number
 
 
 def _gradients_fit(record: Op, inputs, edges, arrays, results) -> bool:
@@ -382,39 +306,32 @@ def input_edge(value):
     return node, 0 if value._extra is None else value._extra.output_number
 
 
-def _saved_values(sources, needed, record: Op, inputs, settings, arrays, wrapped, hooks):
-    """What the node keeps, in the order of `saved_names`. `needed`: the inputs that want a gradient, if not all do and each
-    has a formula of its own: what no formula of theirs uses is left out."""
-    values: list[Any] = []
-    for source, index in sources:
-        if needed is not None and needed.isdisjoint(record.saved_for[len(values)]):
-            values.append(None)
+def _saved_values(record: Op, inputs, settings, arrays, edges, wrapped):
+    """What the node keeps, in the order of `saved_names`; an input that no wanted formula uses is left out."""
+    hooks = active_saved_hooks()
+    for place, (source, index) in enumerate(record.saved_from):
+        if record.saved_for is not None and all(edges[i] is None for i in record.saved_for[place]):
+            yield None
         elif source == FROM_INPUT:
             value = inputs[index]
-            if isinstance(value, Tensor):
-                values.append(save_input(value, hooks))
-            elif value is not None and index in record.promote:
-                values.append(
-                    wrap(arrays[index])
-                )  # a number, of the dtype the operation was computed in; not for hooks
+            if isinstance(value, NUMBERS) and index in record.promote:
+                yield wrap(arrays[index])  # of the dtype the operation was computed in; not for hooks
             else:
-                values.append(value)
-        elif source == FROM_SETTING:
-            values.append(settings[index])
+                yield save_input(value, hooks)
+        elif source == FROM_INPUTS:
+            yield tuple(save_input(value, hooks) for value in inputs[index:])
         elif source == FROM_OUTPUT:
-            values.append(_save_output(wrapped[index] if record.outputs else wrapped, index, hooks))
+            yield _save_output(wrapped[index] if record.outputs else wrapped, index, hooks)
         elif source == FROM_OUTPUTS:
-            values.append(tuple(_save_output(t, i, hooks) for i, t in enumerate(wrapped)))
+            yield tuple(_save_output(tensor, i, hooks) for i, tensor in enumerate(wrapped))
         elif source == FROM_SHAPE:
-            array = inputs[index]
-            values.append(array._array.shape if isinstance(array, Tensor) else ())
-        elif source == FROM_DTYPE:
-            values.append(inputs[index].dtype)
+            yield inputs[index]._array.shape if isinstance(inputs[index], Tensor) else ()
         elif source == FROM_SHAPES:
-            values.append(tuple(v._array.shape for v in inputs[index:]))
+            yield tuple(value._array.shape for value in inputs[index:])
+        elif source == FROM_DTYPE:
+            yield inputs[index].dtype
         else:
-            values.append(tuple(save_input(v, hooks) for v in inputs[index:]))
-    return tuple(values)
+            yield settings[index]
 
 
 def save_input(value, hooks):

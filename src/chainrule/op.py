@@ -51,7 +51,7 @@ from .record import (
     run_forward,
     xp,
 )
-from .short_calls import binary_function, general_function, unary_function
+from .short_calls import binary_function, general_function, plain_function, unary_function
 from .tensor import Tensor
 
 __all__ = [
@@ -142,6 +142,7 @@ def op(
     plan(record, formulas)
     record.node_name = node or "".join(part[:1].upper() + part[1:] for part in name.split("_")) + "Backward0"
     record.number_nodes = number_nodes or {}
+    record.plain = plain_function(record)
     shown = public or name
     if kind == ELEMENTWISE and not record.settings and not outputs and len(record.inputs) == 1:
         apply = unary_function(record, shown)
@@ -149,7 +150,7 @@ def op(
         apply = binary_function(record, shown)
         record.operator = binary_function(record, shown, as_operator=True)
     else:
-        apply = general_function(record, shown)
+        apply = general_function(record)
     apply.__name__ = apply.__qualname__ = shown
     apply.record = record
     record.apply = apply

@@ -80,6 +80,7 @@ class Op:
     numbers: Any
     operator: Any
     outputs: tuple[str, ...]
+    plain: Any
     promote: Any
     refuses: Any
     saved_for: tuple[tuple[int, ...], ...] | None

@@ -10,11 +10,27 @@ from sys import _getframe
 
 from .backend import numpy as backend
 from .engine import USER_FILES, NodeMeta, next_sequence, saved_input, user_position
-from .general import broadcast_error, general, is_number, is_plain_view, must_be_tensor
+from .general import broadcast_error, general, is_number, is_plain_view, link_outputs, must_be_tensor, run_carefully
 from .modes import CAREFUL, RECORD, is_quiet, local, silence
 from .node_classes import saves_only_numbers
-from .record import CHANGES_DTYPE, FROM_INPUT, FROM_OUTPUT, FROM_SETTING, FROM_SHAPE, INPUT, OUTPUT, VIEW, Op, xp
-from .tensor import ORDINARY, Extra, Tensor, View, memory, version_counter
+from .record import (
+    CHANGES_DTYPE,
+    ELEMENTWISE,
+    FROM_DTYPE,
+    FROM_INPUT,
+    FROM_OUTPUT,
+    FROM_OUTPUTS,
+    FROM_SETTING,
+    FROM_SHAPE,
+    FROM_SHAPES,
+    INPUT,
+    OUTPUT,
+    VIEW,
+    Op,
+    run_forward,
+    xp,
+)
+from .tensor import ORDINARY, Extra, Tensor, View, memory, version_counter, wrap
 
 new = object.__new__
 ndarray = backend.ndarray
@@ -266,23 +282,23 @@ def _saver(names, wants, x: str):
     return save
 
 
-def general_function(record: Op, shown: str):
-    n = len(record.inputs)
+def general_function(record: Op):
+    """The function of any other operation: ``apply(*inputs, *settings)``."""
+    call, n, settings = record.plain, len(record.inputs), len(record.settings)
     if record.variadic:
 
         def apply(*arguments):
-            """(*inputs, *settings): the last arguments are the settings."""
-            cut = len(arguments) - len(record.settings)
-            return general(record, arguments[:cut], arguments[cut:])
+            cut = len(arguments) - settings
+            return call(arguments[:cut], arguments[cut:])
 
         return apply
     if n == 1 and not record.outputs and record.differentiable and record.name not in CHANGES_DTYPE:
         return _one_with_settings(record)
-    if n == 2 and not record.outputs and not record.promote and not record.settings and record.differentiable:
+    if n == 2 and not record.outputs and not record.promote and not settings and record.differentiable:
         return _two_unlike(record)
 
     def apply(*arguments):  # type: ignore[no-redef]
-        return general(record, arguments[:n], arguments[n:])
+        return call(arguments[:n], arguments[n:])
 
     return apply
 
@@ -307,7 +323,7 @@ def _one_with_settings(record: Op):
             or (is_view and not mode)
             or (careful_kinds and input._array.dtype.kind in careful_kinds)
         ):
-            return general(record, (input,), settings)
+            return run_carefully(record, (input,), settings)
         if not is_quiet():
             silence()
         array = input._array
@@ -401,6 +417,134 @@ def _two_unlike(record: Op):
         return tensor
 
     return apply
+
+
+def plain_function(record: Op):
+    """Runs an operation on plain tensors that go together: ``call(inputs, settings)``, what a call means in most cases.
+
+    Plain are tensors without tangents, batch dimensions and other specialties, in an ordinary mode, whose dtypes are those
+    that the operation is computed in. Anything else takes the careful way."""
+    if record.kind == VIEW:
+        return lambda inputs, settings=(): run_carefully(record, inputs, settings)
+    elementwise = record.kind == ELEMENTWISE
+    forward, variadic, differentiable = record.forward, record.variadic, record.differentiable
+    several, number_nodes, careful_kinds, check = (
+        record.outputs,
+        record.number_nodes,
+        record.careful_kinds,
+        record.check,
+    )
+    promote, node_class = record.promote, None
+    everybody = -1  # a saved value that any input's gradient wants
+    masks = [sum([1 << i for i in used]) for used in record.saved_for or ()] or [everybody] * len(record.saved_from)
+    plan = [(*source, mask) for source, mask in zip(record.saved_from, masks, strict=True)]
+
+    def call(inputs, settings=()):
+        nonlocal node_class
+        mode = local.mode
+        if mode == CAREFUL:
+            return run_carefully(record, inputs, settings)
+        arrays = []
+        needs, bit = 0, 1  # bit i of `needs`: input i wants a gradient
+        for value in inputs:
+            if isinstance(value, Tensor):
+                if value._extra is not None and not is_plain_view(value):
+                    return run_carefully(record, inputs, settings)
+                arrays.append(value._array)
+                if value._requires_grad:
+                    needs |= bit
+            elif value is None and not number_nodes:
+                arrays.append(None)
+            else:
+                return run_carefully(record, inputs, settings)
+            bit += bit
+        common = None
+        if promote:
+            for i in range(len(arrays)) if variadic else promote:
+                array = arrays[i]
+                if array is None or not (common is None or array.dtype is common):
+                    return run_carefully(record, inputs, settings)
+                common = array.dtype
+        if careful_kinds and (common or arrays[0].dtype).kind in careful_kinds:
+            return run_carefully(record, inputs, settings)
+        if not is_quiet():
+            silence()
+        if check is not None:
+            check(*inputs)
+        try:
+            result = run_forward(record, arrays, settings) if variadic else forward(xp, *arrays, *settings)
+        except ValueError:
+            if len(promote) > 1:
+                broadcast_error(*[a.shape for a in arrays if a is not None])
+            raise
+        if several:
+            result = [backend.result_array(r) for r in result]
+            tensor = tuple([wrap(r) for r in result])
+            recorded = needs and mode and differentiable
+        else:
+            if not isinstance(result, RESULTS):
+                result = backend.result_array(result)
+            tensor = new(Tensor)
+            tensor._array = result
+            tensor._requires_grad = False
+            tensor._node = tensor._grad = tensor._counter = tensor._extra = None
+            recorded = needs and mode and differentiable and result.dtype.kind in "fcV"
+        if not recorded:
+            return tensor
+        if node_class is None:
+            node_class = record.node_class
+        node = new(node_class)
+        edges = []
+        for value in inputs:
+            edges.append(None if value is None or not value._requires_grad else value._node or value)
+        node.edges = tuple(edges)
+        node.meta = None
+        if promote:
+            first = result if not several else result[0] if result else arrays[0]
+            shape, fits = first.shape, first.dtype is common
+            if elementwise and fits:
+                for array in arrays:
+                    if array is not None and array.shape != shape:
+                        fits = False
+            if not fits:
+                node.meta = NodeMeta()
+                node.meta.targets = tuple(
+                    [None if e is None else (a.shape, a.dtype) for e, a in zip(node.edges, arrays, strict=True)]
+                )
+        saved = []
+        for origin, position, mask in plan:
+            if not needs & mask:
+                saved.append(None)
+            elif origin == FROM_INPUT:
+                value = inputs[position]
+                saved.append(value if value is None or value._counter is None else saved_input(value))
+            elif origin == FROM_SETTING:
+                saved.append(settings[position])
+            elif origin == FROM_OUTPUT:
+                saved.append(result[position] if several else result)
+            elif origin == FROM_SHAPE:
+                saved.append(() if arrays[position] is None else arrays[position].shape)
+            elif origin == FROM_DTYPE:
+                saved.append(inputs[position].dtype)
+            elif origin == FROM_OUTPUTS:
+                saved.append(tuple(result))
+            elif origin == FROM_SHAPES:
+                saved.append(tuple([a.shape for a in arrays[position:]]))
+            else:
+                saved.append(tuple([saved_input(value) for value in inputs[position:]]))
+        node.saved = tuple(saved)
+        node.sequence = next_sequence()
+        node.code, node.lasti = user_position(2)
+        if not several:
+            tensor._requires_grad = True
+            tensor._node = node
+            return tensor
+        if several == ("*",):
+            node.n_outputs = len(tensor)
+        link_outputs(node, tensor)
+        return tensor
+
+    return call
 
 
 def broadcasting(kernel, a, b):
