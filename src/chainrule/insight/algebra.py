@@ -1,20 +1,35 @@
 """A small algebra of formulas with indices: sums of products, functions and sums over an index, and their derivatives.
 
 A `Formula` is a sum of terms, each a rational coefficient times powers of atoms. An atom is a symbol (an element of a
-named tensor), a function of formulas, a sum over an index, a Kronecker delta, a group (a sum kept together as one
-factor) or a partial derivative that has only a name. Arithmetic collects equal terms, and a sum over a delta disappears:
-enough to turn the chain rule's products and sums into the form that a person would write.
+named tensor), a function of formulas, a sum or a product over an index, a condition on indices (1 where it holds, else
+0), a group (a sum kept together as one factor), an element of something computed from whole tensors, or a partial
+derivative that has only a name. Arithmetic collects equal terms, and a sum over a Kronecker delta disappears: enough to
+turn the chain rule's products and sums into the form that a person would write.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
-from itertools import count
 from math import gcd, lcm
 from typing import Any, NamedTuple
 
-_fresh = count().__next__
+from .positions import (
+    Index,
+    Position,
+    as_digit,
+    bounds,
+    difference,
+    fresh,
+    indices,
+    places_of_radix,
+    quotient,
+    remainder,
+    replaced,
+    split,
+    value,
+    weighted,
+)
 
 
 class TooLong(Exception):
@@ -22,21 +37,6 @@ class TooLong(Exception):
 
 
 MOST_TERMS = 60
-
-
-class Index(NamedTuple):
-    """A variable that counts from 0 to `size` - 1. A number < 0 belongs to the sum that binds it."""
-
-    number: int
-    size: int
-
-
-Position = Index | int  # one place of a tensor's index
-
-
-def fresh(size: int) -> Index:
-    """An index that occurs nowhere else."""
-    return Index(_fresh(), size)
 
 
 class Symbol(NamedTuple):
@@ -60,17 +60,39 @@ class Total(NamedTuple):
     body: Formula
 
 
+class Product(NamedTuple):
+    """The product of `body` over `index`, where that is none of `but` and all of `where` are at least 0."""
+
+    index: Index  # type: ignore[assignment]
+    body: Formula
+    but: tuple[Position, ...]
+    where: tuple[Position, ...]
+
+
 class Delta(NamedTuple):
-    """1 where the two indices are equal, else 0."""
+    """1 where the two positions are equal, else 0."""
 
     left: Position
     right: Position
+
+
+class AtLeast(NamedTuple):
+    """1 where the position is at least 0, else 0."""
+
+    position: Position
 
 
 class Group(NamedTuple):
     """A sum that stands as one factor, not multiplied out."""
 
     body: Formula
+
+
+class Whole(NamedTuple):
+    """An element of what is computed from whole tensors; `rule.slope(this, by)` is its derivative."""
+
+    symbol: Symbol
+    rule: Any
 
 
 class Partial(NamedTuple):
@@ -80,7 +102,7 @@ class Partial(NamedTuple):
     by: Symbol
 
 
-Atom = Symbol | Apply | Total | Delta | Group | Partial
+Atom = Symbol | Apply | Total | Product | Delta | AtLeast | Group | Whole | Partial
 Monomial = tuple[tuple[Atom, Fraction], ...]  # factors and their exponents, in the order in which they came
 
 
@@ -186,7 +208,7 @@ class Formula:
         found: set[Index] = set()
         for monomial in self.terms:
             for one, _ in monomial:
-                found |= _indices_of(one)
+                found |= indices_of(one)
         return found
 
     def replace(self, change: Callable[[Atom], Formula | None]) -> Formula:
@@ -203,19 +225,28 @@ class Formula:
         return result
 
     def rename(self, old: Position, new: Position) -> Formula:
-        """The formula with one index in place of another."""
+        """The formula with a position in place of an index."""
+        if not isinstance(old, Index) or old not in self.indices():
+            return self
 
         def change(one: Atom) -> Formula | None:
             if isinstance(one, Symbol):
-                return _renamed_symbol(one, old, new)
+                return atom(_swap(one, old, new))
             if isinstance(one, Delta):
-                return delta(new if one.left == old else one.left, new if one.right == old else one.right)
+                return delta(replaced(one.left, old, new), replaced(one.right, old, new))
+            if isinstance(one, AtLeast):
+                return at_least(replaced(one.position, old, new))
+            if isinstance(one, Whole):
+                return atom(Whole(_swap(one.symbol, old, new), one.rule))
+            if isinstance(one, Product):
+                but, where = (tuple(replaced(p, old, new) for p in ps) for ps in (one.but, one.where))
+                return atom(Product(one.index, one.body.replace(change), but, where))
             if isinstance(one, Partial):
                 of, by = (_swap(s, old, new) for s in (one.of, one.by))
                 return atom(Partial(of, by))
             return None
 
-        return self.replace(change) if isinstance(old, Index) and old in self.indices() else self
+        return self.replace(change)
 
     def derivative(self, by: Symbol) -> Formula:
         """The derivative by an element of a tensor; deltas say for which elements it is not zero."""
@@ -276,39 +307,78 @@ ONE = Formula({(): Fraction(1)})
 
 
 def delta(left: Position, right: Position) -> Formula:
-    """1 where two indices are equal."""
-    if left == right:
+    """1 where two positions are equal."""
+    apart = difference(left, right)
+    low, high = bounds(apart)
+    if low == high == 0:
         return ONE
-    if isinstance(left, int) and isinstance(right, int):
+    if low > 0 or high < 0:
         return ZERO
+    for one, other in ((left, right), (right, left)):
+        counted = places_of_radix(one)
+        if counted is not None and bounds(other)[0] >= 0:
+            result = ONE
+            for unit, stride, many in counted:
+                digit = quotient(other, stride)
+                result = result * delta(unit, digit if many is None else remainder(digit, many))
+            return result
     return atom(Delta(left, right))
+
+
+def at_least(position: Position) -> Formula:
+    """1 where a position is at least 0."""
+    low, high = bounds(position)
+    if low >= 0:
+        return ONE
+    return ZERO if high < 0 else atom(AtLeast(position))
+
+
+def within(position: Position, size: int) -> Formula:
+    """1 where a position is one of a dimension with `size` elements."""
+    return at_least(position) * at_least(difference(size - 1, position))
 
 
 def total(index: Index, body: Formula) -> Formula:
     """The sum of `body` over `index`: factors without the index come out, and a delta leaves one element."""
     result = ZERO
     for monomial, coefficient in body.terms.items():
-        met = next(
-            (
-                (place, other)
-                for place, (one, _) in enumerate(monomial)
-                if isinstance(one, Delta) and index in one
-                for other in [one.right if one.left == index else one.left]
-            ),
-            None,
-        )
+        met = _solved(index, [one for one, _ in monomial if isinstance(one, Delta)])
         if met is not None:
-            place, other = met
-            rest = _product(coefficient, (*monomial[:place], *monomial[place + 1 :]))
-            result = result + rest.rename(index, other)
+            used, position = met
+            rest = _product(coefficient, tuple(factor for factor in monomial if factor[0] not in used))
+            result = result + rest.rename(index, position) * within(position, index.size)
             continue
-        outside = tuple(factor for factor in monomial if index not in _indices_of(factor[0]))
-        inside = tuple(factor for factor in monomial if index in _indices_of(factor[0]))
+        outside = tuple(factor for factor in monomial if index not in indices_of(factor[0]))
+        inside = tuple(factor for factor in monomial if index in indices_of(factor[0]))
         if not inside:
             result = result + _product(coefficient * index.size, outside)
             continue
         result = result + _product(coefficient, outside) * _bind(index, _product(Fraction(1), inside))
     return result
+
+
+def _solved(index: Index, deltas: list[Delta]) -> tuple[list[Delta], Position] | None:
+    """The deltas that say what `index` is, and what they say."""
+    digits: dict[int, tuple[int | None, Position, Delta]] = {}
+    for one in deltas:
+        apart = difference(one.left, one.right)
+        _, terms = split(apart)
+        factor = terms.get(index)
+        if factor in (1, -1) and not any(index in indices(unit) for unit in terms if unit != index):
+            return [one], weighted((index, 1), (apart, -factor))
+        for digit, other in ((one.left, one.right), (one.right, one.left)):
+            place = as_digit(digit, index)
+            if place is not None and index not in indices(other):
+                digits[place[0]] = place[1], other, one
+    stride, parts, used = 1, [], []
+    while stride in digits:
+        many, other, one = digits.pop(stride)
+        parts.append((other, stride))
+        used.append(one)
+        if many is None or stride * many >= index.size:
+            return used, weighted(*parts)
+        stride *= many
+    return None
 
 
 def _bind(index: Index, body: Formula) -> Formula:
@@ -318,11 +388,18 @@ def _bind(index: Index, body: Formula) -> Formula:
 
 
 def _depth(formula: Formula) -> int:
-    return max((1 + _depth(one.body) for one in formula.atoms() if isinstance(one, Total)), default=0)
+    return max((1 + _depth(one.body) for one in formula.atoms() if isinstance(one, (Total, Product))), default=0)
 
 
-def opened(one: Total) -> tuple[Index, Formula]:
-    """A sum's body under a fresh index."""
+def multiplied(index: Index, body: Formula, where: tuple[Position, ...] = ()) -> Formula:
+    """The product of `body` over `index`, where all of `where` are at least 0."""
+    bound = Index(-1 - _depth(body), index.size)
+    where = tuple(replaced(p, index, bound) for p in where)
+    return atom(Product(bound, body.rename(index, bound), (), where))
+
+
+def opened(one: Total | Product) -> tuple[Index, Formula]:
+    """A sum's or a product's body under a fresh index."""
     index = fresh(one.index.size)
     return index, one.body.rename(one.index, index)
 
@@ -347,8 +424,8 @@ def _product(coefficient: Fraction, factors: Monomial) -> Formula:
     """A coefficient times factors, equal ones collected."""
     exponents: dict[Atom, Fraction] = {}
     for one, exponent in factors:
-        if isinstance(one, Delta):
-            exponents[one] = Fraction(1)  # a delta is its own square
+        if isinstance(one, (Delta, AtLeast)):
+            exponents[one] = Fraction(1)  # its own square
             continue
         exponents[one] = exponents.get(one, Fraction(0)) + exponent
     return Formula({tuple(factor for factor in exponents.items() if factor[1]): coefficient}) if coefficient else ZERO
@@ -367,7 +444,7 @@ def _ungrouped(formula: Formula) -> Iterable[tuple[Monomial, Fraction]]:
 def _parts(one: Atom) -> tuple[Formula, ...]:
     if isinstance(one, Apply):
         return one.arguments
-    if isinstance(one, (Total, Group)):
+    if isinstance(one, (Total, Product, Group)):
         return (one.body,)
     return ()
 
@@ -381,30 +458,37 @@ def _rebuild(one: Atom, change: Callable[[Formula], Formula]) -> Formula:
     if isinstance(one, Total):
         index, body = opened(one)
         return total(index, change(body))
+    if isinstance(one, Product):
+        return atom(Product(one.index, change(one.body), one.but, one.where))
     return atom(one)
 
 
-def _indices_of(one: Atom) -> set[Index]:
+def indices_of(one: Atom) -> set[Index]:
+    """The indices in an atom that no sum inside binds."""
     if isinstance(one, Symbol):
-        return {p for p in one.index if isinstance(p, Index)}
-    if isinstance(one, Delta):
-        return {p for p in one if isinstance(p, Index)}
+        return _indices_in(one.index)
+    if isinstance(one, (Delta, AtLeast)):
+        return _indices_in(one)
+    if isinstance(one, Whole):
+        return indices_of(one.symbol)
     if isinstance(one, Partial):
-        return _indices_of(one.of) | _indices_of(one.by)
+        return indices_of(one.of) | indices_of(one.by)
     found: set[Index] = set()
     for part in _parts(one):
         found |= part.indices()
-    if isinstance(one, Total):
+    if isinstance(one, Product):
+        found |= _indices_in(one.but) | _indices_in(one.where)
+    if isinstance(one, (Total, Product)):
         found.discard(one.index)
     return found
 
 
-def _swap(one: Symbol, old: Position, new: Position) -> Symbol:
-    return Symbol(one.name, tuple(new if p == old else p for p in one.index))
+def _indices_in(positions: Iterable[Position]) -> set[Index]:
+    return {index for position in positions for index in indices(position)}
 
 
-def _renamed_symbol(one: Symbol, old: Position, new: Position) -> Formula:
-    return atom(_swap(one, old, new))
+def _swap(one: Symbol, old: Index, new: Position) -> Symbol:
+    return Symbol(one.name, tuple(replaced(p, old, new) for p in one.index))
 
 
 # ---------------------------------------------------------------- derivatives of functions
@@ -423,7 +507,18 @@ def _atom_derivative(one: Atom, by: Symbol) -> Formula:
     if isinstance(one, Total):
         index, body = opened(one)
         return total(index, body.derivative(by))
+    if isinstance(one, Product):
+        index, body = opened(one)
+        where = tuple(replaced(p, one.index, index) for p in one.where)
+        slope = body.derivative(by)
+        for position in where:
+            slope = slope * at_least(position)
+        return total(index, slope * atom(Product(one.index, one.body, (index,), one.where)))
+    if isinstance(one, Whole):
+        return one.rule.slope(one, by)
     if isinstance(one, Apply):
+        from .functions import slope_of
+
         result = ZERO
         for place, argument in enumerate(one.arguments):
             inner = argument.derivative(by)
@@ -431,60 +526,6 @@ def _atom_derivative(one: Atom, by: Symbol) -> Formula:
                 result = result + slope_of(one, place) * inner
         return result
     return ZERO
-
-
-def _square(formula: Formula) -> Formula:
-    return formula.power(2)
-
-
-def _sech2(one: Apply) -> Formula:
-    return ONE - _square(atom(one))
-
-
-def _logistic_slope(one: Apply) -> Formula:
-    return atom(one) * (ONE - atom(one))
-
-
-# {function: its derivative, from the application itself and its argument}
-SLOPES: dict[str, Callable[[Apply, Formula], Formula]] = {
-    "number": lambda f, u: ZERO,
-    "exp": lambda f, u: atom(f),
-    "log": lambda f, u: u.power(-1),
-    "sin": lambda f, u: apply("cos", u),
-    "cos": lambda f, u: ZERO - apply("sin", u),
-    "tan": lambda f, u: ONE + _square(atom(f)),
-    "asin": lambda f, u: (ONE - _square(u)).power(Fraction(-1, 2)),
-    "acos": lambda f, u: ZERO - (ONE - _square(u)).power(Fraction(-1, 2)),
-    "atan": lambda f, u: (ONE + _square(u)).power(-1),
-    "sinh": lambda f, u: apply("cosh", u),
-    "cosh": lambda f, u: apply("sinh", u),
-    "tanh": lambda f, u: _sech2(f),
-    "asinh": lambda f, u: (ONE + _square(u)).power(Fraction(-1, 2)),
-    "acosh": lambda f, u: (_square(u) - ONE).power(Fraction(-1, 2)),
-    "atanh": lambda f, u: (ONE - _square(u)).power(-1),
-    "sigmoid": lambda f, u: _logistic_slope(f),
-    "softplus": lambda f, u: apply("sigmoid", u),
-    "relu": lambda f, u: apply("positive", u),
-    "abs": lambda f, u: apply("sign", u),
-    "sign": lambda f, u: ZERO,
-    "positive": lambda f, u: ZERO,
-    "floor": lambda f, u: ZERO,
-    "ceil": lambda f, u: ZERO,
-    "round": lambda f, u: ZERO,
-    "erf": lambda f, u: (
-        number(2) * apply("number", apply("pi")).power(Fraction(-1, 2)) * apply("exp", ZERO - _square(u))
-    ),
-}
-
-
-def slope_of(one: Apply, place: int) -> Formula:
-    """The derivative of a function by the argument at `place`."""
-    if one.function == "pow":  # both base and exponent are formulas
-        base, exponent = one.arguments
-        if place == 0:
-            return exponent * apply("pow", base, exponent - ONE)
-        return atom(one) * apply("log", base)
-    return SLOPES[one.function](one, one.arguments[0])
 
 
 # ---------------------------------------------------------------- numbers
@@ -495,7 +536,9 @@ def evaluate(formula: Formula, values: Callable[[Symbol], float], places: dict[I
     result = 0.0
     for monomial, coefficient in formula.terms.items():
         product = float(coefficient)
-        for one, exponent in monomial:
+        for one, exponent in sorted(monomial, key=_is_no_condition):
+            if not product:
+                break  # a condition that does not hold: the rest may lie outside of its tensor
             effort[0] -= 1
             if effort[0] < 0:
                 raise TooLong
@@ -503,6 +546,16 @@ def evaluate(formula: Formula, values: Callable[[Symbol], float], places: dict[I
             product *= value if exponent == 1 else _power(value, exponent)
         result += product
     return result
+
+
+_CONDITIONS = {"above", "not_below", "positive", "between"}
+
+
+def _is_no_condition(factor: tuple[Atom, Fraction]) -> int:
+    one = factor[0]
+    if isinstance(one, (AtLeast, Delta)):
+        return 0
+    return 1 if isinstance(one, Apply) and one.function in _CONDITIONS else 2
 
 
 def _power(value: float, exponent: Fraction) -> float:
@@ -515,50 +568,30 @@ def _power(value: float, exponent: Fraction) -> float:
 
 def _atom_value(one: Atom, values, places: dict[Index, int], effort: list[int]) -> float:
     def place_of(position: Position) -> int:
-        return places[position] if isinstance(position, Index) else position
+        return value(position, places, lambda table, index: int(values(Symbol(table, index))))
 
+    if isinstance(one, Whole):
+        one = one.symbol
     if isinstance(one, Symbol):
         return values(Symbol(one.name, tuple(place_of(p) for p in one.index)))
     if isinstance(one, Delta):
         return float(place_of(one.left) == place_of(one.right))
+    if isinstance(one, AtLeast):
+        return float(place_of(one.position) >= 0)
     if isinstance(one, Group):
         return evaluate(one.body, values, places, effort)
     if isinstance(one, Total):
         return sum(evaluate(one.body, values, {**places, one.index: i}, effort) for i in range(one.index.size))
+    if isinstance(one, Product):
+        result, but = 1.0, {place_of(p) for p in one.but}
+        for i in range(one.index.size):
+            inside = {**places, one.index: i}
+            if i not in but and all(value(p, inside, None) >= 0 for p in one.where):  # type: ignore[arg-type]
+                result *= evaluate(one.body, values, inside, effort)
+        return result
     if isinstance(one, Apply):
+        from .functions import function_value
+
         arguments = [evaluate(a, values, places, effort) for a in one.arguments]
-        return _function_value(one.function, arguments)
+        return function_value(one.function, arguments)
     raise KeyError(one)  # a derivative that has only a name
-
-
-_NUMPY_NAMES = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh",
-                "atanh": "arctanh", "round": "rint"}  # fmt: skip
-
-
-def _function_value(name: str, arguments: list[float]) -> float:
-    """The value of a function of numbers; nan and inf as in IEEE arithmetic, not errors."""
-    import math
-
-    import numpy as np
-
-    if name == "pi":
-        return math.pi
-    a = np.float64(arguments[0])
-    with np.errstate(all="ignore"):
-        if name == "number":
-            value: Any = a
-        elif name == "pow":
-            value = a ** np.float64(arguments[1])
-        elif name == "sigmoid":
-            value = 1 / (1 + np.exp(-a))
-        elif name == "softplus":
-            value = np.logaddexp(0, a)
-        elif name == "relu":
-            value = np.maximum(a, 0)
-        elif name == "positive":
-            value = a > 0
-        elif name == "erf":
-            value = math.erf(a)
-        else:
-            value = getattr(np, _NUMPY_NAMES.get(name, name))(a)
-    return float(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from heapq import heappop, heappush
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from .algebra import (
     Atom,
     Delta,
     Formula,
-    Index,
     Partial,
     Symbol,
     TooLong,
@@ -28,8 +27,9 @@ from .algebra import (
     total,
 )
 from .explanation import Explanation, Quantity, Share
-from .formulas import Formulas, Place, is_elementwise, places
+from .formulas import Formulas, NoFormula, Place, is_elementwise, places
 from .names import Scope, caller, name_everything
+from .positions import Index
 from .source import Source, short_path
 from .syntax import simple_name
 from .values import Edge, Unknown, Values, edges_of, freed_at, reachable, same
@@ -300,7 +300,10 @@ class _Derivation:
                 for i, j in zip(quantity.symbol.index, parent.symbol.index):
                     slope = slope * delta(i, j)
             return slope
-        slope = quantity.definition.derivative(parent.symbol)
+        try:
+            slope = quantity.definition.derivative(parent.symbol)
+        except NoFormula:  # its derivative needs numbers that are not to be had
+            return atom(Partial(quantity.symbol, parent.symbol))
         alone = _alone(quantity.definition)
         if alone is not None:  # σ(z) written as a, if that is what a is
             slope = slope.replace(lambda one: atom(quantity.symbol) if one == alone else None)
@@ -490,16 +493,21 @@ class _Values(NamedTuple):
 
     def __call__(self, one: Symbol) -> float:
         array = self.arrays[one.name]
-        return float(array.reshape([n for n in array.shape if n != 1])[one.index])
+        return float(array.reshape([n for n in array.shape if n != 1])[cast(Any, one.index)])
 
 
 def values_of(
-    formula: Formula, arrays: dict[str, np.ndarray], place: Place, shape: tuple[int, ...], most: int = 12
+    formula: Formula,
+    arrays: dict[str, np.ndarray],
+    place: Place,
+    shape: tuple[int, ...],
+    most: int = 12,
+    steps: int = 200_000,
 ) -> dict[tuple[int, ...], float] | None:
     """A formula's numbers at the first elements of a tensor of this shape; None where that cannot be computed."""
     found: dict[tuple[int, ...], float] = {}
     look_up: Any = _Values(arrays)
-    effort = [200_000]
+    effort = [steps]
     for where in np.ndindex(shape):
         if len(found) == most:
             break
@@ -521,7 +529,7 @@ def _summed_over(place: Place, formula: Formula) -> Formula:
 def _common_deltas(slope: Formula) -> list[Delta]:
     """The deltas that every term has."""
     sets = [{one for one, _ in monomial if isinstance(one, Delta)} for monomial in slope.terms]
-    return sorted(set.intersection(*sets)) if sets else []
+    return sorted(set.intersection(*sets), key=repr) if sets else []
 
 
 def _alone(definition: Formula) -> Apply | None:

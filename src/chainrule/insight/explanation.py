@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..tensor import Tensor
-from .algebra import Delta, Formula, Partial, Position, Symbol, atom
+from .algebra import Delta, Formula, Partial, Symbol, atom
 from .formulas import Place
+from .positions import Index, Position, fresh
 from .source import Source, short_path
 from .writing import LATEX, TEXT, Letters, decimal, escaped, latex, text
 
@@ -145,9 +146,7 @@ class Explanation:
         sides = []
         for one, _ in monomial:
             outer, inner = by_name[one.of.name], by_name[one.by.name]
-            slope = _aligned(outer, inner)[1]
-            for old, new in zip(outer.symbol.index, one.of.index):
-                slope = slope.rename(old, new)
+            slope = _placed(outer, inner, one)
             side = write(slope, letters)
             sides.append(f"({side})" if len(slope.terms) > 1 or side.startswith("-") else side)
         return ("·" if write is text else r" \cdot ").join(sides)
@@ -294,12 +293,22 @@ def _aligned(quantity: Quantity, parent: Quantity) -> tuple[Symbol, Formula]:
     slope = quantity.slopes[parent.edge]
     by = parent.symbol
     sets = [{one for one, _ in monomial if isinstance(one, Delta)} for monomial in slope.terms]
-    for one in sorted(set.intersection(*sets)) if sets else []:
+    for one in sorted(set.intersection(*sets), key=repr) if sets else []:
         ours, theirs = (one.left, one.right) if one.right in by.index else (one.right, one.left)
-        if theirs in by.index and not isinstance(theirs, int):
+        if theirs in by.index and isinstance(theirs, Index):
             by = Symbol(by.name, tuple(ours if p == theirs else p for p in by.index))
             slope = slope.rename(theirs, ours)
     return by, slope
+
+
+def _placed(quantity: Quantity, parent: Quantity, one: Any) -> Formula:
+    """The slope of one by the other at the elements that a chain of derivatives names."""
+    slope = quantity.slopes[parent.edge]
+    old = (*quantity.symbol.index, *parent.symbol.index)
+    middle = [fresh(p.size) for p in old]  # since the new ones may be among the old ones
+    for a, b in (*zip(old, middle), *zip(middle, (*one.of.index, *one.by.index))):
+        slope = slope.rename(a, b)
+    return slope
 
 
 def _columns(rows: list[tuple[str, str, str]]) -> list[str]:

@@ -1,34 +1,21 @@
-"""What an operation computes, as a formula for one element of its output in terms of elements of its inputs.
+"""What a node computes, as a formula for one element of its output in terms of elements of its inputs.
 
-One rule an operation; its derivative follows from the formula (algebra.py), independently of the rule that backward
-uses, which is why the two can check each other. An operation without a rule is shown by name.
+Each operation has one rule (the package `rules`); its derivative follows from the formula (algebra.py), independently of
+what backward computes with, which is why the two can check each other. An operation without a rule is shown by name.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from ..engine import Node
 from ..op import ELEMENTWISE
-from ..tensor import Tensor
-from .algebra import (
-    ONE,
-    ZERO,
-    Formula,
-    Index,
-    Position,
-    Symbol,
-    TooLong,
-    apply,
-    atom,
-    fresh,
-    number,
-    total,
-)
+from .algebra import Formula, Symbol, TooLong, Whole, atom, number
+from .positions import Position, fresh
 from .syntax import simple_name
 from .values import Edge, Unknown, Values, edges_of, operand_of, record_of
 
@@ -57,6 +44,7 @@ class Formulas:
         self.opaque: set[Edge] = set()  # named, but without a formula
         self.promoted = 0  # values that got a name here
         self._given_names = set(symbols.values())
+        self.patterns: dict[tuple, Any] = {}  # what rules have found out about a node, for its other elements
         self._depth = 0
         self._uses: dict[Edge, int] = {}
         for node in values.order:
@@ -80,8 +68,7 @@ class Formulas:
 
     def definition(self, edge: Edge, place: Place) -> Formula:
         """The formula of an element of a node's output; where there is none, its symbol."""
-        record = record_of(edge[0])
-        rule = None if record is None else RULES.get(record.name)
+        rule = rule_of(edge[0])
         self._depth += 1
         try:
             if rule is None:
@@ -117,12 +104,18 @@ class Formulas:
         shown = simple_name(operand_of(node, place)) or self.arrays.get(id(value))
         if value.size == 1 and shown is None:
             return rational_of(value.reshape(())[()])
-        name = self._constant_name(shown or "c", value)
+        if shown is None:
+            shown = _condition_text(operand_of(node, place)) if value.dtype.kind == "b" else "c"
         if position is None:
             raise NoFormula
-        return atom(_symbol(name, value.shape, position))
+        return self.given(shown, value, position)
 
-    def _constant_name(self, shown: str, value: np.ndarray) -> str:
+    def given(self, name: str, value: np.ndarray, place: Place) -> Formula:
+        """An element of a constant array, under this name if it is free."""
+        return atom(_symbol(self.constant_name(name, value), value.shape, place))
+
+    def constant_name(self, shown: str, value: np.ndarray) -> str:
+        """The name under which an array's numbers are known: `shown`, with a number if that is taken by another."""
         taken = set(self.symbols.values())
         name, n = shown, 0
         while name in taken or (name in self.constants and not _same(self.constants[name], value)):
@@ -131,6 +124,10 @@ class Formulas:
         self.constants[name] = value
         return name
 
+    def whole(self, name: str, value: np.ndarray, place: Place, rule: Any) -> Formula:
+        """An element of what is computed from whole tensors, `rule.slope` being its derivative."""
+        return atom(Whole(_symbol(self.constant_name(name, value), value.shape, place), rule))
+
 
 class Call:
     """One recorded call, as the rules see it."""
@@ -138,24 +135,62 @@ class Call:
     def __init__(self, formulas: Formulas, node: Node, output: int) -> None:
         self.formulas = formulas
         self.node = node
-        self.output = output
+        self.number = output
         self.edges = edges_of(node)
 
     def shape(self, place: int = 0) -> tuple[int, ...]:
         """The shape of an input; () for a number."""
         edge = self.edges[place]
         try:
-            if edge is not None:
-                return self.formulas.shape(edge)
-            return np.shape(self.formulas.values.constant(self.node, place))
+            return self.formulas.shape(edge) if edge is not None else np.shape(self.array(place))
         except Unknown as error:
             raise NoFormula(str(error)) from None
 
-    def settings(self) -> dict:
+    @property
+    def name(self) -> str:
+        """The operation's."""
+        return record_of(self.node).name
+
+    def setting(self, name: str) -> Any:
+        """A setting of the operation, such as a dimension or an exponent."""
         try:
-            return dict(zip(record_of(self.node).settings, self.formulas.values.settings(self.node)))
+            return self.formulas.values.setting(self.node, name)
         except Unknown as error:
             raise NoFormula(str(error)) from None
+
+    def filler(self, name: str) -> Formula:
+        """A setting that drops out of the derivative: a number, or a symbol where it is not finite or not known."""
+        try:
+            return rational_of(self.setting(name))
+        except NoFormula:
+            return atom(Symbol(name))
+
+    def has(self, place: int) -> bool:
+        """Whether there is an input at this place, rather than None."""
+        return place < len(self.edges) and (self.edges[place] is not None or self.array(place) is not None)
+
+    def array(self, place: int) -> Any:
+        """An input's numbers: an array, a number, or None."""
+        edge, values = self.edges[place], self.formulas.values
+        try:
+            return values.constant(self.node, place) if edge is None else values.value(edge)
+        except Unknown as error:
+            raise NoFormula(str(error)) from None
+
+    def output(self, number: int | None = None) -> np.ndarray:
+        """What the operation made."""
+        try:
+            return self.formulas.values.value((self.node, self.number if number is None else number))
+        except Unknown as error:
+            raise NoFormula(str(error)) from None
+
+    def input_name(self, place: int) -> str:
+        """What an input is called in formulas; it gets a name if it has none."""
+        edge = self.edges[place]
+        if edge is not None:
+            self.formulas.promote(edge)
+            return self.formulas.symbols[edge]
+        return simple_name(operand_of(self.node, place)) or "c"
 
     def at(self, place: int, position: Place) -> Formula:
         """The element of an input at exactly this position."""
@@ -191,8 +226,22 @@ def broadcast(shape: tuple[int, ...], position: Place) -> Place:
     return tuple(0 if n == 1 else p for n, p in zip(shape, position[len(position) - len(shape) :]))
 
 
+def full_place(shape: tuple[int, ...], index: tuple[Position, ...]) -> Place:
+    """A symbol's index with a 0 for each dimension with one element."""
+    rest = iter(index)
+    return tuple(0 if n == 1 else next(rest) for n in shape)
+
+
 def _symbol(name: str, shape: tuple[int, ...], place: Place) -> Symbol:
     return Symbol(name, tuple(p for p, n in zip(place, shape) if n != 1))
+
+
+def _condition_text(expression: Any) -> str:
+    """A condition as it is written, in brackets: [x > 0]."""
+    import ast
+
+    text = "" if expression is None else ast.unparse(expression)
+    return f"[{text}]" if 0 < len(text) <= 24 else "c"
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
@@ -213,6 +262,15 @@ def rational_of(value) -> Formula:
 
 Rule = Callable[[Call, Place], Formula]
 RULES: dict[str, Rule] = {}
+NODE_RULES: dict[type, Rule] = {}  # of nodes that are no operations
+
+
+def rule_of(node: Node) -> Rule | None:
+    """The rule for what a node computes; None if there is none."""
+    from . import rules  # noqa: F401  # they register themselves
+
+    record = record_of(node)
+    return NODE_RULES.get(type(node)) if record is None else RULES.get(record.name)
 
 
 def rule(*names: str):
@@ -226,267 +284,7 @@ def rule(*names: str):
     return register
 
 
-def _unary(name: str, of: Callable[[Formula], Formula]) -> None:
-    RULES[name] = lambda call, p: of(call(0, p))
-
-
-def _binary(name: str, of: Callable[[Formula, Formula], Formula]) -> None:
-    RULES[name] = lambda call, p: of(call(0, p), call(1, p))
-
-
-_PLAIN = (
-    "exp", "log", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "sigmoid",
-    "relu", "abs", "sign", "floor", "ceil", "round", "erf",
-)  # fmt: skip
-for _name in _PLAIN:
-    _unary(_name, lambda u, name=_name: apply(name, u))  # type: ignore[misc]
-_HALF = Fraction(1, 2)
-_unary("neg", lambda u: ZERO - u)
-_unary("sqrt", lambda u: u.power(_HALF))
-_unary("rsqrt", lambda u: u.power(-_HALF))
-_unary("reciprocal", lambda u: u.power(-1))
-_unary("exp2", lambda u: apply("pow", number(2), u))
-_unary("expm1", lambda u: apply("exp", u) - ONE)
-_unary("log1p", lambda u: apply("log", ONE + u))
-_unary("log2", lambda u: apply("log", u) * apply("log", number(2)).power(-1))
-_unary("log10", lambda u: apply("log", u) * apply("log", number(10)).power(-1))
-_unary("silu", lambda u: u * apply("sigmoid", u))
-_unary("log_sigmoid", lambda u: apply("log", apply("sigmoid", u)))
-_binary("add", lambda a, b: a + b)
-_binary("sub", lambda a, b: a - b)
-_binary("rsub", lambda a, b: b - a)
-_binary("mul", lambda a, b: a * b)
-_binary("div", lambda a, b: a * b.power(-1))
-_binary("hypot", lambda a, b: (a.power(2) + b.power(2)).power(_HALF))
-_binary("logaddexp", lambda a, b: apply("log", apply("exp", a) + apply("exp", b)))
-_binary("xlogy", lambda a, b: a * apply("log", b))
-_binary("pow", lambda a, b: apply("pow", a, b))
-
-
-@rule("gelu")
-def _gelu(call: Call, p: Place) -> Formula:
-    u = call(0, p)
-    return number(_HALF) * u * (ONE + apply("erf", u * apply("number", number(2)).power(-_HALF)))
-
-
-@rule("softplus")
-def _softplus(call: Call, p: Place) -> Formula:
-    beta = rational_of(call.settings()["beta"])
-    return beta.power(-1) * apply("softplus", beta * call(0, p))
-
-
-@rule("leaky_relu")
-def _leaky_relu(call: Call, p: Place) -> Formula:
-    u, slope = call(0, p), rational_of(call.settings()["slope"])
-    return apply("relu", u) - slope * apply("relu", ZERO - u)
-
-
-@rule("add_scaled", "sub_scaled", "rsub_scaled")
-def _scaled(call: Call, p: Place) -> Formula:
-    alpha, name = rational_of(call.settings()["alpha"]), record_of(call.node).name
-    if name == "rsub_scaled":
-        return call(1, p) - alpha * call(0, p)
-    return call(0, p) + (alpha if name == "add_scaled" else ZERO - alpha) * call(1, p)
-
-
-@rule("pow_number")
-def _pow_number(call: Call, p: Place) -> Formula:
-    exponent = rational_of(call.settings()["exponent"]).number
-    assert exponent is not None
-    return call(0, p).power(exponent)
-
-
-@rule("pow_of_number")
-def _pow_of_number(call: Call, p: Place) -> Formula:
-    return apply("pow", rational_of(call.settings()["base"]), call(0, p))
-
-
-@rule("lerp")
-def _lerp(call: Call, p: Place) -> Formula:
-    return call(0, p) + call(2, p) * (call(1, p) - call(0, p))
-
-
-@rule("addcmul", "addcdiv")
-def _addc(call: Call, p: Place) -> Formula:
-    value = rational_of(call.settings()["value"])
-    third = call(2, p) if record_of(call.node).name == "addcmul" else call(2, p).power(-1)
-    return call(0, p) + value * call(1, p) * third
-
-
-# ---- reductions
-
-
-def _reduced(call: Call, p: Place) -> tuple[list[Index], Place]:
-    """The indices that a reduction sums over, and the position of the element of the input."""
-    settings, shape = call.settings(), call.shape()
-    dims = settings["dim"]
-    dims = tuple(range(len(shape))) if dims is None else (dims,) if isinstance(dims, int) else dims
-    dims = {d % len(shape) for d in dims} if shape else set()
-    rest = iter(p)
-    bound: list[Index] = []
-    inside: list[Position] = []
-    for d, n in enumerate(shape):
-        if d in dims:
-            if settings.get("keepdim"):
-                next(rest)
-            inside.append(fresh(n) if n != 1 else 0)
-            if n != 1:
-                bound.append(inside[-1])  # type: ignore[arg-type]
-        else:
-            inside.append(next(rest))
-    return bound, tuple(inside)
-
-
-def _summed(bound: list[Index], body: Formula) -> Formula:
-    for index in reversed(bound):
-        body = total(index, body)
-    return body
-
-
-@rule("sum", "sum_dim", "mean", "mean_dim")
-def _sum(call: Call, p: Place) -> Formula:
-    bound, inside = _reduced(call, p)
-    result = _summed(bound, call.at(0, inside))
-    if record_of(call.node).name.startswith("mean"):
-        size = math.prod(index.size for index in bound)
-        if not size:
-            raise NoFormula
-        result = number(Fraction(1, size)) * result
-    return result
-
-
-@rule("logsumexp")
-def _logsumexp(call: Call, p: Place) -> Formula:
-    bound, inside = _reduced(call, p)
-    return apply("log", _summed(bound, apply("exp", call.at(0, inside))))
-
-
-@rule("softmax", "log_softmax")
-def _softmax(call: Call, p: Place) -> Formula:
-    shape, dim = call.shape(), call.settings()["dim"]
-    if not shape:
-        raise NoFormula
-    dim %= len(shape)
-    if shape[dim] == 1:
-        return ONE if record_of(call.node).name == "softmax" else ZERO
-    index = fresh(shape[dim])
-    exponentials = total(index, apply("exp", call.at(0, (*p[:dim], index, *p[dim + 1 :]))))
-    if record_of(call.node).name == "softmax":
-        return apply("exp", call.at(0, p)) * exponentials.power(-1)
-    return call.at(0, p) - apply("log", exponentials)
-
-
-@rule("linalg_vector_norm")
-def _norm(call: Call, p: Place) -> Formula:
-    bound, inside = _reduced(call, p)
-    order = call.settings()["ord"]
-    if order == 2:
-        return _summed(bound, call.at(0, inside).power(2)).power(_HALF)
-    if order == 1:
-        return _summed(bound, apply("abs", call.at(0, inside)))
-    raise NoFormula
-
-
-# ---- products
-
-
-def _contracted(
-    call: Call, n: int, left: Callable[[Position], Formula], right: Callable[[Position], Formula]
-) -> Formula:
-    if n == 1:
-        return left(0) * right(0)
-    k = fresh(n)
-    return total(k, left(k) * right(k))
-
-
-@rule("mm", "mv", "dot", "bmm", "matmul", "matvec", "vecmat")
-def _matmul(call: Call, p: Place) -> Formula:
-    return _matrix_product(call, 0, 1, p)
-
-
-def _matrix_product(call: Call, first: int, second: int, p: Place) -> Formula:
-    x, y = call.shape(first), call.shape(second)
-    rows = () if len(x) == 1 else (p[-2],) if len(y) > 1 else (p[-1],)
-    columns = () if len(y) == 1 else (p[-1],)
-    batch = p[: len(p) - len(rows) - len(columns)]
-    return _contracted(
-        call,
-        x[-1],
-        lambda k: call.at(first, broadcast(x, (*batch, *rows, k))),
-        lambda k: call.at(second, broadcast(y, (*batch, k, *columns))),
-    )
-
-
-@rule("addmm", "addmv", "baddbmm")
-def _addmm(call: Call, p: Place) -> Formula:
-    settings = call.settings()
-    beta, alpha = rational_of(settings["beta"]), rational_of(settings["alpha"])
-    return beta * call(0, p) + alpha * _matrix_product(call, 1, 2, p)
-
-
-# ---- shapes
-
-
-@rule("alias", "clone", "contiguous_copy", "channels_last_copy", "cast", "positive", "conj", "real")
-def _same_element(call: Call, p: Place) -> Formula:
-    return call.at(0, p)
-
-
-@rule("copy")
-def _copy(call: Call, p: Place) -> Formula:
-    return call(1, p)
-
-
-@rule("expand")
-def _expand(call: Call, p: Place) -> Formula:
-    return call(0, p)
-
-
-@rule("transpose", "t", "permute")
-def _permute(call: Call, p: Place) -> Formula:
-    n, settings = len(p), call.settings()
-    if record_of(call.node).name == "permute":
-        order = [d % n for d in settings["dims"]]
-    else:
-        order = list(range(n))
-        a, b = (settings["dim0"] % n, settings["dim1"] % n) if settings else (0, n - 1)
-        order[a], order[b] = order[b], order[a]
-    inside: list[Position] = [0] * n
-    for out, d in enumerate(order):
-        inside[d] = p[out]
-    return call.at(0, tuple(inside))
-
-
-@rule("select")
-def _select(call: Call, p: Place) -> Formula:
-    settings, shape = call.settings(), call.shape()
-    dim = settings["dim"] % len(shape)
-    return call.at(0, (*p[:dim], int(settings["index"]) % shape[dim], *p[dim:]))
-
-
-@rule("unbind")
-def _unbind(call: Call, p: Place) -> Formula:
-    dim = call.settings()["dim"] % len(call.shape())
-    return call.at(0, (*p[:dim], call.output, *p[dim:]))
-
-
-@rule("view", "unsafe_view", "squeeze", "squeeze_dim", "squeeze_dims", "unsqueeze")
-def _view(call: Call, p: Place) -> Formula:
-    """Another shape whose dimensions are the same but for those with one element."""
-    shape = call.shape()
-    sizes = [n for n in shape if n != 1]
-    kept = [q for q in p if isinstance(q, Index)]
-    if [q.size for q in kept] != sizes or any(isinstance(q, int) and q for q in p):
-        raise NoFormula
-    rest = iter(kept)
-    return call.at(0, tuple(0 if n == 1 else next(rest) for n in shape))
-
-
 def is_elementwise(node: Node) -> bool:
     """Whether each element of the output depends only on the elements at its own place."""
     record = record_of(node)
     return record is not None and record.kind == ELEMENTWISE
-
-
-def is_leaf(edge: Edge) -> bool:
-    return isinstance(edge[0], Tensor)

@@ -91,9 +91,10 @@ class Values:
                 edge = edges[record.inputs.index(name)]
                 if array is not None and edge is not None:
                     self.known.setdefault(edge, array)
-            elif kind == OUTPUT and name == "out" and isinstance(entry, np.ndarray | np.generic):
+            elif kind == OUTPUT and isinstance(entry, np.ndarray | np.generic):
                 if node.meta is None or not node.meta.output_counters:
-                    self.known.setdefault((node, 0), np.asarray(entry))
+                    number = record.outputs.index(name) if name in record.outputs else 0
+                    self.known.setdefault((node, number), np.asarray(entry))
 
     # ---- forward
 
@@ -120,10 +121,32 @@ class Values:
             with no_grad():
                 results = record.apply(*[wrap(v) if isinstance(v, np.ndarray) else v for v in inputs], *settings)
         except (Unknown, RuntimeError, TypeError, ValueError) as error:
-            self.reasons[node, 0] = str(error).partition("\n")[0]
+            picked = self._picked(node, record)
+            if picked is None:
+                self.reasons[node, 0] = str(error).partition("\n")[0]
+            else:
+                self.known[node, 0] = picked
             return
         for i, result in enumerate(results if isinstance(results, tuple) else (results,)):
             self.known.setdefault((node, i), np.asarray(result._array))
+
+    def _picked(self, node: Node, record: Op) -> np.ndarray | None:
+        """The elements that a maximum, a sort and the like picked, by the places that the node has saved."""
+        if node.saved.__class__ is Freed or "indices" not in record.saved_names:
+            return None
+        indices = node.saved[record.saved_names.index("indices")]
+        edge = edges_of(node)[0]
+        if not isinstance(indices, np.ndarray) or edge is None:
+            return None
+        x = self.known.get(edge) if edge[0].__class__ is not Tensor else np.asarray(edge[0]._array)
+        if x is None:
+            return None
+        if "dim" not in record.settings:  # a pool: places are those in the plane
+            planes = x.reshape(*x.shape[: x.ndim - (indices.ndim - 2)], -1)
+            return np.take_along_axis(planes, indices.reshape(*indices.shape[:2], -1), -1).reshape(indices.shape)
+        if indices.ndim != x.ndim:
+            return None
+        return np.take_along_axis(x, indices, self.setting(node, "dim"))
 
     def inputs(self, node: Node) -> list:
         """The inputs of a node: arrays, and numbers where the program gave numbers."""
@@ -142,13 +165,16 @@ class Values:
 
     def constant(self, node: Node, place: int) -> Any:
         """An input without a gradient: from what the node saved, else from the text of the program."""
-        record = record_of(node)
+        record: Any = record_of(node)
         freed = node.saved.__class__ is Freed
         if type(node) is record.scalar_node_class:
             return node.saved[0]
         name = record.inputs[place] if place < len(record.inputs) else record.variadic
         if not freed and name in record.saved_names:
-            entry = node.saved[record.saved_names.index(name)]
+            position = record.saved_names.index(name)
+            entry = node.saved[position]
+            if entry is None and _is_used(node, record, position):
+                return None  # an input that may be left out, and was
             if name == record.variadic and entry is not None:
                 entry = entry[place - len(record.inputs)]
             if isinstance(entry, NUMBERS):
@@ -163,21 +189,57 @@ class Values:
                 return np.asarray(value._array)
             if isinstance(value, NUMBERS):
                 return value
+        if name in _OPTIONAL.get(record.name, ()) and self._is_absent(node, place):
+            return None
+        solved = self._solved(node, record, place)
+        if solved is not None:
+            return solved
         where = freed_at(node)
         if where is not None:
             raise Unknown(_freed_text(where))
         raise Unknown(f"an operand of {node.name()} was not kept")
 
+    def _solved(self, node: Node, record: Op, place: int) -> np.ndarray | None:
+        """The constant part of a sum, from the sum and its other part."""
+        if record.name not in ("add", "sub", "rsub") or (node, 0) not in self.known:
+            return None
+        edge = edges_of(node)[1 - place]
+        if edge is None or (edge not in self.known and not isinstance(edge[0], Tensor)):
+            return None
+        result, other = self.known[node, 0], self.value(edge)
+        if record.name == "add":
+            return result - other
+        first = 0 if record.name == "sub" else 1  # of which the other is subtracted
+        return result + other if place == first else other - result
+
+    def _is_absent(self, node: Node, place: int) -> bool:
+        """Whether the operation without an input that may be left out gives what the node made, as far as that is known."""
+        known = self.known.get((node, 0))
+        if known is None:
+            return True
+        others = [None if i == place else self.inputs_at(node, i) for i in range(len(node.edges))]
+        with no_grad():
+            results = record_of(node).apply(
+                *[wrap(v) if isinstance(v, np.ndarray) else v for v in others], *self.settings(node)
+            )
+        result = results[0] if isinstance(results, tuple) else results
+        return np.allclose(np.asarray(result._array), known, rtol=1e-4, atol=1e-6)
+
+    def inputs_at(self, node: Node, place: int) -> Any:
+        """One input of a node: an array, or a number where the program gave one, or None."""
+        edge = edges_of(node)[place]
+        return self.constant(node, place) if edge is None else self.value(edge)
+
     def settings(self, node: Node) -> list:
-        """The settings of a node, such as a dimension or an exponent."""
+        """The settings of a node, such as a dimension or an exponent; Unknown if one is not to be had."""
+        return [self.setting(node, name) for name in record_of(node).settings]
+
+    def setting(self, node: Node, name: str) -> Any:
+        """One of them."""
         record: Any = record_of(node)
-        found = []
-        for name in record.settings:
-            if node.saved.__class__ is not Freed and name in record.saved_names:
-                found.append(node.saved[record.saved_names.index(name)])
-            else:
-                found.append(self._setting_from_text(node, record, name))
-        return found
+        if node.saved.__class__ is not Freed and name in record.saved_names:
+            return node.saved[record.saved_names.index(name)]
+        return self._setting_from_text(node, record, name)
 
     def _setting_from_text(self, node: Node, record: Op, name: str) -> Any:
         source = Source(node.code, node.lasti)
@@ -198,6 +260,9 @@ class Values:
                 return self._number(written[place], node)
             if name in _DEFAULTS:
                 return _DEFAULTS[name]
+        made = self.known.get((node, 0))
+        if made is not None and (record.name, name) in _FROM_OUTPUT:
+            return made.shape[_FROM_OUTPUT[record.name, name] :]
         where = freed_at(node)
         because = "" if where is None else f": {_freed_text(where)}"
         raise Unknown(f"the {name} of {node.name()} was not kept{because}")
@@ -282,11 +347,6 @@ class Values:
             where = freed_at(node)
             raise Unknown(f"{node.name()} was freed by the backward at {where.file}:{where.line}")
         edges = edges_of(node)
-
-        def input_at(place: int) -> Any:
-            edge = edges[place]
-            return self.constant(node, place) if edge is None else self.value(edge)
-
         twin: Any = object.__new__(type(node))
         twin.edges, twin.sequence, twin.code, twin.lasti, twin.meta = (
             node.edges, node.sequence, node.code, node.lasti, None,
@@ -295,14 +355,14 @@ class Values:
         for name, kind in zip(record.saved_names, record.saved_kinds):
             base = name.removesuffix("_shape").removesuffix("_dtype")
             if name in record.settings:
-                saved.append(self.settings(node)[record.settings.index(name)])
+                saved.append(self.setting(node, name))
             elif kind == OUTPUT:
                 saved.append(self.value((node, record.outputs.index(name) if name in record.outputs else 0)))
             elif base == record.variadic:
-                arrays = [input_at(place) for place in range(len(record.inputs), len(edges))]
+                arrays = [self.inputs_at(node, place) for place in range(len(record.inputs), len(edges))]
                 saved.append(tuple(wrap(a) if kind == INPUT else np.shape(a) for a in arrays))
             else:
-                value = input_at(record.inputs.index(base))
+                value = self.inputs_at(node, record.inputs.index(base))
                 if kind == INPUT:
                     saved.append(self._as_tensor(value, node))
                 else:
@@ -319,6 +379,12 @@ class Values:
         return wrap(np.asarray(value, self.value((node, 0)).dtype))
 
 
+_OPTIONAL = {"convolution": ("b",), "convolution_input": ("b",), "batch_norm_eval": ("weight", "bias")}
+# settings that the shape of the result shows: {(operation, setting): the first dimension that counts}
+_FROM_OUTPUT = {
+    ("avg_pool2d", "out"): 2, ("avg_pool3d", "out"): 2, ("avg_pool_backward", "size"): 2, ("convolution_input", "size"): 2,
+    ("convolution_weight", "kernel"): 2, ("nll_loss_backward", "shape"): 0,
+}  # fmt: skip
 _CREATING = {"arange", "eye", "full", "linspace", "ones", "tensor", "zeros"}
 _OPERATORS = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.Pow: operator.pow,
@@ -398,6 +464,13 @@ def _needed(node: Node, known: dict) -> list[Node]:
             if edge is not None and not isinstance(edge[0], Tensor) and edge not in known:
                 stack.append(edge[0])
     return ready_order(nodes)
+
+
+def _is_used(node: Node, record: Op, position: int) -> bool:
+    """Whether a formula that runs for this node asks for the saved value at this position, so that it was not left out."""
+    if len(record.vjps) != len(node.edges) or len(node.edges) < 2:
+        return True
+    return any(position in wanted for (_, wanted), edge in zip(record.vjps, node.edges) if edge is not None)
 
 
 def _unchanged(tensor: Tensor) -> bool:

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from .algebra import Apply, Atom, Delta, Formula, Group, Index, Monomial, Partial, Position, Symbol, Total
+from .algebra import (
+    Apply,
+    AtLeast,
+    Atom,
+    Delta,
+    Formula,
+    Group,
+    Monomial,
+    Partial,
+    Product,
+    Symbol,
+    Total,
+    Whole,
+    indices_of,
+)
+from .positions import Entry, Index, Part, Position, indices, split
 
 LETTERS = "ijklmnprstuv"
 _SUBSCRIPTS = str.maketrans("0123456789+-=()aehijklmnoprstuvx,", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ﹐")
@@ -14,6 +29,12 @@ _GREEK = {
     "rho", "sigma", "tau", "phi", "chi", "psi", "omega",
 }  # fmt: skip
 _LATEX_FUNCTIONS = {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}
+# functions that differ in their derivative at one point bear one name
+_SHOWN = {
+    "sigmoid": "σ", "Phi": "Φ", "Phi_inverse": "Φ⁻¹", "max_half": "max", "max_first": "max", "min_half": "min",
+    "min_first": "min", "hardtanh": "clamp", "zeta": "ζ",
+}  # fmt: skip
+_CONDITIONS = {"positive": "{} > 0", "above": "{} > {}", "not_below": "{} ≥ {}", "between": "{1} ≤ {0} ≤ {2}"}
 
 
 class Letters:
@@ -22,11 +43,10 @@ class Letters:
     def __init__(self, free: tuple[Position, ...] = ()) -> None:
         self.known: dict[Index, str] = {}
         for place in free:
-            self.of(place)
+            if isinstance(place, Index):
+                self.of(place)
 
-    def of(self, place: Position) -> str:
-        if isinstance(place, int):
-            return str(place)
+    def of(self, place: Index) -> str:
         if place not in self.known:
             self.known[place] = self._next()
         return self.known[place]
@@ -88,7 +108,59 @@ def _is_single(formula: Formula) -> bool:
 class _Notation:
     """How a notation writes the pieces; `text` and `latex` below are its two kinds."""
 
-    times = "·"
+    less = " ≤ "
+    more = " ≥ "
+    unequal = " ≠ "
+
+    def position(self, place: Position, letters: Letters) -> str:
+        """The index of an element: i, 2i+1, ⌊k/3⌋, idxₖ."""
+        offset, terms = split(place)
+        return self.added([*terms.items()], offset, letters)
+
+    def added(self, terms: list, offset: int, letters: Letters) -> str:
+        """offset + coefficient·unit + …, positive terms first."""
+        pieces = [
+            ("-" if c < 0 else "+", ("" if abs(c) == 1 else str(abs(c))) + self.unit(unit, letters, c not in (1, -1)))
+            for unit, c in sorted(terms, key=lambda term: term[1] < 0)
+        ]
+        if offset or not pieces:
+            pieces.insert(
+                0 if offset > 0 and pieces and pieces[0][0] == "-" else len(pieces),
+                ("-" if offset < 0 else "+", str(abs(offset))),
+            )
+        return "".join(sign + written for sign, written in pieces).removeprefix("+")
+
+    def unit(self, unit: Index | Entry | Part, letters: Letters, factor: bool) -> str:
+        raise NotImplementedError
+
+    def condition(self, one: AtLeast | Delta, letters: Letters, index: Index | None = None) -> str:
+        """k ≤ i, or 2i = j: what has to hold, the index that a sum runs over on the left."""
+        if isinstance(one, Delta):
+            left, right = one
+            if index is not None and index in indices(right) and index not in indices(left):
+                left, right = right, left
+            if isinstance(left, int):
+                left, right = right, left
+            return f"{self.position(left, letters)} = {self.position(right, letters)}"
+        offset, terms = split(one.position)
+        above = [(unit, c) for unit, c in terms.items() if c > 0]
+        below = [(unit, -c) for unit, c in terms.items() if c < 0]
+        if not below:
+            return self.added(above, 0, letters) + self.more + str(-offset)
+        if offset == -1 and above:
+            return self.added(below, 0, letters) + " < " + self.added(above, 0, letters)
+        if offset >= 0:
+            return self.added(below, 0, letters) + self.less + self.added(above, offset, letters)
+        return self.added(below, -offset, letters) + self.less + self.added(above, 0, letters)
+
+    def ranged(self, body: Formula, index: Index, letters: Letters) -> tuple[list[str], Formula]:
+        """(what has to hold for the index of a sum, the rest of the body)."""
+        if len(body.terms) != 1:
+            return [], body
+        ((monomial, coefficient),) = body.terms.items()
+        said = [one for one, _ in monomial if isinstance(one, (AtLeast, Delta)) and index in indices_of(one)]
+        rest = tuple(factor for factor in monomial if factor[0] not in said)
+        return [self.condition(one, letters, index) for one in said], Formula({rest: coefficient})
 
     def formula(self, formula: Formula, letters: Letters) -> str:
         if not formula.terms:
@@ -150,7 +222,29 @@ class _Text(_Notation):
         return f"{top}/{joined}"
 
     def symbol(self, one: Symbol, letters: Letters) -> str:
-        return one.name + subscript(one.index, letters)
+        return one.name + self.subscript(one.index, letters)
+
+    def subscript(self, index: tuple[Position, ...], letters: Letters) -> str:
+        """ᵢⱼ, ᵢ₊₁, or [i,j+1] where that is not one sign each."""
+        if not index:
+            return ""
+        written = [self.position(place, letters) for place in index]
+        if all(len(w) == 1 for w in written) or len(written) == 1:
+            below = "".join(written).translate(_SUBSCRIPTS)
+            if not any(sign in below for sign in "".join(written)):
+                return below
+        return f"[{','.join(written)}]"
+
+    def unit(self, unit, letters, factor):
+        if isinstance(unit, Index):
+            return letters.of(unit)
+        if isinstance(unit, Entry):
+            return unit.table + self.subscript(unit.index, letters)
+        inner = self.position(unit.of, letters)
+        if not unit.rest:
+            return f"⌊{inner if _is_letter(inner) else f'({inner})'}/{unit.by}⌋"
+        written = f"{inner if _is_letter(inner) else f'({inner})'} mod {unit.by}"
+        return f"({written})" if factor else written
 
     def factor(self, one, exponent, letters, alone):
         if exponent == Fraction(1, 2):
@@ -161,10 +255,10 @@ class _Text(_Notation):
             return written[1:-1]
         if exponent == 1:
             return written
-        if isinstance(one, Apply) and one.function not in ("number", "pow") and exponent.denominator == 1:
+        if isinstance(one, Apply) and one.function in _LATEX_FUNCTIONS and exponent.denominator == 1 and exponent > 0:
             head, _, rest = written.partition("(")
             return f"{head}{power(exponent)}({rest}"
-        if isinstance(one, (Total, Partial)) or (isinstance(one, Apply) and one.function == "pow"):
+        if isinstance(one, (Total, Product, Partial)) or (isinstance(one, Apply) and one.function == "pow"):
             written = f"({written})"
         return written + power(exponent)
 
@@ -173,16 +267,31 @@ class _Text(_Notation):
             return self.symbol(one, letters)
         if isinstance(one, Group):
             return f"({self.formula(one.body, letters)})"
-        if isinstance(one, Delta):
-            return "δ" + subscript(tuple(one), letters)
+        if isinstance(one, Whole):
+            return self.symbol(one.symbol, letters)
+        if isinstance(one, Delta) and isinstance(one.left, Index) and isinstance(one.right, Index):
+            return "δ" + self.subscript(tuple(one), letters)
+        if isinstance(one, (AtLeast, Delta)):
+            return f"[{self.condition(one, letters)}]"
         if isinstance(one, Partial):
             return f"∂{self.symbol(one.of, letters)}/∂{self.symbol(one.by, letters)}"
         if isinstance(one, Total):
             inner = letters.inside(one.index)
+            said, rest = self.ranged(one.body, one.index, inner)
+            body = self.formula(rest, inner)
+            if len(rest.terms) > 1:
+                body = f"({body})"
+            below = f"({', '.join(said)})" if said else self.subscript((one.index,), inner)
+            return f"Σ{below} {body}"
+        if isinstance(one, Product):
+            inner = letters.inside(one.index)
+            said = [self.condition(AtLeast(p), inner) for p in one.where]
+            said += [inner.of(one.index) + self.unequal + self.position(p, inner) for p in one.but]
             body = self.formula(one.body, inner)
             if len(one.body.terms) > 1:
                 body = f"({body})"
-            return f"Σ{subscript((one.index,), inner)} {body}"
+            below = f"({', '.join(said)})" if said else self.subscript((one.index,), inner)
+            return f"Π{below} {body}"
         if one.function == "pi":
             return "π"
         arguments = [self.formula(a, letters) for a in one.arguments]
@@ -192,14 +301,27 @@ class _Text(_Notation):
             return f"{base_text}^{arguments[1] if _is_single(exponent) else f'({arguments[1]})'}"
         if one.function == "abs":
             return f"|{arguments[0]}|"
-        if one.function == "positive":
-            return f"[{arguments[0]} > 0]"
+        if one.function in _CONDITIONS:
+            return f"[{_CONDITIONS[one.function].format(*arguments)}]"
         if one.function == "number":
-            return arguments[0]
-        return f"{'σ' if one.function == 'sigmoid' else one.function}({', '.join(arguments)})"
+            return arguments[0] if _is_single(one.arguments[0]) else f"({arguments[0]})"
+        return f"{_SHOWN.get(one.function, one.function)}({', '.join(arguments)})"
 
 
 class _Latex(_Notation):
+    less, more, unequal = r" \le ", r" \ge ", r" \ne "
+
+    def unit(self, unit, letters, factor):
+        if isinstance(unit, Index):
+            return letters.of(unit)
+        if isinstance(unit, Entry):
+            return self.symbol(Symbol(unit.table, unit.index), letters)
+        inner = self.position(unit.of, letters)
+        if not unit.rest:
+            return rf"\lfloor {inner if _is_letter(inner) else f'({inner})'}/{unit.by} \rfloor"
+        written = rf"{inner if _is_letter(inner) else f'({inner})'} \bmod {unit.by}"
+        return f"({written})" if factor else written
+
     def product(self, coefficient, factors, in_quotient):
         joined = r" \, ".join(factors)
         if not factors:
@@ -217,7 +339,7 @@ class _Latex(_Notation):
 
     def symbol(self, one: Symbol, letters: Letters) -> str:
         name, _, number = one.name.rpartition("_")
-        places = [letters.of(p) for p in one.index]
+        places = [self.position(p, letters) for p in one.index]
         if name and number.isdecimal():
             head, below = name, [number, *places]
         else:
@@ -236,7 +358,10 @@ class _Latex(_Notation):
             return rf"\sqrt{{{written}}}"
         if exponent == 1:
             return written
-        if isinstance(one, (Total, Partial)) or (isinstance(one, Apply) and one.function != "abs"):
+        if isinstance(one, Apply) and one.function in _LATEX_FUNCTIONS and exponent.denominator == 1 and exponent > 0:
+            head, _, rest = written.partition(r"\left(")
+            return rf"{head}^{{{rational(exponent)}}}\left({rest}"
+        if isinstance(one, (Total, Product, Partial)) or (isinstance(one, Apply) and one.function in ("pow", "number")):
             written = rf"\left({written}\right)"
         return (
             f"{written}^{{{rational(exponent)}}}"
@@ -249,16 +374,29 @@ class _Latex(_Notation):
             return self.symbol(one, letters)
         if isinstance(one, Group):
             return self.formula(one.body, letters)
-        if isinstance(one, Delta):
-            return rf"\delta_{{{''.join(letters.of(p) for p in one)}}}"
+        if isinstance(one, Whole):
+            return self.symbol(one.symbol, letters)
+        if isinstance(one, Delta) and isinstance(one.left, Index) and isinstance(one.right, Index):
+            return rf"\delta_{{{letters.of(one.left)}{letters.of(one.right)}}}"
+        if isinstance(one, (AtLeast, Delta)):
+            return rf"\left[{self.condition(one, letters)}\right]"
         if isinstance(one, Partial):
             return rf"\frac{{\partial {self.symbol(one.of, letters)}}}{{\partial {self.symbol(one.by, letters)}}}"
         if isinstance(one, Total):
             inner = letters.inside(one.index)
+            said, rest = self.ranged(one.body, one.index, inner)
+            body = self.formula(rest, inner)
+            if len(rest.terms) > 1:
+                body = rf"\left({body}\right)"
+            return rf"\sum_{{{', '.join(said) or inner.of(one.index)}}} {body}"
+        if isinstance(one, Product):
+            inner = letters.inside(one.index)
+            said = [self.condition(AtLeast(p), inner) for p in one.where]
+            said += [inner.of(one.index) + self.unequal + self.position(p, inner) for p in one.but]
             body = self.formula(one.body, inner)
             if len(one.body.terms) > 1:
                 body = rf"\left({body}\right)"
-            return rf"\sum_{{{inner.of(one.index)}}} {body}"
+            return rf"\prod_{{{', '.join(said) or inner.of(one.index)}}} {body}"
         if one.function == "pi":
             return r"\pi"
         arguments = [self.formula(a, letters) for a in one.arguments]
@@ -266,27 +404,22 @@ class _Latex(_Notation):
             return rf"{{\left({arguments[0]}\right)}}^{{{arguments[1]}}}"
         if one.function == "abs":
             return rf"\left|{arguments[0]}\right|"
-        if one.function == "positive":
-            return rf"\left[{arguments[0]} > 0\right]"
+        if one.function in _CONDITIONS:
+            condition = _CONDITIONS[one.function].format(*arguments).replace("≤", r"\le").replace("≥", r"\ge")
+            return rf"\left[{condition}\right]"
         if one.function == "number":
             return arguments[0]
-        if one.function == "sigmoid":
-            head = r"\sigma"
+        if one.function in _LATEX_NAMES:
+            head = _LATEX_NAMES[one.function]
         elif one.function in _LATEX_FUNCTIONS:
             head = "\\" + one.function
         else:
-            head = rf"\operatorname{{{escaped(one.function)}}}"
+            head = rf"\operatorname{{{escaped(_SHOWN.get(one.function, one.function))}}}"
         return rf"{head}\left({', '.join(arguments)}\right)"
 
 
-def subscript(index: tuple[Position, ...], letters: Letters) -> str:
-    """ᵢⱼ, or [i10,3] where that is not one sign each."""
-    if not index:
-        return ""
-    written = [letters.of(place) for place in index]
-    if all(len(w) == 1 for w in written):
-        return "".join(written).translate(_SUBSCRIPTS)
-    return f"[{','.join(written)}]"
+def _is_letter(written: str) -> bool:
+    return written.isalnum()
 
 
 def power(exponent: Fraction) -> str:
@@ -296,8 +429,15 @@ def power(exponent: Fraction) -> str:
     return f"^({rational(exponent)})"
 
 
+_LATEX_NAMES = {
+    "sigmoid": r"\sigma",
+    "Phi": r"\Phi",
+    "Phi_inverse": r"\Phi^{-1}",
+    "zeta": r"\zeta",
+    "lgamma": r"\log\Gamma",
+}
 _LATEX_SIGNS = {"\\": r"\backslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "^": r"\hat{}", "$": r"\$", "&": r"\&",
-                "#": r"\#", "%": r"\%", "~": r"\sim{}", "<": "{<}", ">": "{>}"}  # fmt: skip
+                "#": r"\#", "%": r"\%", "~": r"\sim{}", "<": "{<}", ">": "{>}", " ": r"\ "}  # fmt: skip
 
 
 def escaped(name: str) -> str:

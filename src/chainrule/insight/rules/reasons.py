@@ -1,0 +1,33 @@
+"""The operations that have no rule, and why: they are shown by name, with numbers."""
+
+from __future__ import annotations
+
+_RANDOM = "a draw: what it gives does not depend on its input by a formula"
+_COMPLEX = "of complex numbers, for which no formulas are derived"
+_ALGORITHM = "no formula for one element that is shorter than the algorithm"
+_REFUSED = "backward refuses"
+
+WITHOUT_RULE: dict[str, str] = {
+    **dict.fromkeys(
+        (
+            "bernoulli", "bernoulli_float", "bernoulli_tensor", "cauchy", "exponential", "geometric", "log_normal", "normal",
+            "normal_mean", "normal_mean_std", "normal_std", "poisson", "random", "uniform",
+        ),
+        _RANDOM,
+    ),
+    **dict.fromkeys(
+        (
+            "complex", "polar", "imag", "view_as_real", "view_as_complex", "fft_c2c", "fft_c2r", "fft_r2c", "linalg_eig",
+        ),
+        _COMPLEX,
+    ),
+    **dict.fromkeys(
+        (
+            "geqrf", "linalg_cofactors", "linalg_householder_product", "linalg_ldl_factor_ex", "linalg_ldl_solve",
+            "linalg_lstsq", "linalg_lu", "linalg_lu_factor_ex", "linalg_matrix_exp", "linalg_pinv", "linalg_qr",
+            "linalg_second_cofactors", "linalg_svd", "lu_unpack", "scatter_product_gradient",
+        ),
+        _ALGORITHM,
+    ),
+    **dict.fromkeys(("bincount", "heaviside", "histogram", "histogramdd", "nextafter"), _REFUSED),
+}  # fmt: skip
