@@ -434,7 +434,7 @@ def plain_function(record: Op):
         record.careful_kinds,
         record.check,
     )
-    promote, node_class = record.promote, None
+    promote, numbers, node_class = record.promote, record.numbers, None
     everybody = -1  # a saved value that any input's gradient wants
     masks = [sum([1 << i for i in used]) for used in record.saved_for or ()] or [everybody] * len(record.saved_from)
     plan = [(*source, mask) for source, mask in zip(record.saved_from, masks, strict=True)]
@@ -445,6 +445,7 @@ def plain_function(record: Op):
         if mode == CAREFUL:
             return run_carefully(record, inputs, settings)
         arrays = []
+        scalars = None  # the positions of numbers
         needs, bit = 0, 1  # bit i of `needs`: input i wants a gradient
         for value in inputs:
             if isinstance(value, Tensor):
@@ -453,8 +454,13 @@ def plain_function(record: Op):
                 arrays.append(value._array)
                 if value._requires_grad:
                     needs |= bit
-            elif value is None and not number_nodes:
+            elif number_nodes:
+                return run_carefully(record, inputs, settings)
+            elif value is None:
                 arrays.append(None)
+            elif (value.__class__ is float or value.__class__ is int) and len(arrays) in numbers:
+                scalars = (*(scalars or ()), len(arrays))
+                arrays.append(value)
             else:
                 return run_carefully(record, inputs, settings)
             bit += bit
@@ -462,9 +468,16 @@ def plain_function(record: Op):
         if promote:
             for i in range(len(arrays)) if variadic else promote:
                 array = arrays[i]
+                if scalars is not None and i in scalars:
+                    continue
                 if array is None or not (common is None or array.dtype is common):
                     return run_carefully(record, inputs, settings)
                 common = array.dtype
+            if scalars is not None:
+                if common is None or common.kind not in "fc":  # a number may widen it
+                    return run_carefully(record, inputs, settings)
+                for i in scalars:
+                    arrays[i] = scalar_array(common, arrays[i])
         if careful_kinds and (common or arrays[0].dtype).kind in careful_kinds:
             return run_carefully(record, inputs, settings)
         if not is_quiet():
@@ -494,9 +507,10 @@ def plain_function(record: Op):
         if node_class is None:
             node_class = record.node_class
         node = new(node_class)
-        edges = []
+        edges, bit = [], 1
         for value in inputs:
-            edges.append(None if value is None or not value._requires_grad else value._node or value)
+            edges.append((value._node or value) if needs & bit else None)
+            bit += bit
         node.edges = tuple(edges)
         node.meta = None
         if promote:
@@ -517,13 +531,16 @@ def plain_function(record: Op):
                 saved.append(None)
             elif origin == FROM_INPUT:
                 value = inputs[position]
-                saved.append(value if value is None or value._counter is None else saved_input(value))
+                if isinstance(value, Tensor):
+                    saved.append(value if value._counter is None else saved_input(value))
+                else:  # a number, of the dtype the operation was computed in
+                    saved.append(None if value is None else wrap(arrays[position]))
             elif origin == FROM_SETTING:
                 saved.append(settings[position])
             elif origin == FROM_OUTPUT:
                 saved.append(result[position] if several else result)
             elif origin == FROM_SHAPE:
-                saved.append(() if arrays[position] is None else arrays[position].shape)
+                saved.append(arrays[position].shape if isinstance(inputs[position], Tensor) else ())
             elif origin == FROM_DTYPE:
                 saved.append(inputs[position].dtype)
             elif origin == FROM_OUTPUTS:
