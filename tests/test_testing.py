@@ -109,7 +109,7 @@ def test_subclasses_can_be_refused():
 def test_assert_allclose_is_deprecated_and_wider():
     with pytest.warns(FutureWarning, match="deprecated since 1.12"):
         assert_allclose([1.0, NAN], t([1.00005, NAN], dtype=torch.float64))
-    with warnings.catch_warnings(), pytest.raises(AssertionError, match="0.0001 allowed"):
+    with warnings.catch_warnings(), pytest.raises(AssertionError, match=r"0.0001 allowed"):
         warnings.simplefilter("ignore")
         assert_allclose(t([1.0]), 1.1 * torch.ones(1))
 

@@ -215,7 +215,7 @@ def _allowed(tolerance: float, rtol: float, atol: float) -> str:
 
 
 def _compare_tensors(actual: Tensor, expected: Tensor, options: _Options) -> str | None:
-    checks = [("shape", actual.shape, expected.shape)]
+    checks: list[tuple[str, Any, Any]] = [("shape", actual.shape, expected.shape)]
     if options.check_stride:
         checks.append(("stride()", actual.stride(), expected.stride()))
     if options.check_dtype:
