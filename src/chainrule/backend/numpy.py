@@ -10,19 +10,10 @@ import math
 import numpy as np
 from numpy import (
     absolute as abs,
-    arccos as acos,
     arccosh as acosh,
-    arcsin as asin,
     arcsinh as asinh,
-    arctan as atan,
-    arctan2 as atan2,
-    arctanh as atanh,
     copysign,
-    cos,
-    cosh,
     equal,
-    exp,
-    expm1,
     fmax,
     fmin,
     fmod,
@@ -37,10 +28,6 @@ from numpy import (
     lcm,
     less,
     less_equal,
-    log,
-    log1p,
-    log2,
-    log10,
     logaddexp2,
     logical_and,
     logical_not,
@@ -51,18 +38,34 @@ from numpy import (
     nextafter,
     not_equal,
     signbit,
-    sin,
-    sinh,
     sqrt,
     square,
-    tan,
-    tanh,
-    where,
 )
 
 from .. import dtypes
-from . import integers
+from . import elementary, integers
+from .choosing import clamp, where
 from .cumulative import cummax, cummin, cumprod, cumsum, fits_exponent, logcumsumexp, reversed_cumsum
+from .elementary import (
+    acos,
+    asin,
+    atan,
+    atan2,
+    atanh,
+    cos,
+    cosh,
+    exp,
+    expm1,
+    log,
+    log1p,
+    log2,
+    log10,
+    sin,
+    sinh,
+    tan,
+    tanh,
+)
+from .exponentials import log_softmax, log_softmax_backward, logsumexp, softmax, softmax_backward
 from .gathering import (
     add_at,
     add_rows,
@@ -141,17 +144,12 @@ from .reductions import (
     argmin,
     count_nonzero,
     has_zero,
-    log_softmax,
-    log_softmax_backward,
-    logsumexp,
     nansum,
     pick_along,
     picked,
     prod,
     product_of_others,
     put_along,
-    softmax,
-    softmax_backward,
     sum,
     variance,
     vector_norm,
@@ -161,7 +159,7 @@ ndarray = np.ndarray
 
 
 def power(x, y):
-    return integers.power(x, y) if x.dtype.kind in "iu" else np.power(x, y)
+    return integers.power(x, y) if x.dtype.kind in "iu" else elementary.power(x, y)
 
 
 def power_number(x, exponent):
@@ -176,6 +174,12 @@ def power_number(x, exponent):
         return np.sqrt(x)
     if exponent == -1:
         return one(x) / x
+    if exponent == -2:
+        return one(x) / (x * x)
+    if exponent == -0.5:
+        return one(x) / np.sqrt(x)
+    if x.dtype is elementary.SINGLE and x.size <= elementary.LARGEST:
+        return elementary.small_power(x, exponent)
     return np.power(x, number(x, exponent)) if x.dtype.kind == "V" else x**exponent
 
 
@@ -192,7 +196,7 @@ def sign(x):
 
 
 def exp2(x):
-    return np.exp(x * math.log(2)) if x.dtype.kind == "c" else np.exp2(x)
+    return np.exp(x * math.log(2)) if x.dtype.kind == "c" else elementary.exp2(x)
 
 
 def isclose(x, y, rtol, atol, equal_nan):
@@ -206,9 +210,8 @@ def isclose(x, y, rtol, atol, equal_nan):
 def sigmoid(x):
     """``1 / (1 + exp(-x))``, in one piece of memory."""
     if not x.ndim:
-        return one(x) / (one(x) + np.exp(-x))
-    out = np.negative(x)
-    np.exp(out, out=out)
+        return one(x) / (one(x) + exp(-x))
+    out = elementary.exp_in_place(np.negative(x))
     np.add(out, one(x), out=out)
     return np.divide(one(x), out, out=out)
 
@@ -216,16 +219,11 @@ def sigmoid(x):
 def logit(x, eps):
     if eps is not None:
         x = clamp(x, np.array(eps, x.dtype), np.array(1 - eps, x.dtype))
-    return np.log(x / (one(x) - x))
+    return log(x / (one(x) - x))
 
 
-def clamp(x, low, high):
-    """`x` kept between two arrays, either of which may be None; where they cross, the upper one."""
-    if low is not None and high is not None and x.size > 10_000 and x.dtype.kind == "f":
-        return np.clip(x, low, high)  # one pass, but slow to start
-    if low is not None:
-        x = np.maximum(x, low)
-    return x if high is None else np.minimum(x, high)
+def relu(x):
+    return clamp(x, zero(x), None)
 
 
 def nan_to_num(x, nan, posinf, neginf):

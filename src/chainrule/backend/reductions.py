@@ -190,54 +190,6 @@ def all(x, dim=None, keepdim=False):
     return np.logical_and.reduce(widened(x), axis=dim, keepdims=keepdim)
 
 
-# ---------------------------------------------------------------- exponentials
-
-
-def _shift(x, dim):
-    """The maximum over `dim`, by its real part, 0 where it is infinite: what exponents are lowered by."""
-    top = amax(x.real if x.dtype.kind == "c" else x, dim, True)
-    return np.where(np.isinf(top), np.zeros((), top.dtype), top)
-
-
-def logsumexp(x, dim, keepdim):
-    """``log(sum(exp(x)))`` without overflow."""
-    wide = widened(x)
-    if not math.prod(x.shape):
-        return np.log(sum(np.exp(x), dim, keepdim))
-    top = _shift(wide, dim)
-    found = np.log(sum(np.exp(wide - top), dim, True)) + top
-    if not keepdim:
-        found = found.reshape([n for i, n in enumerate(x.shape) if i not in dim])
-    return narrowed(found, x.dtype)
-
-
-def _lowered(x, dim):
-    """`x` minus its maximum along `dim`, as a fresh array in the dtype to compute in."""
-    x = widened(x)
-    return np.asarray(x - np.maximum.reduce(x, axis=dim, keepdims=True))
-
-
-def softmax(x, dim):
-    """``exp(x)`` normalized to sum 1 along `dim`."""
-    if not x.size:
-        return np.zeros(x.shape, x.dtype)
-    dim = dim if x.ndim else ()
-    out = _lowered(x, dim)
-    np.exp(out, out=out)
-    out /= sum(out, dim, True)
-    return narrowed(out, x.dtype)
-
-
-def log_softmax(x, dim):
-    """The logarithm of the softmax."""
-    if not x.size:
-        return np.zeros(x.shape, x.dtype)
-    dim = dim if x.ndim else ()
-    out = _lowered(x, dim)
-    out -= np.log(sum(np.exp(out), dim, True))
-    return narrowed(out, x.dtype)
-
-
 # ---------------------------------------------------------------- spread
 
 
@@ -274,21 +226,3 @@ def vector_norm(x, ord, dim, keepdim):
         else:
             found = sum(size**ord, dim, keepdim) ** (1 / ord)
     return narrowed(found, real)
-
-
-def softmax_backward(g, out, dim):
-    """The gradient of a softmax, given its result."""
-    dim = dim if g.ndim else ()
-    g, wide = widened(g), widened(out)
-    found = np.asarray(g * wide)
-    found -= wide * sum(found, dim, True)
-    return narrowed(found, out.dtype)
-
-
-def log_softmax_backward(g, out, dim):
-    """The gradient of a log_softmax, given its result."""
-    dim = dim if g.ndim else ()
-    wide = widened(g)
-    found = np.asarray(np.exp(widened(out)))
-    found *= sum(wide, dim, True)
-    return narrowed(np.subtract(wide, found, out=found), out.dtype)

@@ -55,10 +55,15 @@ def _softplus_of(xp, x):
     return xp.maximum(x, xp.zero(x)) + xp.log1p(xp.exp(-xp.abs(x)))
 
 
+def _silu_vjp(xp, g, x):
+    share = xp.sigmoid(x)
+    return g * share * (xp.one(x) + x * (xp.one(x) - share))
+
+
 _silu = _activation(
     "silu",
-    lambda xp, x: x * xp.sigmoid(x),
-    lambda xp, g, x: g * xp.sigmoid(x) * (xp.one(x) + x * (xp.one(x) - xp.sigmoid(x))),
+    lambda xp, x: x / (xp.one(x) + xp.exp(-x)),
+    _silu_vjp,
     "silu_cpu",
     "biu",
 )
@@ -134,7 +139,7 @@ _gelu_tanh = _activation(
 )
 _hardtanh = _activation(
     "hardtanh",
-    lambda xp, x, /, low, high: xp.minimum(xp.maximum(x, xp.number(x, low)), xp.number(x, high)),
+    lambda xp, x, /, low, high: xp.clamp(x, xp.number(x, low), xp.number(x, high)),
     lambda xp, g, x, low, high: xp.where((x <= low) | (x >= high), xp.zero(g), g),
     "hardtanh_cpu",
     "",
@@ -155,6 +160,16 @@ _hardswish = _activation(
     ),
     "hardswish_cpu",
 )
+
+
+def _softplus_vjp(xp, g, x, beta, threshold):
+    scaled = x * xp.number(x, beta)
+    if x.dtype.itemsize == 2:
+        return xp.where(scaled > threshold, g, g * xp.sigmoid(scaled))
+    power = xp.exp(xp.clamp(scaled, None, xp.number(x, 40)))  # above, the quotient is 1 in any precision
+    return xp.where(scaled > threshold, g, g * power / (power + xp.one(x)))
+
+
 _softplus = _activation(
     "softplus",
     lambda xp, x, /, beta, threshold: xp.where(
@@ -162,15 +177,21 @@ _softplus = _activation(
         x,
         _softplus_of(xp, x * xp.number(x, beta)) * xp.number(x, 1 / beta),
     ),
-    lambda xp, g, x, beta, threshold: xp.where(
-        x * xp.number(x, beta) > threshold, g, g * xp.sigmoid(x * xp.number(x, beta))
-    ),
+    _softplus_vjp,
     "softplus_cpu",
 )
+
+
+def _log_sigmoid_vjp(xp, g, x):
+    power = xp.exp(xp.where(x < 0, x, -x))
+    share = power / (xp.one(x) + power)
+    return g * xp.where(x < 0, xp.one(x) - share, share)
+
+
 _log_sigmoid = _activation(
     "log_sigmoid",
     lambda xp, x: xp.minimum(x, xp.zero(x)) - xp.log1p(xp.exp(-xp.abs(x))),
-    lambda xp, g, x: g * xp.sigmoid(-x),
+    _log_sigmoid_vjp,
     "log_sigmoid_cpu",
 )
 _softshrink = _activation(

@@ -215,7 +215,7 @@ sigmoid = unary(
 )
 relu = unary(
     "relu",
-    lambda xp, x: xp.maximum(x, xp.zero(x)),
+    lambda xp, x: xp.relu(x),
     lambda xp, g, out: xp.where(out <= xp.zero(out), xp.zero(g), g),
     refuses={
         "b": (RuntimeError, "Boolean inputs not supported for relu"),
@@ -865,7 +865,7 @@ def clamp(input, min=None, max=None, *, out=None):
 publish(globals(), clamp, "clip")
 clamp_min = binary(
     "clamp_min",
-    lambda xp, x, y: xp.maximum(x, y),
+    lambda xp, x, y: xp.clamp(x, y, None),
     (
         lambda xp, g, x, y: xp.where(x >= y, g, xp.zero(g)),
         lambda xp, g, x, y: xp.where(x < y, g, xp.zero(g)),
@@ -877,7 +877,7 @@ clamp_min = binary(
 )
 clamp_max = binary(
     "clamp_max",
-    lambda xp, x, y: xp.minimum(x, y),
+    lambda xp, x, y: xp.clamp(x, None, y),
     (
         lambda xp, g, x, y: xp.where(x <= y, g, xp.zero(g)),
         lambda xp, g, x, y: xp.where(x > y, g, xp.zero(g)),
