@@ -264,3 +264,15 @@ def _lerp(call: Call, p: Place) -> Formula:
 def _addc(call: Call, p: Place) -> Formula:
     third = call(2, p) if call.name == "addcmul" else call(2, p).power(-1)
     return call(0, p) + rational_of(call.setting("value")) * call(1, p) * third
+
+
+@rule("threshold_backward", "leaky_relu_backward", "hardtanh_backward", "softshrink_backward", "hardshrink_backward")
+def _slope_times(call: Call, p: Place) -> Formula:
+    """The gradient times a slope that is constant on each piece: what the gradient of one of these records."""
+    u, at = call(1, p), call.setting("at")
+    if call.name == "hardtanh_backward":
+        return call(0, p) * above(u, rational_of(at[0])) * above(rational_of(at[1]), u)
+    if call.name == "leaky_relu_backward":
+        return call(0, p) * either(above(u, ZERO), ONE, rational_of(at))
+    size = u if call.name == "threshold_backward" else apply("abs", u)
+    return call(0, p) * above(size, rational_of(at))

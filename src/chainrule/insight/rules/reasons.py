@@ -23,7 +23,7 @@ WITHOUT_RULE: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
-            "geqrf", "linalg_cofactors", "linalg_householder_product", "linalg_ldl_factor_ex", "linalg_ldl_solve",
+            "ctc_loss", "ctc_loss_gradient", "geqrf", "grid_sampler_2d", "grid_sampler_3d", "linalg_cofactors", "linalg_householder_product", "linalg_ldl_factor_ex", "linalg_ldl_solve",
             "linalg_lstsq", "linalg_lu", "linalg_lu_factor_ex", "linalg_matrix_exp", "linalg_pinv", "linalg_qr",
             "linalg_second_cofactors", "linalg_svd", "lu_unpack", "scatter_product_gradient",
         ),

@@ -204,3 +204,22 @@ def _resample(call: Call, p: Place) -> Formula:
         weights = weights * call.formulas.given("weight", matrix, (p[d], k))
         bound.append(k)
     return _over(bound, weights * call.at(0, tuple(place)))
+
+
+@rule("affine_grid_generator", "affine_grid_backward")
+def _affine_grid(call: Call, p: Place) -> Formula:
+    """Each position of a grid, as a row (…, y, x, 1), times a matrix; or the transpose of that."""
+    from ...ops.grids import _base_grid
+
+    size = call.setting("size")
+    rows = _base_grid(size, call.setting("align_corners"), np.dtype(np.float64)).reshape(*size, len(size) + 1)
+    if call.name == "affine_grid_generator":
+        batch, *at, row = p
+        return _contracted(
+            len(size) + 1,
+            lambda k: call.formulas.given("grid", rows, (*at, k)),
+            lambda k: call.at(0, (batch, row, k)),
+        )
+    batch, row, column = p
+    at = [_counted(n) for n in size]
+    return _over(at, call.formulas.given("grid", rows, (*at, column)) * call.at(0, (batch, *at, row)))
