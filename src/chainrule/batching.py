@@ -16,7 +16,7 @@ import numpy as np
 
 from .modes import local
 from .op import ELEMENTWISE, REGISTRY, Op, common_dtype, general
-from .tensor import Tensor, own_extra, wrap
+from .tensor import Tensor, memory, own_extra, wrap
 from .transforms import BATCH, Level, batch_level, close_level, inside_func, open_level
 
 
@@ -91,7 +91,7 @@ def apply_batched(record: Op, inputs, settings, number: int):
     size = local.level_stack[number - 1].size
     uniform = all(is_uniform(x, number) for x in inputs)
     if "sample" in record.settings or "source" in record.settings:
-        return _drawing(record, inputs, settings, number, uniform)
+        return _drawing(record, inputs, settings, number)
     values = [unwrap_batch(x, number) for x in inputs]
     batched = [v is not None for v in values]
     values = [x if v is None else v for x, v in zip(inputs, values, strict=True)]
@@ -146,15 +146,19 @@ PLAIN = {
 }
 
 
-def _drawing(record: Op, inputs, settings, number: int, uniform: bool):
-    """A random operation on a batch: as many numbers as the batch has, or those of one sample for all."""
+def _drawing(record: Op, inputs, settings, number: int):
+    """A random operation on a batch: as many numbers as the batch has, or those of one sample for all.
+
+    Where numbers are drawn with the probabilities in a tensor (a `source`), there are none for all different samples; the
+    first input of an in-place `bernoulli_` only says where to.
+    """
     level = local.level_stack[number - 1]
     values = [unwrap_batch(x, number) for x in inputs]
     batched = [v is not None for v in values]
     values = [x if v is None else v for x, v in zip(inputs, values, strict=True)]
     if level.randomness != "same":
         return wrap_batch(_aligned(record, inputs, values, batched, settings), number)
-    if "source" in record.settings and not uniform:
+    if "source" in record.settings and not all(is_uniform(x, number) for x in inputs[record.name == "bernoulli_tensor" :]):
         raise RuntimeError("Vmap does not currently support same randomness with a batched tensor input")
     first = [v.select(0, 0).contiguous() if b else v for v, b in zip(values, batched, strict=True)]
     return _same_for_all(general(record, first, settings), level)
@@ -169,7 +173,10 @@ def draw(function: Callable, *inputs, like: bool = False) -> Tensor:
 
     `like`: the inputs' numbers do not matter, so that one drawing may be had for different samples.
     """
-    inputs = [for_each_sample(x) for x in inputs]
+    return _drawn(function, [for_each_sample(x) for x in inputs], like)
+
+
+def _drawn(function: Callable, inputs, like: bool) -> Tensor:
     number = max(map(batch_level, inputs))
     if not number:
         return function(*inputs)
@@ -177,8 +184,8 @@ def draw(function: Callable, *inputs, like: bool = False) -> Tensor:
     if level.randomness == "same":
         if not (like or all(is_uniform(x, number) for x in inputs)):
             raise RuntimeError("Vmap does not currently support same randomness with a batched tensor input")
-        return _same_for_all(draw(function, *[_first(x, number) for x in inputs], like=like), level)
-    return wrap_batch(draw(function, *[batch_in_front(x, number, level.size) for x in inputs], like=like), number)
+        return _same_for_all(_drawn(function, [_first(x, number) for x in inputs], like), level)
+    return wrap_batch(_drawn(function, [batch_in_front(x, number, level.size) for x in inputs], like), number)
 
 
 def _first(tensor: Tensor, number: int) -> Tensor:
@@ -207,14 +214,24 @@ def batched_at(x, level: Level):
     return x if value is batch.value else wrap_batch(value, batch.level, batch.uniform)
 
 
-def check_redrawing(tensor: Tensor) -> None:
-    """Raises PyTorch's error where one tensor is to be overwritten with numbers that differ for the samples."""
-    levels = levels_that_differ()
-    have = set()
+def _batch_levels(tensor: Tensor) -> set[int]:
+    found = set()
     while batch_level(tensor):
-        have.add(batch_level(tensor))
+        found.add(batch_level(tensor))
         tensor = tensor._extra.batch.value
-    if any(level.number not in have for level in levels):
+    return found
+
+
+def check_redrawing(tensor: Tensor, arguments) -> None:
+    """Raises PyTorch's error where one tensor is to be overwritten with numbers that differ for the samples.
+
+    Where an argument is a batch and the tensor is not, writing will raise another.
+    """
+    have = _batch_levels(tensor)
+    for x in arguments:
+        if isinstance(x, Tensor):
+            have |= _batch_levels(x)
+    if any(level.number not in have for level in levels_that_differ()):
         raise RuntimeError(
             "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear like same "
             "randomness. If this is necessary for your usage, please file an issue with functorch."
@@ -266,11 +283,12 @@ def _one_by_one(record: Op, values, batched, settings, size: int):
 
 
 def _stack(parts: list[Tensor]) -> Tensor:
-    if len({p._array.shape for p in parts}) > 1:
-        raise RuntimeError(
-            "vmap: It looks like you're calling an operation whose result has a shape that depends on the data: "
-            f"{sorted({tuple(p.shape) for p in parts})}. That is not supported."
-        )
+    for k, part in enumerate(parts):
+        if part._array.shape != parts[0]._array.shape:  # it depends on the elements
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(parts[0].shape)} at entry 0 and "
+                f"{list(part.shape)} at entry {k}"
+            )
     return REGISTRY["stack"].apply(*parts, 0)
 
 
@@ -279,7 +297,7 @@ def _stack(parts: list[Tensor]) -> Tensor:
 
 RULES: dict[str, Callable] = {}
 NOT_SHIFTED = {
-    "as_strided", "as_strided_backward", "as_strided_gather", "unfold_backward", "unique_dim", "unique_consecutive",
+    "as_strided_backward", "as_strided_gather", "unfold_backward", "unique_dim", "unique_consecutive",
 }  # fmt: skip
 
 
@@ -342,6 +360,12 @@ def _with_shapes(record, values, batched, settings, size):
 
 @rule("cat", "stack")
 def _join(record, values, batched, settings, size):
+    if record.name == "cat":  # which takes vectors without elements along with anything
+        kept = [(v, b) for v, b in zip(values, batched, strict=True) if v._array.shape[b:] != (0,)]
+        if kept and len(kept) < len(values):
+            values, batched = zip(*kept, strict=True)
+            if not any(batched):
+                values, batched = (values[0].expand((size, *values[0]._array.shape)), *values[1:]), (True, *batched[1:])
     return general(record, _in_front(values, batched, size), (settings[0] + 1,))
 
 
@@ -373,6 +397,61 @@ def _matrices(record, values, batched, settings, size):
     if batched[1] and missing < 0:
         y = y.reshape((size,) + (1,) * -missing + y._array.shape[1:])
     return x.matmul(y)
+
+
+@rule("as_strided")
+def _as_strided(record, values, batched, settings, size):
+    (x,) = values
+    sizes, strides, offset, _ = settings
+    array = memory(x)
+    step, *inner = (s // array.itemsize for s in array.strides)
+    if not x._array.size:
+        return None
+    last = sum((n - 1) * s for n, s in zip(array.shape[1:], inner, strict=True)) + 1
+    end = 0 if 0 in sizes else sum((n - 1) * s for n, s in zip(sizes, strides, strict=True)) + 1
+    if offset < 0 or offset + end > last:
+        start = Tensor.storage_offset(x)
+        raise RuntimeError(
+            f"result = tensor.as_strided({list(sizes)}, {list(strides)}, {start + offset}) can access memory outside of "
+            f"`tensor`. `result` can access some memory in range [{start + offset}, {start + offset + end}], but `tensor` "
+            f"can only access some memory in range [{start}, {start + last}]. This is not supported inside of vmap, "
+            "please try to rewrite the `as_strided` call as a sequence of PyTorch view operations"
+        )
+    return general(record, (x,), ((size, *sizes), (step, *strides), offset, (step, *inner)))
+
+
+@rule("argmax", "argmin")
+def _index_of_extreme(record, values, batched, settings, size):
+    (x,), (dim, keepdim) = values, settings
+    if x._array.ndim == 1:
+        return None
+    if dim is not None:
+        return general(record, (x,), (dim + 1, keepdim))
+    found = general(record, (x.reshape(size, -1),), (1, False))
+    return found.reshape((size,) + (1,) * (x._array.ndim - 1)) if keepdim else found
+
+
+@rule("squeeze", "squeeze_dim", "squeeze_dims")
+def _squeeze(record, values, batched, settings, size):
+    (x,) = values
+    return x.view_as(x) if x._array.ndim == 1 else general(record, (x,), _shifted(record, values, settings, size))
+
+
+@rule("roll")
+def _roll(record, values, batched, settings, size):
+    (x,), (shifts, dims) = values, settings
+    if dims:
+        return general(record, (x,), (shifts, tuple(d + 1 for d in dims)))
+    return general(record, (x.reshape(size, -1),), (shifts, (1,))).reshape(x.shape)
+
+
+@rule("channels_last_copy")
+def _channels_last(record, values, batched, settings, size):
+    name = "ChannelsLast" if values[0]._array.ndim - 1 == 4 else "ChannelsLast3d"
+    raise RuntimeError(
+        "NYI: Tensor.clone(memory_format) inside vmap is only supported with memory_format torch.preserve_format or "
+        f"torch.contiguous_format (got {name})"
+    )
 
 
 @rule("mv")
@@ -469,6 +548,31 @@ def batch_like(tensor: Tensor, like: Tensor) -> Tensor:
     return wrap_batch(value.expand((size, *tensor._array.shape)).clone(), like._extra.batch.level)
 
 
+def run_by_sample(function: Callable, args, kwargs):
+    """``function(*args, **kwargs)``, which reads elements and knows nothing of batches, on one sample after the other."""
+    number = max((batch_level(uniform_part(x)) for x in args if isinstance(x, Tensor)), default=0)
+    if not number:
+        return function(*args, **kwargs)
+    results = [
+        function(*[_sample_of(x, number, k) for x in args], **kwargs) for k in range(local.level_stack[number - 1].size)
+    ]
+    if isinstance(results[0], tuple):
+        made = [wrap_batch(_stack(list(parts)), number) for parts in zip(*results, strict=True)]
+        return type(results[0])(made)
+    return wrap_batch(_stack(results), number)
+
+
+def _sample_of(x, number: int, k: int):
+    value = unwrap_batch(x, number)
+    return x if value is None else value.select(0, k)
+
+
+def refuse_batches(message: str, *values) -> None:
+    """Raises RuntimeError(message) if something given is a batch."""
+    if any(batch_level(uniform_part(x)) for x in values if isinstance(x, Tensor)):
+        raise RuntimeError(message)
+
+
 READING = {
     "item": (
         "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a "
@@ -481,6 +585,7 @@ READING = {
     ),
     "data": "accessing `data` under vmap transform is not allowed",
     "set data": "mutating directly with `.data` under vmap transform is not allowed.",
+    "storage": "Cannot access storage of BatchedTensorImpl",
     "memory": "Cannot access data pointer of Tensor that doesn't have storage",
 }
 
@@ -488,10 +593,29 @@ READING = {
 def refuse_reading(tensor: Tensor, how: str) -> None:
     """Raises PyTorch's error where a program asks for the elements of a batched tensor as if they were one sample's."""
     if batch_level(uniform_part(tensor)):
-        raise RuntimeError(READING[how])
+        raise (NotImplementedError if how == "storage" else RuntimeError)(READING[how])
 
 
 # ---------------------------------------------------------------- in-place writes
+
+
+def laid_out_like(tensor: Tensor, array) -> Tensor:
+    """A copy whose samples lie in memory as `array` does."""
+    levels = []
+    value = tensor
+    while batch_level(value):
+        levels.append(batch_level(value))
+        value = value._extra.batch.value
+    front = value._array.shape[: len(levels)]
+    count = sum((n - 1) * (s // array.itemsize) for n, s in zip(array.shape, array.strides, strict=True)) + 1
+    buffer = np.empty((*front, count), array.dtype)
+    places = np.lib.stride_tricks.as_strided(
+        buffer, (*front, *array.shape), (*buffer.strides[:-1], *array.strides)
+    )
+    made = wrap(places).copy_(value)
+    for number in reversed(levels):
+        made = wrap_batch(made, number)
+    return made
 
 
 def overwrite_batched(tensor: Tensor, result: Tensor) -> Tensor:

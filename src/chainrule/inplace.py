@@ -475,7 +475,11 @@ class CopySlices(Node):
         inner = self._inner()
         whole = wrap(np.zeros_like(self.base_like)) + gradient if gradient.requires_grad else gradient.clone()
         batched = whole._extra is not None and whole._extra.batch is not None
-        if not batched and memory(whole).strides != self.base_like.strides:
+        if batched:
+            from .batching import laid_out_like
+
+            whole = laid_out_like(whole, self.base_like)
+        elif memory(whole).strides != self.base_like.strides:
             from .ops.creation import empty_strided_like
 
             laid_out = empty_strided_like(self.base_like)

@@ -66,8 +66,16 @@ def _check_leaf(tensor, message: str) -> None:
         raise RuntimeError(message)
 
 
+def _check_storage(tensor) -> None:
+    if tensor._extra is not None and tensor._extra.batch is not None:
+        from .batching import refuse_reading
+
+        refuse_reading(tensor, "storage")
+
+
 def _reduce(self, protocol):
     """Pickles the elements, not the graph: what comes back is a leaf."""
+    _check_storage(self)
     state = dict(self.__dict__) or None
     if self.dtype is dtypes.bfloat16:
         return _rebuild_bfloat16, (memory(self).view(np.uint16).copy(), self.requires_grad, _kind(self), state)
@@ -91,6 +99,7 @@ def _deepcopy(self, memo):
     )
     from copy import deepcopy
 
+    _check_storage(self)
     array = memory(self)
     root = memory_root(array)
     copied = memo.get(("memory", id(root)))

@@ -130,6 +130,10 @@ def is_storage(obj) -> bool:
 @method()
 def untyped_storage(self) -> UntypedStorage:
     """The bytes this tensor looks at."""
+    if self._extra is not None and self._extra.batch is not None:
+        from .batching import refuse_reading
+
+        refuse_reading(self, "storage")
     return UntypedStorage(memory_root(memory(self)))
 
 

@@ -110,6 +110,11 @@ def carries(value) -> bool:
 def apply_special(record: Op, inputs, settings, out=None):
     """Runs an operation on inputs some of which carry something for a level or have rules of their own."""
     if number := max(map(batch_level, inputs), default=0):
+        if out is not None:
+            raise RuntimeError(
+                f"Batching rule not implemented for aten::{record.name}.out; the fallback path doesn't work on out= or "
+                "view ops."
+            )
         from .batching import apply_batched
 
         result = apply_batched(record, inputs, settings, number)

@@ -7,7 +7,7 @@ import math
 from .. import dtypes
 from ..op import ELEMENTWISE, general, must_be_tensor, op
 from ..tensor import Tensor, ndarray, wrap
-from .publishing import no_kernel, publish
+from .publishing import NO_FALLBACK, no_kernel, publish, refuse_batches
 
 __all__: list[str] = []
 
@@ -70,6 +70,12 @@ def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False) -> bool:
     """Whether all elements are close, in the sense of `isclose`."""
     if not isinstance(other, Tensor):
         raise must_be_tensor("allclose", "other", 2, other)
+    refuse_batches(
+        "vmap over torch.allclose isn't supported yet. Please file an issue at https://github.com/pytorch/pytorch/issues "
+        "if you need this feature.",
+        input,
+        other,
+    )
     return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
 
 
@@ -78,6 +84,7 @@ def equal(input, other) -> bool:
     for position, (name, value) in enumerate((("input", input), ("other", other)), 1):
         if not isinstance(value, Tensor):
             raise must_be_tensor("equal", name, position, value)
+    refuse_batches(NO_FALLBACK.format("equal"), input, other)
     return input._array.shape == other._array.shape and bool((input._array == other._array).all())
 
 

@@ -11,6 +11,7 @@ from ..inplace import check_memory, in_place, in_place_anywhere, in_place_method
 from ..op import ELEMENTWISE, LINEAR, general, method, must_be_tensor, op
 from ..tensor import Tensor, memory, wrap
 from . import shape as views
+from .publishing import DYNAMIC, NO_FALLBACK, by_sample, is_batch, refuse_batches
 from .shape import wrap_dim
 
 __all__ = [
@@ -227,10 +228,17 @@ def _split_index(self, index):
         elif isinstance(item, Tensor):
             array = item._array
             if not array.ndim and array.dtype.kind in "iub":
-                if not _is_mask(item):
+                if _is_mask(item):
+                    refuse_batches(_MASK_IN_BATCH, item)
+                    item = bool(array)  # a mask without dimensions
+                elif is_batch(item):
+                    dims.append(dim)
+                    tensors.append(item)
+                    dim += 1
+                    continue
+                else:
                     current = _checked_select(current, dim, int(array), position)
                     continue
-                item = bool(array)  # a mask without dimensions
             else:
                 if array.dtype.kind == "b" or array.dtype == np.uint8:
                     found = _positions(item, current._array.shape, dim, self._array.shape)
@@ -253,8 +261,15 @@ def _split_index(self, index):
     return current, tuple(dims), tensors
 
 
+_MASK_IN_BATCH = (
+    "vmap: We do not support batching operators that can support dynamic shape. Attempting to batch over indexing with "
+    "a boolean mask."
+)
+
+
 def _positions(mask, shape, dim: int, whole):
     """The positions where a mask holds, one tensor for each of its dimensions."""
+    refuse_batches(_MASK_IN_BATCH, mask)
     array = mask._array
     if array.dtype == np.uint8:
         warnings.warn(
@@ -704,6 +719,12 @@ def masked_select(input, mask, *, out=None):
     """The elements of `input` where `mask` holds, in one dimension."""
     if mask._array.dtype.kind != "b" and mask.dtype is not dtypes.uint8:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
+    refuse_batches(
+        "vmap: Attempted to vmap over `mask` in torch.masked_select(self, mask) We cannot support this because for each "
+        "batch this would return a differently shaped Tensor. Please file an issue at "
+        "https://github.com/pytorch/pytorch/issues if you need this feature.",
+        mask,
+    )
     views.joint_shape(mask._array.shape, input._array.shape)
     if out is not None:
         check_overlap(out, input, mask)
@@ -734,6 +755,7 @@ in_place_method("masked_scatter_", masked_scatter)
 @method()
 def nonzero(input, *, out=None, as_tuple: bool = False):
     """The positions of the elements that are not zero: one a row, or a tensor for each dimension."""
+    refuse_batches(NO_FALLBACK.format("nonzero_numpy") if as_tuple else DYNAMIC.format("nonzero"), input)
     array = memory(input)
     if as_tuple:
         return tuple([wrap(part) for part in np.nonzero(array if array.ndim else array.reshape(1))])
@@ -771,6 +793,7 @@ def nonzero_static(input, *, size: int, fill_value: int = -1, out=None):
 Tensor.nonzero_static = nonzero_static
 
 
+@by_sample
 def unravel_index(indices, shape):
     """The coordinates, one tensor a dimension, of positions in a tensor of `shape` read as a vector."""
     if not isinstance(indices, Tensor):
@@ -788,6 +811,7 @@ def unravel_index(indices, shape):
 
 
 @method()
+@by_sample
 def argwhere(input):
     """The positions of the elements that are not zero, one a row."""
     return nonzero(input)

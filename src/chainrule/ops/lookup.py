@@ -10,6 +10,7 @@ from ..backend.reductions import narrowed, widened
 from ..modes import no_grad
 from ..op import must_be_tensor, op
 from ..tensor import Tensor, wrap
+from .publishing import by_sample, refuse_batches
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
 
@@ -201,6 +202,15 @@ def one_hot(tensor, num_classes: int = -1):
         raise must_be_tensor("one_hot", "tensor", 1, tensor)
     if tensor.dtype is not dtypes.int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if num_classes == -1:
+        refuse_batches(
+            "When vmap-ing torch.nn.functional.one_hot, please provide an explicit positive num_classes argument.", tensor
+        )
+    return _one_hot(tensor, num_classes)
+
+
+@by_sample
+def _one_hot(tensor, num_classes: int):
     index = np.asarray(tensor._array)
     if not index.size:
         if num_classes <= 0:

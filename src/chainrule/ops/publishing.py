@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
 from ..inplace import augmented_assignment, in_place_method
-from ..op import is_number
+from ..modes import local
+from ..op import ELEMENTWISE, is_number, op
 from ..tensor import Tensor
 
 # PyTorch has the in-place twin of these as a function too, e.g. torch.exp_
@@ -48,6 +51,45 @@ def operators(symbol: str, function, in_place: str) -> None:
     setattr(Tensor, f"__i{symbol}__", augmented_assignment(in_place, function))
 
 
+def by_sample(function):
+    """Makes a function that reads the elements of its arguments run on one sample after the other inside vmap."""
+
+    @functools.wraps(function)
+    def called(*args, **kwargs):
+        if not local.levels:
+            return function(*args, **kwargs)
+        from ..batching import run_by_sample
+
+        return run_by_sample(function, args, kwargs)
+
+    return called
+
+
+DYNAMIC = (
+    "vmap: We do not support batching operators that can output dynamic shape. Attempted to vmap over aten::{}. Please "
+    "file an issue at https://github.com/pytorch/pytorch/issues if you need this feature."
+)
+NO_FALLBACK = "Batching rule not implemented for aten::{}. We could not generate a fallback."
+
+
+def is_batch(tensor: Tensor) -> bool:
+    """Whether a tensor is a batch of vmap's, whose samples differ."""
+    if tensor._extra is None or not tensor._extra.special:
+        return False
+    from ..batching import uniform_part
+    from ..transforms import batch_level
+
+    return batch_level(uniform_part(tensor)) > 0
+
+
+def refuse_batches(message: str, *values) -> None:
+    """Raises RuntimeError(message) if something given is a batch of vmap's."""
+    if local.levels:
+        from ..batching import refuse_batches
+
+        refuse_batches(message, *values)
+
+
 def is_operand(value) -> bool:
     """Whether an operator takes it: a tensor or a number."""
     return isinstance(value, Tensor) or is_number(value)
@@ -56,6 +98,18 @@ def is_operand(value) -> bool:
 def no_kernel(kernel: str, kinds: str) -> dict:
     """`refuses` of an operation that PyTorch has no kernel for, for these NumPy kinds."""
     return dict.fromkeys(kinds, (NotImplementedError, f"\"{kernel}\" not implemented for '{{}}'"))
+
+
+def piecewise_slope(name: str, slope) -> None:
+    """The derivative, times `g`, of an operation that is linear in pieces, as an operation of its own, ``slope(xp, g, x,
+    at)``: its derivative by `x` is zeros, not nothing, so that programs may ask for it."""
+    op(
+        f"{name}_backward",
+        kind=ELEMENTWISE,
+        forward=lambda xp, grad, x, /, at: slope(xp, grad, x, at),
+        vjp=(lambda xp, g, x, at: slope(xp, g, x, at), lambda xp, g: xp.zeros_like(g)),
+        node="".join(word.capitalize() for word in name.split("_")) + "BackwardBackward0",
+    )
 
 
 def no_derivative(message: str, exception: type[Exception] = RuntimeError):

@@ -742,7 +742,7 @@ def _redrawn(redraw, tensor: Tensor, *arguments) -> Tensor:
     if local.levels:
         from ..batching import check_redrawing
 
-        check_redrawing(tensor)
+        check_redrawing(tensor, arguments)
     return in_place(redraw, tensor, *arguments)
 
 

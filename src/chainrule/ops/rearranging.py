@@ -9,6 +9,7 @@ from ..inplace import in_place_method
 from ..op import GENERAL, LINEAR, general, method, op
 from ..tensor import Tensor, wrap
 from . import shape as views
+from .publishing import by_sample
 from .shape import check_diagonal, shape_argument, wrap_dim, wrap_dims
 
 __all__ = [
@@ -191,6 +192,7 @@ def repeat_interleave(input, repeats=None, dim: int | None = None, *, output_siz
 Tensor.repeat_interleave = repeat_interleave
 
 
+@by_sample
 def _repeated_positions(repeats, output_size):
     """0 as often as the first number says, 1 as often as the second, and so on."""
     array = repeats._array

@@ -743,7 +743,7 @@ def narrow(input, dim: int, start, length: int):
     if isinstance(start, Tensor):
         if start._array.ndim or start._array.dtype.kind not in "iu":
             raise RuntimeError("start must be an 0-dim integral Tensor.")
-        start = int(start._array)
+        start = int(start)
     dim = wrap_dim(dim, len(shape))
     n = shape[dim]
     if not -n <= start <= n:
@@ -882,7 +882,7 @@ def tensor_split(input, indices_or_sections=None, dim: int = 0, *, indices=None,
                 "but got "
                 f"a tensor with {where._array.ndim} dims"
             )
-        where = where._array.tolist()
+        where = where.tolist()
     n = shape[dim]
     if isinstance(where, (tuple, list)):
         ends = [as_index(i) for i in where]
@@ -1216,6 +1216,10 @@ def storage_offset(self) -> int:
 @method()
 def data_ptr(self) -> int:
     """The address of the first element; 0 for a tensor without elements."""
+    if self._extra is not None and self._extra.batch is not None:
+        from ..batching import refuse_reading
+
+        refuse_reading(self, "memory")
     array = memory(self)
     return address(array) if array.size else 0
 

@@ -10,7 +10,7 @@ from .. import dtypes, return_types
 from ..inplace import fill_out
 from ..op import common_dtype, general, method, number_array, op
 from ..tensor import Tensor, wrap
-from .publishing import no_derivative
+from .publishing import DYNAMIC, no_derivative, refuse_batches
 from .reduction import array_of, called, evenly_or_nan, no_kernel_for, not_empty, numpy_names, picking
 from .shape import wrap_dim
 
@@ -221,6 +221,7 @@ def unique(
 ):
     """The distinct elements in order, or the distinct slices along `dim`; with the positions in them of input's
     elements if `return_inverse`, and how often each occurs if `return_counts`."""
+    refuse_batches(DYNAMIC.format("_unique2" if dim is None else "unique_dim"), input)
     array = array_of("unique", input)
     no_kernel_for("unique" if dim is None else "unique_dim", array, "c")
     if dim is None:
@@ -235,6 +236,7 @@ def unique(
 @method()
 def unique_consecutive(input, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None):
     """The elements that differ from the one before them, or the slices along `dim`; see `unique`."""
+    refuse_batches(DYNAMIC.format("unique_consecutive"), input)
     array = array_of("unique_consecutive", input)
     no_kernel_for("unique" if dim is None else "unique_dim", array, "c")
     if dim is not None:

@@ -13,7 +13,7 @@ from ..inplace import fill_out
 from ..op import general, method, op
 from ..tensor import Tensor, wrap
 from . import elementwise
-from .publishing import no_derivative
+from .publishing import NO_FALLBACK, by_sample, no_derivative, refuse_batches
 from .reduction import array_of, no_kernel_for, numpy_names
 from .shape import wrap_dim
 from .sorting import sort
@@ -150,6 +150,7 @@ def _text(number: float) -> str:
 
 
 @method()
+@by_sample
 def histc(input, bins: int = 100, min=0, max=0, *, out=None):
     """How many elements fall into each of `bins` equal parts of [min, max], or of their range if those are equal."""
     array = array_of("histc", input)
@@ -249,6 +250,7 @@ def _check_weight(input_shape, weight) -> None:
 
 
 @method()
+@by_sample
 def histogram(input, bins, *, range=None, weight=None, density: bool = False, out=None):
     """(hist, bin_edges): how many elements, or what weight, each bin has. `bins`: their number or their edges."""
     array = array_of("histogram", input)
@@ -260,6 +262,7 @@ def histogram(input, bins, *, range=None, weight=None, density: bool = False, ou
 
 def histogramdd(input, bins, *, range=None, weight=None, density: bool = False):
     """(hist, bin_edges) of points, the last dimension of `input`, in as many dimensions as they have coordinates."""
+    refuse_batches(NO_FALLBACK.format("histogramdd"), input)
     array = array_of("histogramdd", input)
     if array.ndim < 2:
         raise RuntimeError("torch.histogramdd: input tensor should have at least 2 dimensions")
@@ -285,6 +288,7 @@ _bincount = op(
 
 
 @method()
+@by_sample
 def bincount(input, weights=None, minlength: int = 0):
     """How often each number from 0 on occurs in a vector of integers, or the sum of its weights."""
     array = array_of("bincount", input)
