@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import graph_errors
 from ..engine import Freed, Node, SavedTensor, fit_tensor, next_sequence, user_position
-from ..inplace import move_history, rebase_history
+from ..inplace import bump_version, check_in_place, check_inference, move_history, rebase_history
 from ..modes import CAREFUL, NO_GRAD, active_saved_hooks, local, no_grad
 from ..op import REGISTRY, input_edge, save_input
 from ..tensor import (
