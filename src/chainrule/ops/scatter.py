@@ -425,10 +425,11 @@ def index_copy(input, dim: int, index, source, *, out=None):
             f"{dtypes.scalar_name(input.dtype)} and (source) {dtypes.scalar_name(source.dtype)}"
         )
     rest = (*own[:dim], *own[dim + 1 :])
-    if given and (*given[:dim], *given[dim + 1 :]) != rest:
+    given_rest = (*given[:dim], *given[dim + 1 :])
+    if given_rest != rest:
         raise RuntimeError(
             "index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape: "
-            f"{list(rest)} at dimension {dim} and source slice shape: {[*given[:dim], *given[dim + 1 :]]} at "
+            f"{' '.join(map(str, rest))} at dimension {dim} and source slice shape: {' '.join(map(str, given_rest))} at "
             "dimension 0."
         )
     if given and count != given[dim]:
