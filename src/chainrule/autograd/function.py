@@ -564,6 +564,9 @@ def _marked(tensors, what: str) -> set[int]:
 def _finish_outputs(ctx, node, tensors, outputs: list, with_setup: bool) -> list:
     """Gives each output tensor its history; the outputs, of which some become others."""
     dirty = _marked(ctx.dirty_tensors, "mark_dirty can only accept variables")
+    for tensor in ctx.dirty_tensors or ():
+        check_inference(tensor)
+        bump_version(tensor)
     without_gradient = _marked(ctx.non_differentiable, "mark_non_differentiable only accepts variable arguments")
     inputs = {id(tensor) for tensor in tensors}
     saved = {id(tensor) for tensor in ctx.to_save or ()}
@@ -648,6 +651,7 @@ def _rebase_dirty(tensor: Tensor, node, number: int, is_input: bool, count: int)
             "and a second one that does the other operations). You can ask on the forum https://discuss.pytorch.org/ "
             "if you need help to do this change."
         )
+    check_in_place(tensor, True)
     tensor._grad = None
     if tensor._is_view():
         node.n_outputs = 1  # the write is recorded through the base
