@@ -380,7 +380,8 @@ def _check_slices(function: str, input, dim: int, index, source) -> None:
         raise RuntimeError(
             f"{function}(): Number of indices ({count}) should be equal to source.size(dim): ({have}), for dim: {dim}"
         )
-    if given and (*given[:dim], *given[dim + 1 :]) != (*own[:dim], *own[dim + 1 :]):
+    slices = own != given if not (own and given) else (*given[:dim], *given[dim + 1 :]) != (*own[:dim], *own[dim + 1 :])
+    if slices:
         raise RuntimeError(
             "source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = "
             f"{list(own)} source.shape = {list(given)}"
