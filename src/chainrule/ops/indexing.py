@@ -104,8 +104,8 @@ _masked_select = op(
     kind=LINEAR,
     forward=lambda xp, x, mask: xp.select_masked(x, mask),
     vjp=(
-        lambda xp, g, x_shape, mask: xp.sum_to(
-            xp.masked_select_backward(g, mask, xp.joint_shape(x_shape, mask.shape)), x_shape
+        lambda xp, g, x, mask: xp.sum_to(  # x is saved though its shape would do, so that writes to it are noticed
+            xp.masked_select_backward(g, mask, xp.joint_shape(x.shape, mask.shape)), x.shape
         ),
         None,
     ),
