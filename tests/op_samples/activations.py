@@ -32,4 +32,20 @@ ROWS = {
         floats(2, 3, away=(-0.5, 0.5)), settings=(0.5,), reference=lambda x, b: np.where(abs(x) <= b, 0, x)
     ),
     "prelu": row(floats(2, 3), floats(3), reference=lambda x, w: np.where(x > 0, x, w * x)),
+    "threshold_backward": row(floats(2, 3), floats(2, 3, away=(0.5,)), settings=(0.5,), reference=lambda g, x, at: g * (x > at)),
+    "leaky_relu_backward": row(
+        floats(2, 3), floats(2, 3), settings=(0.1,), reference=lambda g, x, at: g * np.where(x > 0, 1, at)
+    ),
+    "hardtanh_backward": row(
+        floats(2, 3),
+        floats(2, 3, away=(-1.0, 0.5)),
+        settings=((-1.0, 0.5),),
+        reference=lambda g, x, at: g * ((x > at[0]) & (x < at[1])),
+    ),
+    "softshrink_backward": row(
+        floats(2, 3), floats(2, 3, away=(-0.5, 0.5)), settings=(0.5,), reference=lambda g, x, at: g * (np.abs(x) > at)
+    ),
+    "hardshrink_backward": row(
+        floats(2, 3), floats(2, 3, away=(-0.5, 0.5)), settings=(0.5,), reference=lambda g, x, at: g * (np.abs(x) > at)
+    ),
 }  # fmt: skip

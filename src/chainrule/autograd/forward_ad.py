@@ -150,9 +150,10 @@ def laid_out(tangent: Tensor, like: Tensor) -> Tensor:
     )
     if not array.size or (same_strides and whole.size == whole_tangent.size):
         return tangent
-    buffer = np.zeros(whole.size, array.dtype)
     offset = (address(wanted) - address(whole)) // wanted.itemsize
     strides = [s // wanted.itemsize for s in wanted.strides]
+    reach = offset + 1 + sum((n - 1) * s for n, s in zip(array.shape, strides, strict=True))
+    buffer = np.zeros(max(whole.size, reach), array.dtype)  # NumPy's own strided views do not show all their memory
     made = wrap(buffer).as_strided(array.shape, strides, offset)
     return made.copy_(tangent)
 

@@ -42,6 +42,12 @@ def polygamma(n, x):
     return np.asarray(scipy.special.polygamma(n, x)).astype(x.dtype)
 
 
+def lgamma(x):
+    """The logarithm of the absolute value of the gamma function; inf at -inf, where SciPy has -inf."""
+    out = call("gammaln", x)
+    return np.where(np.isneginf(x), -x, out) if x.dtype.kind == "f" else out
+
+
 def digamma(x):
     """The logarithmic derivative of the gamma function; infinite at 0, with the sign opposite to that of the zero."""
     out = call("digamma", x)

@@ -19,7 +19,7 @@ from .elementwise import (  # type: ignore[attr-defined]  # publish puts relu_ t
     relu_ as _relu_,
     threshold as _threshold,
 )
-from .publishing import no_kernel
+from .publishing import no_kernel, piecewise_slope
 from .shape import wrap_dim
 from .softmax import log_softmax as _log_softmax, softmax as _softmax
 
@@ -78,9 +78,10 @@ _mish = _activation("mish", lambda xp, x: x * xp.tanh(_softplus_of(xp, x)), _mis
 _leaky_relu = _activation(
     "leaky_relu",
     lambda xp, x, /, slope: xp.where(x > 0, x, x * xp.number(x, slope)),
-    lambda xp, g, x, slope: xp.where(x > 0, g, g * xp.number(g, slope)),
+    lambda xp, g, x, slope: xp.leaky_relu_backward(g, x, slope),
     "leaky_relu_cpu",
 )
+piecewise_slope("leaky_relu", lambda xp, g, x, slope: xp.where(x > 0, g, g * xp.number(g, slope)))
 _elu = _activation(
     "elu",
     lambda xp, x, /, alpha, scale, input_scale: xp.where(
@@ -140,10 +141,11 @@ _gelu_tanh = _activation(
 _hardtanh = _activation(
     "hardtanh",
     lambda xp, x, /, low, high: xp.clamp(x, xp.number(x, low), xp.number(x, high)),
-    lambda xp, g, x, low, high: xp.where((x <= low) | (x >= high), xp.zero(g), g),
+    lambda xp, g, x, low, high: xp.hardtanh_backward(g, x, (low, high)),
     "hardtanh_cpu",
     "",
 )
+piecewise_slope("hardtanh", lambda xp, g, x, at: xp.where((x <= at[0]) | (x >= at[1]), xp.zero(g), g))
 _hardsigmoid = _activation(
     "hardsigmoid",
     lambda xp, x: xp.minimum(xp.maximum(x + xp.number(x, 3), xp.zero(x)), xp.number(x, 6)) * xp.number(x, 1 / 6),
@@ -201,15 +203,17 @@ _softshrink = _activation(
         x - xp.number(x, width),
         xp.where(x < -width, x + xp.number(x, width), x * xp.zero(x)),
     ),
-    lambda xp, g, x, width: xp.where((x >= -width) & (x <= width), xp.zero(g), g),
+    lambda xp, g, x, width: xp.softshrink_backward(g, x, width),
     "softshrink_check",
 )
+piecewise_slope("softshrink", lambda xp, g, x, width: xp.where((x >= -width) & (x <= width), xp.zero(g), g))
 _hardshrink = _activation(
     "hardshrink",
     lambda xp, x, /, width: xp.where((x >= -width) & (x <= width), xp.zero(x), x),
-    lambda xp, g, x, width: xp.where((x >= -width) & (x <= width), xp.zero(g), g),
+    lambda xp, g, x, width: xp.hardshrink_backward(g, x, width),
     "hardshrink_cpu",
 )
+piecewise_slope("hardshrink", lambda xp, g, x, width: xp.where((x >= -width) & (x <= width), xp.zero(g), g))
 _prelu = _activation(
     "prelu",
     lambda xp, x, weight: xp.where(x > 0, x, x * weight),

@@ -14,7 +14,7 @@ from ..backend import integers
 from ..inplace import in_place_method
 from ..op import ELEMENTWISE, NUMBERS, common_dtype, general, number_array, op, python_number
 from ..tensor import Tensor
-from .publishing import is_operand, no_derivative, no_kernel, operators, publish
+from .publishing import DYNAMIC, is_operand, no_derivative, no_kernel, operators, piecewise_slope, publish, refuse_batches
 
 __all__: list[str] = []
 
@@ -110,7 +110,7 @@ def _sinc(xp, x):
 def _sinc_vjp(xp, g, x):
     angle = xp.where(x == 0, xp.one(x), x * xp.number(x, math.pi))
     slope = (angle * xp.cos(angle) - xp.sin(angle)) * xp.number(x, math.pi) / (angle * angle)
-    return g * xp.where(x == 0, xp.zero(x), slope)
+    return g * xp.where(x == 0, x * xp.number(x, -math.pi * math.pi / 3), slope)  # so that it has a derivative at 0
 
 
 sinc = unary("sinc", _sinc, _sinc_vjp, floating=True)
@@ -216,7 +216,7 @@ sigmoid = unary(
 relu = unary(
     "relu",
     lambda xp, x: xp.relu(x),
-    lambda xp, g, out: xp.where(out <= xp.zero(out), xp.zero(g), g),
+    lambda xp, g, out: xp.threshold_backward(g, out, 0),
     refuses={
         "b": (RuntimeError, "Boolean inputs not supported for relu"),
         "c": (NotImplementedError, "clamp is not supported for complex types"),
@@ -226,9 +226,10 @@ _threshold = op(
     "threshold",
     kind=ELEMENTWISE,
     forward=lambda xp, x, /, threshold, value: xp.where(x <= threshold, x.dtype.type(value), x),
-    vjp=lambda xp, g, x, threshold: xp.where(x <= threshold, xp.zero(g), g),
+    vjp=lambda xp, g, x, threshold: xp.threshold_backward(g, x, threshold),
     refuses=no_kernel("threshold_cpu", "bc"),
 )
+piecewise_slope("threshold", lambda xp, g, x, threshold: xp.where(x <= threshold, xp.zero(g), g))
 
 
 def threshold(input, threshold, value, *, out=None):
@@ -247,7 +248,7 @@ _logit = op(
     vjp=lambda xp, g, x, eps: (
         xp.where((x < 0) | (x > 1), xp.number(x, math.nan), g / (x * (xp.one(x) - x)))
         if eps is None
-        else xp.where((x < eps) | (x > 1 - eps), xp.zero(x), g / (x * (xp.one(x) - x)))
+        else xp.where((x >= eps) & (x <= 1 - eps), g / (x * (xp.one(x) - x)), xp.zero(x))
     ),
     floating=True,
     refuses=no_kernel("logit_cpu", "c"),
@@ -917,6 +918,7 @@ _where = op(
 def where(condition, input=None, other=None, *, out=None):
     """`input` where `condition` holds, `other` elsewhere; with the condition alone, the indices where it holds."""
     if input is None and other is None:
+        refuse_batches(DYNAMIC.format("where"), condition)
         return condition.nonzero(as_tuple=True)
     return general(_where.record, (condition, input, other), (), out)
 

@@ -1256,4 +1256,6 @@ def sum_to_size(self, *size):
     extra = len(have) - len(wanted)
     if extra < 0 or any(n not in (1, have[i + extra]) for i, n in enumerate(wanted)):
         raise RuntimeError(f"size {{{list(wanted)}}} is not expandable to size {{{list(have)}}}.")
+    if not wanted:
+        return self.sum()
     return self if have == wanted else summed(self, wanted)

@@ -104,7 +104,7 @@ IN_SPECIAL["ndtr"] = ndtr
 
 lgamma = _function(
     "lgamma",
-    _scipy("gammaln"),
+    lambda xp, x: special.lgamma(x),
     lambda xp, g, x: g * xp.digamma(x),
     public=True,
     kernel="lgamma_vml_cpu",
@@ -168,6 +168,8 @@ _mvlgamma = op(
 
 def mvlgamma(input, p, *, out=None):
     """The logarithm of the multivariate gamma function of dimension `p`."""
+    if isinstance(input, Tensor) and input._array.dtype.kind == "b":
+        raise RuntimeError("The input tensor may not be a boolean tensor.")
     if p < 1:
         raise RuntimeError("p has to be greater than or equal to 1")
     return general(_mvlgamma.record, (input,), (p,), out)
