@@ -101,15 +101,30 @@ def walk(
 
 
 def first_zero(
-    values: Values, root: Edge, target: Edge, seed: np.ndarray, leads: Callable[[Edge], bool]
+    values: Values,
+    root: Edge,
+    target: Edge,
+    seed: np.ndarray,
+    leads: Callable[[Edge], bool],
+    near: bool = False,
 ) -> Culprit | None:
-    """The last operation before `target` that got a gradient and passed none of it on; None where parts cancel."""
+    """The last operation before `target` that got a gradient and passed none of it on; None where parts cancel.
+
+    `near`: nor more than the rounding error of a softmax whose outputs all got the same gradient."""
     found: list[Culprit] = []
+
+    def vanishes(node: Node, result: Any, arrived: list) -> bool:
+        if not np.any(result):
+            return True
+        record = record_of(node)
+        if not near or record is None or record.name not in ("softmax", "log_softmax"):
+            return False
+        return float(np.max(np.abs(result))) < 1e-5 * max(float(np.max(np.abs(g))) for g in arrived if g is not None)
 
     def look(node: Node, arrived: list, results: list) -> bool:
         if any(g is not None and np.any(g) for g in arrived):
             for edge, result in zip(edges_of(node), results):
-                if edge is not None and result is not None and leads(edge) and not np.any(result):
+                if edge is not None and result is not None and leads(edge) and vanishes(node, result, arrived):
                     found.append(Culprit(node, None, False, _inputs(values, node)))
         return False
 
@@ -127,16 +142,16 @@ SECOND_WHERE = (
 )
 
 
-def remedy_for(culprit: Culprit, values: Values) -> str:
-    """What to write instead, for the operations that are known to go bad."""
+def remedy_for(culprit: Culprit, values: Values | None = None, operation: str = "") -> str:
+    """What to write instead, for the operations that are known to go bad; `operation`: its name, if no node has it."""
     node = culprit.node
-    if node is None:
+    if node is None and not operation:
         return "look at how it was filled: data with nan in it, or an update that overflowed (a smaller step size)"
     record = record_of(node)
-    name = "" if record is None else record.name
+    name = operation if record is None else record.name
     if culprit.masked and not culprit.is_forward:
         return SECOND_WHERE
-    makers = [record_of(e[0]).name for e in edges_of(node) if e is not None and not isinstance(e[0], Tensor) and record_of(e[0])]  # fmt: skip
+    makers = [] if node is None else [record_of(e[0]).name for e in edges_of(node) if e is not None and not isinstance(e[0], Tensor) and record_of(e[0])]  # fmt: skip
     if name in ("log", "log2", "log10"):
         if "softmax" in makers:
             return "use torch.log_softmax, which never takes the logarithm of 0"
@@ -163,10 +178,10 @@ def remedy_for(culprit: Culprit, values: Values) -> str:
         return "stay inside (-1, 1): x.clamp(-1 + 1e-6, 1 - 1e-6)"
     if name == "acosh":
         return "stay above 1: x.clamp(min=1 + 1e-6)"
+    if name == "var" or (name.startswith(("std", "var")) and culprit.is_forward):
+        return "the variance of a single value divides by 0: pass correction=0, or give it more values"
     if name in ("linalg_vector_norm", "dist", "std", "hypot"):
         return "its slope does not exist at 0: add eps under the root, (x.pow(2).sum() + eps).sqrt()"
-    if name == "var":
-        return "the variance of a single value divides by 0: pass correction=0, or give it more values"
     if name in ("softmax", "log_softmax"):
         return "a row in which everything is masked with -inf has no softmax: leave one value, or mask with a large negative number"
     if name == "mul":

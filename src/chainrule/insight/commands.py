@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import linecache
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import Node, is_own, relink
+from ..engine import Node, relink
 from ..runner import BadFile, alias, load
 from ..tensor import Tensor, gradient_edge, version_counter
 from .values import Edge, Unknown, Values
@@ -36,7 +35,9 @@ def call_explain(arguments: argparse.Namespace) -> int:
 
 def call_why(arguments: argparse.Namespace) -> int:
     """Runs the program, and tells what went wrong with gradients in it: status 1 if anything did."""
-    return _after(arguments, _why)
+    from .witness import Witness
+
+    return _after(arguments, _why, Witness())
 
 
 class Problem(Exception):
@@ -69,12 +70,16 @@ class LastBackward(Watcher):
 class Finished:
     """A program that has run: its variables, its last backward, and the error that ended it, if one did."""
 
-    def __init__(self, file: str, program: Any, rest: list[str]) -> None:
+    def __init__(self, file: str, program: Any, rest: list[str], witness: Any = None) -> None:
+        """`witness`: watches the run beside the last backward."""
         self.file = file
         self.program = program
         self.error: BaseException | None = None
+        self.watcher = witness
         self.last = LastBackward()
         self.last.watch()
+        if witness is not None:
+            witness.start()
         stdout, hook = sys.stdout, sys.excepthook
         sys.stdout = sys.stderr  # what the program prints is not what was asked for
         sys.excepthook = self._failed
@@ -83,6 +88,8 @@ class Finished:
         finally:
             sys.stdout.flush()
             sys.stdout, sys.excepthook = stdout, hook
+            if witness is not None:
+                witness.stop()
             self.last.stop()
         self.namespace: dict[str, Any] = sys.modules["__main__"].__dict__
 
@@ -164,20 +171,6 @@ class Finished:
             self.namespace.pop("_chainrule_call", None)
             self.namespace.pop("_chainrule_answer", None)
 
-    def failure(self) -> Any:
-        """The error that ended the program, with the line of the program that raised it and what its notes say."""
-        from .reasons import Place, Reason
-
-        place = None
-        traceback = None if self.error is None else self.error.__traceback__
-        while traceback is not None:
-            file, line = traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
-            if not is_own(file):
-                place = Place(file, line, linecache.getline(file, line).strip())
-            traceback = traceback.tb_next
-        notes = getattr(self.error, "__notes__", [])
-        return Reason("error", "\n".join([str(self.error), *notes]), source=place)
-
     def as_at_backward(self, function: Callable, *arguments: Any) -> Any:
         """The same while leaves and nodes hold what they held at the last backward."""
         leaves, nodes = self.last.leaves, self.last.nodes
@@ -207,7 +200,9 @@ def _put_back(leaf: Tensor, array: Any) -> None:
         leaf._array = array
 
 
-def _after(arguments: argparse.Namespace, answer: Callable[[Finished, argparse.Namespace], int]) -> int:
+def _after(
+    arguments: argparse.Namespace, answer: Callable[[Finished, argparse.Namespace], int], witness: Any = None
+) -> int:
     file, *rest = arguments.program[arguments.program[0] == "--" :]
     for kind in ("html", "svg", "latex", "json"):  # a notebook runs in its own directory
         path = getattr(arguments, kind, None)
@@ -216,7 +211,7 @@ def _after(arguments: argparse.Namespace, answer: Callable[[Finished, argparse.N
     try:
         program = load(file)
         alias.install()
-        return answer(Finished(file, program, rest), arguments)
+        return answer(Finished(file, program, rest, witness), arguments)
     except (BadFile, Problem) as error:
         print(f"chainrule: {error}", file=sys.stderr)
         return 2
@@ -303,32 +298,23 @@ def _page(file: str, body: str) -> str:
 
 
 def _why(finished: Finished, arguments: argparse.Namespace) -> int:
-    from .reasons import Reason, why
+    from .verdicts import findings as findings_of
 
-    loss = finished.tensor(arguments.of) if arguments.of else None
-    if loss is None and finished.error is None and finished.last.root is not None:
-        loss = finished.result(None)
-    if arguments.wrt:
-        asked = [(arguments.wrt, finished.tensor(arguments.wrt))]
-    else:
-        asked = list(_questionable(finished))
-    findings: list[tuple[str, Reason]] = []
-    told: set[tuple] = set()
-    for name, x in asked:
-        reason = finished.at_end(why, x, loss)
-        source = reason.source
-        place = None if source is None else (source.file, source.line)
-        if not reason.ok and (reason.cause, place or name) not in told:
-            told.add((reason.cause, place or name))
-            findings.append((name, reason))
-    if finished.error is not None and not any(reason.cause in _OF_ERRORS for _, reason in findings):
-        findings.append((type(finished.error).__name__, finished.failure()))
-    findings.sort(key=lambda found: _RANKS.get(found[1].cause, 1))
-    for name, reason in findings:
+    witness = finished.watcher
+    found = findings_of(witness, finished.error, arguments.wrt)
+    if witness.failures:
+        print(f"chainrule: why has not seen everything: {witness.failures[0]!r}", file=sys.stderr)
+    if arguments.wrt or arguments.of:
+        found = _asked(finished, arguments, found)
+    for name, reason in found:
         where = "" if reason.source is None else f"{reason.source.file}:{reason.source.line}: "
         print(f"{where}{name}: {reason}")
-    if not findings:
-        print("no finding: the gradients are in order" if asked else "no finding: the program computes no gradients")
+    if not found:
+        print(
+            "no finding: the gradients are in order"
+            if witness.roots
+            else "no finding: the program computes no gradients"
+        )
     as_data = [
         {
             "name": name,
@@ -338,28 +324,28 @@ def _why(finished: Finished, arguments: argparse.Namespace) -> int:
             "file": None if reason.source is None else reason.source.file,
             "line": None if reason.source is None else reason.source.line,
         }
-        for name, reason in findings
+        for name, reason in found
     ]
     _write(arguments.json, lambda: json.dumps(as_data, indent=1))
     _write(
         arguments.html,
-        lambda: _page(
-            finished.file, "".join(f"<p>{escape(f'{n}: {r}')}</p>" for n, r in findings) or "<p>no finding</p>"
-        ),
+        lambda: _page(finished.file, "".join(f"<p>{escape(f'{n}: {r}')}</p>" for n, r in found) or "<p>no finding</p>"),
     )
-    return 1 if findings else 0
+    return 1 if found else 0
 
 
-_OF_ERRORS = ("second backward", "in-place")
-_RANKS = {"error": 0, "second backward": 0, "in-place": 0, "nan": 0, "inf": 0, "zero": 2}  # the likeliest first
+def _asked(finished: Finished, arguments: argparse.Namespace, found: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """The findings about one variable, or one result, as it stands when the program ends."""
+    if found or finished.error is not None:
+        return found
+    from .reasons import why
 
-
-def _questionable(finished: Finished) -> Iterator[tuple[str, Tensor]]:
-    """The tensors whose gradient the program wants: leaves that require grad, and those whose `.grad` it reads."""
-    text = "\n".join(t if isinstance(t, str) else t.decode(errors="replace") for _, t in finished.program.sources)
-    for name, tensor in finished.named_tensors():
-        is_leaf = tensor.requires_grad and tensor.grad_fn is None
-        if (is_leaf and (finished.last.calls or finished.error is not None)) or f"{name}.grad" in text.replace(
-            f"{name}.grad_fn", ""
-        ):
-            yield name, tensor
+    loss = finished.tensor(arguments.of) if arguments.of else None
+    if loss is None and finished.watcher.roots:
+        loss = finished.result(None)
+    if arguments.wrt:
+        asked = [(arguments.wrt, finished.tensor(arguments.wrt))]
+    else:
+        asked = [(name, x) for name, x in finished.named_tensors() if x.requires_grad and x.grad_fn is None]
+    reasons = [(name, finished.at_end(why, x, loss)) for name, x in asked]
+    return [(name, reason) for name, reason in reasons if not reason.ok]

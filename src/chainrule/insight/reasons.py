@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import linecache
 import re
 import sys
@@ -63,6 +64,15 @@ CUTS = {
         "is a gradient, whose own computation was not recorded",
         "pass create_graph=True to grad() or backward()",
     ),
+    "undifferentiable": ("has no gradient", "use an operation that has one"),
+    "inference": (
+        "is computed in inference mode, where nothing is recorded",
+        "move it out of inference_mode",
+    ),
+    "update": (
+        "gives its name to a new tensor, computed where nothing is recorded, that does not require grad",
+        "update it in place under no_grad: w -= lr * w.grad, or w.copy_(…)",
+    ),
     "copied": ("makes a copy that is another tensor", "use the tensor itself, not the copy"),
     "parameter": ("makes a new leaf of it", "use the tensor itself; a Parameter starts a history of its own"),
 }
@@ -106,8 +116,8 @@ def why(x: Tensor, loss: Tensor | None = None) -> Reason:
     return Diagnosis(x, loss, caller(2)).reason()
 
 
-def run_to(frame: FrameType) -> Run:
-    """An abstract run of the program up to the call that a frame is making."""
+def call_in(frame: FrameType) -> tuple[str, Any, str, list[tuple[str, int]]]:
+    """The call that a frame is making, as `Run` takes it: file, (line, column), function, and the calls that led there."""
     call = Source(frame.f_code, frame.f_lasti)
     stack: list[tuple[str, int]] = []
     outer = frame.f_back
@@ -115,8 +125,12 @@ def run_to(frame: FrameType) -> Run:
     while outer is not None and inner.f_code.co_name != "<module>":
         stack.insert(0, (outer.f_code.co_filename, outer.f_lineno))
         inner, outer = outer, outer.f_back
-    place: Any = call.line, call.column
-    return Run(call.file, place, frame.f_code.co_qualname, stack)
+    return call.file, (call.line, call.column), frame.f_code.co_qualname, stack
+
+
+def run_to(frame: FrameType) -> Run:
+    """An abstract run of the program up to the call that a frame is making."""
+    return Run(*call_in(frame))
 
 
 def place_of(source: Source | Node) -> Place:
@@ -134,11 +148,13 @@ def lies(place: Place) -> str:
 class Diagnosis:
     """One question about one tensor."""
 
-    def __init__(self, x: Tensor, loss: Tensor | None, frame: FrameType) -> None:
+    seed: Any = None  # the gradient that backward was given, if it was
+
+    def __init__(self, x: Tensor, loss: Tensor | None, frame: FrameType, asked: bool = True) -> None:
+        """`asked`: the frame is at a call of `why` with this tensor, rather than anywhere."""
         self.x, self.frame = x, frame
         self.scope = Scope(frame)
-        self.run = run_to(frame)
-        arguments = self.scope.argument_texts()
+        arguments = self.scope.argument_texts() if asked else []
         self.x_text: ast.expr | None
         self.loss_text: ast.expr | None
         self.x_text, self.loss_text = (
@@ -151,6 +167,10 @@ class Diagnosis:
             or (self.scope.names.get(id(self.loss)) if self.loss is not None else None)
             or "loss"
         )
+
+    @functools.cached_property
+    def run(self) -> Run:
+        return run_to(self.frame)
 
     def _last_loss(self) -> Tensor | None:
         """The tensor on which the program called backward last, as far as a name still leads to it."""
@@ -553,7 +573,7 @@ class Diagnosis:
         return Values(gradient_edge(self.loss), self.scope.tensors, self.scope.look_up)
 
     def _seed(self) -> np.ndarray:
-        return np.ones_like(self.loss._array)
+        return np.ones_like(self.loss._array) if self.seed is None else self.seed
 
     def _why_bad(self) -> Reason:
         """x.grad has a nan or an infinity in it, or the loss has."""
@@ -581,6 +601,7 @@ class Diagnosis:
                 f"{what} has {kind} in it because {leaf} holds {shown_value(culprit.leaf._array)} already.",
                 remedy_for(culprit, values),
             )
+        self.culprit = culprit.node
         place = place_of(culprit.node)
         inputs = _shown_inputs(culprit)
         if culprit.is_forward:
@@ -625,14 +646,33 @@ class Diagnosis:
             return Reason(
                 "zero", f"{name}.grad is 0; the graph behind it is gone: {error}.", "call why before the backward"
             )
-        if culprit is None or culprit.node is None:
-            place = place_of(self.loss.grad_fn)
-            return Reason(
-                "zero",
-                f"{name}.grad is 0: what arrives along its paths from {self.loss_name}, made {lies(place)}, adds up to 0.",
-                "this is a stationary point, or terms cancel: chainrule.explain(loss, x).shares() shows what each path gives",
-                place,
+        return self._zero_at(culprit) or self._stationary()
+
+    culprit: Any = None  # the node found to blame for numbers
+
+    def zero_reason(self, values: Values, target: Edge, near: bool = False) -> Reason | None:
+        """The operation that passes no gradient on to x; `near`: what is left of it is rounding error."""
+        try:
+            culprit = first_zero(
+                values, gradient_edge(self.loss), target, self._seed(), lambda e: _edge_leads(e, target), near
             )
+        except Unknown:
+            return None
+        return self._zero_at(culprit)
+
+    def _stationary(self) -> Reason:
+        place = place_of(self.loss.grad_fn)
+        return Reason(
+            "zero",
+            f"{self.name}.grad is 0: what arrives along its paths from {self.loss_name}, made {lies(place)}, adds up to 0.",
+            "this is a stationary point, or terms cancel: chainrule.explain(loss, x).shares() shows what each path gives",
+            place,
+        )
+
+    def _zero_at(self, culprit: Culprit | None) -> Reason | None:
+        if culprit is None or culprit.node is None:
+            return None
+        name, self.culprit = self.name, culprit.node
         record = record_of(culprit.node)
         because, remedy = ZEROS.get(
             "" if record is None else record.name,

@@ -87,7 +87,7 @@ class Adam(Optimizer):
             largest = array(state, "max_exp_avg_sq", param)
             np.maximum(largest, square, out=largest)
             square = largest
-        denominator = np.sqrt(square)
+        denominator = np.asarray(np.sqrt(square))
         denominator /= number(param, math.sqrt(1 - beta2**step))
         denominator += number(param, group["eps"])
         np.divide(average, denominator, out=denominator)

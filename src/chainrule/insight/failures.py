@@ -1,0 +1,587 @@
+"""Why a program failed: errors of autograd and optimizers, and of using a gradient that is not there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from ..engine import Freed
+from ..tensor import Tensor
+from .dataflow import Place
+from .reasons import CUTS, Reason, lies, place_of
+from .source import Source
+from .syntax import simple_name, syntax_of
+from .values import freed_at, reachable
+from .witness import Break, Leaf, Position
+
+if TYPE_CHECKING:
+    from .verdicts import Judge
+
+
+def reason_of(judge: Judge, error: BaseException) -> Reason:
+    """What ended the program, with the line to blame and the remedy where one is known."""
+    from .verdicts import innermost
+
+    where = innermost(error)
+    message = str(error)
+    place = None
+    if where is not None:
+        frame, lasti = where
+        place = place_of(Source(frame.f_code, lasti))
+        for words, explain in _KNOWN:
+            if words in message:
+                reason = explain(judge, error, frame, place)
+                if reason is not None:
+                    return reason
+        if isinstance(error, (TypeError, AttributeError)) and "NoneType" in message:
+            reason = _none_used(judge, frame, place)
+            if reason is not None:
+                return reason
+    notes = [one for one in getattr(error, "__notes__", []) if isinstance(one, str)]
+    return Reason("error", "\n".join([f"{message or type(error).__name__}", *notes]), source=place)
+
+
+# ---- backward on what has no history
+
+
+def _no_history(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
+    from .verdicts import _only_shown, line_at, made_at, place_at
+
+    witness = judge.witness
+    if witness.attempt is None:
+        return None
+    roots, flows, position = witness.attempt
+    name = _receiver_name(position)
+    cuts: dict[Break, list[Leaf]] = {}
+    for leaf, cut in flows.items():
+        if cut is not None:
+            cuts.setdefault(cut, []).append(leaf)
+    start = f"{name} does not require grad, because"
+    if cuts:
+        cut = min(cuts, key=lambda c: (-len(cuts[c]), cuts[c][0].number))
+        return _of_cut(judge, cut, cuts[cut], start)
+    # what left the graph as numbers or arrays, on the way that the text shows
+    escaped = {cut: leaf for leaf in witness.all_leaves for cut in leaf.escapes.values()}
+    lines = {line_at(cut.position): cut for cut in escaped}
+    from .reasons import call_in
+    from .witness import Root
+
+    for cut in judge.static_cuts(Root(position, call_in(frame))):
+        known = lines.get((cut.place.file, cut.place.line))
+        if known is not None:
+            return _of_cut(judge, known, [escaped[known]], start)
+    serious = [cut for cut in escaped if not _only_shown(cut.position)]
+    if serious:
+        return _of_cut(judge, serious[-1], [escaped[serious[-1]]], start)
+    frozen = list(witness.frozen)
+    learning = [leaf for leaf in witness.all_leaves if (held := leaf.tensor()) is not None and held._requires_grad]
+    if frozen and not learning:
+        cause = place_at(frozen[-1])
+        return Reason(
+            "requires_grad_false",
+            f"{start} nothing that it was computed from does: requires_grad was set to False {lies(cause)}.",
+            "leave requires_grad=True for the parameters that are to be trained, such as those of the last layer",
+            cause,
+        )
+    for root in roots:
+        if isinstance(root, Tensor):
+            late = _turned_on_late(judge, position, name, frame)
+            if late is not None:
+                return late
+    if learning:
+        names = ", ".join(dict.fromkeys(judge.label(leaf) for leaf in learning[:3]))
+        made = made_at(name, position) or place
+        return Reason(
+            "never used",
+            f"{name}.backward() fails: {name}, made {lies(made)}, was not computed from anything that requires grad ({names} "
+            "and the like).",
+            f"compute {name} from the output of the model",
+            made,
+        )
+    wanted = _wanted(frame.f_code.co_filename)
+    if wanted is None:
+        return None
+    return Reason(
+        "no requires_grad",
+        f"{name}.backward() fails: nothing that {name} was computed from requires grad, also not the tensor made "
+        f"{lies(wanted)}.",
+        "make it with requires_grad=True",
+        wanted,
+    )
+
+
+def _of_cut(judge: Judge, cut: Break, leaves: list[Leaf], start: str) -> Reason:
+    """A cut behind which nothing is left."""
+    reason = judge.cut_reason(leaves[0], cut)
+    head, _, rest = reason.sentence.partition(" because ")
+    rest = rest.replace("its way to the loss", f"the history from {judge.label(leaves[0])}", 1)
+    more = "" if len(leaves) == 1 else f" ({len(leaves) - 1} other tensors lose theirs there, too.)"
+    return Reason(reason.cause, f"{start} {rest}{more}", reason.remedy, reason.source)
+
+
+def _turned_on_late(judge: Judge, position: Position, name: str, frame: FrameType) -> Reason | None:
+    """A tensor was told to require grad after the loss had been computed from it."""
+    from .reasons import call_in
+    from .verdicts import line_at
+    from .witness import Root
+
+    lines = {line_at(p) for p in judge.witness.turned_on}
+    for cut in judge.static_cuts(Root(position, call_in(frame))):
+        if cut.kind == "late" and (cut.place.file, cut.place.line) in lines:
+            doing, remedy = CUTS["late"]
+            return Reason(
+                "late", f"{name} does not require grad: what is done {lies(cut.place)} {doing}.", remedy, cut.place
+            )
+    return None
+
+
+def _receiver_name(position: Position) -> str:
+    """What backward, or grad, was called on, as the program calls it."""
+    from .verdicts import expression_at
+
+    call, syntax = expression_at(position)
+    if not isinstance(call, ast.Call):
+        return "the result"
+    if isinstance(call.func, ast.Attribute) and call.func.attr == "backward":
+        name = simple_name(call.func.value)
+        if name is not None and name not in syntax.modules and not name.endswith("autograd"):
+            return name
+    return (simple_name(call.args[0]) if call.args else None) or "the result"
+
+
+def _wanted(file: str) -> Place | None:
+    """Where the program makes the tensor whose `.grad` it uses."""
+    from .verdicts import _bindings, _place
+
+    syntax = syntax_of(file)
+    if syntax is None:
+        return None
+    for node in ast.walk(syntax.tree):
+        if isinstance(node, ast.Attribute) and node.attr == "grad":
+            name = simple_name(node.value)
+            lines = [] if name is None else sorted(_bindings(syntax, name))
+            if lines:
+                return _place(file, lines[0])
+    return None
+
+
+# ---- a graph that is used up, and values that are overwritten
+
+
+def _second(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
+    """A second backward: through the same result, or through a part that two results share."""
+    witness = judge.witness
+    if witness.attempt is None or not isinstance(witness.attempt[0][0], Tensor):
+        return None
+    roots, _, position = witness.attempt
+    loss = roots[0]
+    if loss._node is None:
+        return None
+    order = reachable(loss._node)
+    needed = _noted(error, "and it was needed again")
+    gone = [n for n in order if n.saved.__class__ is Freed and needed is not None and _is_at(n, needed)]
+    if not gone:
+        return None
+    shared = gone[0]  # the first that backward came to
+    used_up = place_of(freed_at(shared))
+    name = _receiver_name(position)
+    passed = order[: order.index(shared)]
+    if not any(node.saves_tensors for node in passed) and (used_up.file, used_up.line) != (place.file, place.line):
+        return Reason(
+            "second backward",
+            f"the second {name}.backward() {lies(place)} fails because the graph was used up by the first, {lies(used_up)}.",
+            "compute it again before the second backward, or pass retain_graph=True to the first",
+            place,
+        )
+    made = place_of(shared)
+    what = _assigned_name(shared) or "what is"
+    if (used_up.file, used_up.line) == (place.file, place.line):  # the same backward, in a loop
+        if _is_carried(shared, made, frame, place):
+            return Reason(
+                "second backward",
+                f"{name}.backward() {lies(place)} fails the second time because {what} computed {lies(made)} is kept from one "
+                "round of the loop to the next, and its graph was used up in the round before.",
+                "cut it off between rounds: " + ("detach() it" if what == "what is" else f"{what} = {what}.detach()"),
+                made,
+            )
+        return Reason(
+            "second backward",
+            f"{name}.backward() {lies(place)} fails the second time because {what} computed {lies(made)} only "
+            "once, and its graph was used up in the first round.",
+            f"compute it again in each round, inside the loop, detach() it, or pass retain_graph=True to backward",
+            made,
+        )
+    return Reason(
+        "second backward",
+        f"{name}.backward() {lies(place)} fails because it shares {what} computed {lies(made)} with what the backward "
+        f"{lies(used_up)} has used up.",
+        "pass retain_graph=True to the first backward, add the losses and call backward once, or detach() what is shared",
+        used_up,
+    )
+
+
+def _is_at(node: Any, place: Place) -> bool:
+    source = Source(node.code, node.lasti)
+    return (source.file, source.line, source.text) == place
+
+
+def _assigned_name(node: Any) -> str | None:
+    from .names import target_name
+
+    return target_name(node)
+
+
+def _is_carried(node: Any, made: Place, frame: FrameType, backward: Place) -> bool:
+    """Whether a value is made in the loop, or in what the loop calls, rather than before it."""
+    syntax = syntax_of(made.file)
+    if syntax is None or made.file != backward.file:
+        return True
+    loops = [
+        (one.lineno, one.end_lineno or one.lineno)
+        for one in ast.walk(syntax.tree)
+        if isinstance(one, (ast.For, ast.While)) and one.lineno <= backward.line <= (one.end_lineno or one.lineno)
+    ]
+    if not loops:
+        return True
+    if any(first <= made.line <= last for first, last in loops):
+        return True
+    functions = [
+        (one.lineno, one.end_lineno or one.lineno)
+        for one in ast.walk(syntax.tree)
+        if isinstance(one, (ast.FunctionDef, ast.Lambda))
+    ]
+    holding = [f for f in functions if f[0] <= made.line <= f[1]]
+    return any(not (f[0] <= backward.line <= f[1]) for f in holding)
+
+
+def _overwritten(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
+    """A value that backward needs was overwritten."""
+    saved, written = (
+        _noted(error, words) for words in ("the value was saved for backward here", "and it was overwritten here")
+    )
+    if written is None:
+        return None
+    where = "" if saved is None else f", saved {lies(saved)},"
+    return Reason(
+        "in-place",
+        f"backward fails because a value that it needs{where} was overwritten {lies(written)}.",
+        "write the result to a new tensor (x = x + 1 instead of x += 1, without inplace=True), or clone() before writing",
+        written,
+    )
+
+
+def _noted(error: BaseException, words: str) -> Place | None:
+    for note in getattr(error, "__notes__", []):
+        if isinstance(note, str) and note.startswith(words):
+            met = re.search(r"\n  (.*?):(\d+)(?:: (.*))?$", note, re.S)
+            if met:
+                return Place(met[1], int(met[2]), met[3] or "")
+    return None
+
+
+# ---- writing to leaves
+
+
+def _leaf_written(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason:
+    return Reason(
+        "in-place",
+        f"a leaf that requires grad is overwritten {lies(place)}, while recording is on.",
+        "update it under no_grad: with torch.no_grad(): w -= lr * w.grad; to compute with a changed copy, clone() it first",
+        place,
+    )
+
+
+def _not_scalar(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
+    from .verdicts import made_at, place_at
+
+    witness = judge.witness
+    if witness.attempt is None:
+        return None
+    roots, _, position = witness.attempt
+    name = _receiver_name(position)
+    size = roots[0]._array.size if isinstance(roots[0], Tensor) else 0
+    made = None
+    if isinstance(roots[0], Tensor) and roots[0]._node is not None:
+        made = place_of(roots[0]._node)
+    return Reason(
+        "not a scalar",
+        f"{name}.backward() {lies(place_at(position))} fails because {name}{'' if made is None else f', made {lies(made)},'} has "
+        f"{size} elements, and only a scalar has a gradient by itself.",
+        "reduce it first, with sum() or mean(), or give backward the weights: backward(torch.ones_like(loss))",
+        made or made_at(name, position) or place,
+    )
+
+
+def _unused(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
+    """autograd.grad asks for the gradient of what the result was not computed from."""
+    from .verdicts import expression_at, made_at
+
+    witness = judge.witness
+    if witness.attempt is None:
+        return None
+    _, flows, position = witness.attempt
+    call, _ = expression_at(position)
+    inputs = call.args[1] if isinstance(call, ast.Call) and len(call.args) > 1 else None
+    index = re.search(r"index (\d+)", str(error))
+    chosen = inputs
+    if isinstance(inputs, (ast.List, ast.Tuple)) and index is not None and int(index[1]) < len(inputs.elts):
+        chosen = inputs.elts[int(index[1])]
+    name = simple_name(chosen) or "an input"
+    for leaf, cut in flows.items():
+        if cut is not None and (leaf.name == name or leaf.tensor() is _value(frame, name)):
+            return _of_cut(judge, cut, [leaf], f"the gradient of {name} is missing, because")
+    made = made_at(name, position) or place
+    return Reason(
+        "never used",
+        f"the gradient of {name} is asked for {lies(place)}, but {name}, made {lies(made)}, was not used to compute the result.",
+        f"compute the result from {name}, or pass allow_unused=True if that is meant",
+        made,
+    )
+
+
+def _value(frame: FrameType, name: str) -> Any:
+    return frame.f_locals.get(name, frame.f_globals.get(name))
+
+
+# ---- optimizers
+
+
+def _no_parameters(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason:
+    from .verdicts import _attribute_line
+
+    judge.witness._look_into_modules(frame)
+    for leaf, (module, attribute) in judge.witness.hidden.items():
+        where = _attribute_line(module, attribute)
+        if where is None:
+            continue
+        what = "in a plain list or dict" if leaf.is_parameter else "as a plain tensor"
+        remedy = (
+            "use torch.nn.ModuleList, ModuleDict or ParameterList, which register what they hold"
+            if leaf.is_parameter
+            else f"make it a parameter: self.{attribute} = torch.nn.Parameter(…)"
+        )
+        return Reason(
+            "not registered",
+            f"the optimizer made {lies(place)} gets no parameters: {module.__name__} keeps them {what} {lies(where)}, and does "
+            "not know them.",
+            remedy,
+            where,
+        )
+    for module in judge.witness.modules_of(frame):
+        for attribute, value in vars(module).items():
+            where = _attribute_line(type(module), attribute) if isinstance(value, Tensor) else None
+            if where is not None:
+                return Reason(
+                    "not registered",
+                    f"the optimizer made {lies(place)} gets no parameters: {type(module).__name__} keeps a plain tensor "
+                    f"{lies(where)}, which is no parameter.",
+                    f"make it a parameter: self.{attribute} = torch.nn.Parameter(…)",
+                    where,
+                )
+    return Reason(
+        "optimizer",
+        f"the optimizer made {lies(place)} gets no parameters: what it is given is empty (a generator that was used up, or a "
+        "module without parameters).",
+        "give it model.parameters() anew, or a list of the tensors",
+        place,
+    )
+
+
+def _non_leaf_parameter(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason:
+    made = place
+    for value in [*frame.f_locals.values(), *frame.f_globals.values()]:
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(one, Tensor) and one._node is not None and not one.retains_grad:
+                made = place_of(one._node)
+                break
+    return Reason(
+        "not a leaf",
+        f"the optimizer made {lies(place)} is given a tensor that is not a leaf: it is computed {lies(made)}.",
+        "make the leaf last: w = (…).detach().requires_grad_(), or give requires_grad=True to the final tensor",
+        made,
+    )
+
+
+def _numpy_refused(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason:
+    return Reason(
+        "numpy",
+        f"what is done {lies(place)} leaves torch for NumPy with a tensor that requires grad.",
+        "use the torch function instead of NumPy's where the gradient matters; x.detach().numpy() to look or to plot",
+        place,
+    )
+
+
+def _integer_leaf(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason:
+    return Reason(
+        "integer",
+        f"what is made {lies(place)} holds integers: only floating-point tensors have gradients.",
+        "write its numbers with a decimal point, or give dtype=torch.float32",
+        place,
+    )
+
+
+def _wrong_function(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
+    """A custom Function's backward gives gradients of the wrong number or shape."""
+    from .verdicts import backward_place
+
+    kind = re.search(r"(\w+)Backward", str(error))
+    for one in judge.witness.calls:
+        if kind is not None and one.__name__ == kind[1]:
+            where = backward_place(one)
+            if where is not None:
+                return Reason(
+                    "backward",
+                    f"the backward of {one.__name__} gives the wrong gradients {lies(where)}: {error}.",
+                    "return one gradient for each input of forward, of that input's shape; None for what has no gradient",
+                    where,
+                )
+    return None
+
+
+def _inference_saved(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
+    cuts = list(judge.witness.inference_breaks)
+    from .verdicts import place_at
+
+    made = place if not cuts else place_at(cuts[-1].block or cuts[-1].position)
+    return Reason(
+        "inference",
+        f"what is computed {lies(place)} needs a tensor that was made in inference mode {lies(made)}, which autograd cannot use.",
+        "use no_grad instead of inference_mode, clone() the tensor outside, or move the computation out of it",
+        made,
+    )
+
+
+# ---- a gradient that is not there
+
+
+def _none_used(judge: Judge, frame: FrameType, place: Place) -> Reason | None:
+    """The program failed on a None; perhaps it was a `.grad`."""
+    from .verdicts import _only_shown, line_at, place_at
+
+    witness = judge.witness
+    if witness.last_none is None:
+        return _unused_result(judge, frame, place)
+    tensor, read = witness.last_none
+    file, line = line_at(read.position)
+    same_line = (file, line) == (place.file, place.line)
+    if not same_line and not _assigned_from(read.position, frame, place):
+        return _unused_result(judge, frame, place)
+    if tensor._node is not None or not tensor._requires_grad:
+        made = None if tensor._node is None else (tensor._node.code, tensor._node.lasti)
+        return judge.no_gradient(tensor, read.position, made)
+    leaf = witness.leaf_of(tensor)
+    name = judge.name_read(read.position) if leaf.name is None else leaf.name
+    if leaf.cleared_last is not None and leaf.deliveries:
+        cleared = place_at(leaf.cleared_last)
+        return Reason(
+            "cleared",
+            f"{name}.grad is None when it is used {lies(place)}: it was cleared {lies(cleared)}, after the backward.",
+            "clear gradients before backward, or after they were used; or zero them in place: w.grad.zero_()",
+            cleared,
+        )
+    if not witness.roots or leaf.deliveries or not _before_all(witness, read):
+        early = place_at(read.position)
+        if leaf.deliveries or not witness.roots:
+            return Reason(
+                "no backward" if not leaf.deliveries else "read too early",
+                f"{name}.grad is None when it is read {lies(early)}: no backward has been called before.",
+                "call backward() on the loss first, and read .grad afterwards",
+                early,
+            )
+    if leaf.cuts:
+        return judge.cut_reason(leaf, next(iter(leaf.cuts)))
+    late = judge.late(leaf)
+    if late is not None:
+        return late
+    rebound = _rebound(judge, leaf, name)
+    if rebound is not None:
+        return rebound
+    escape = judge.static_cut(leaf) or judge.likely_escape(leaf)
+    if escape is not None:
+        return judge.cut_reason(leaf, escape)
+    return judge.never_used(leaf, False)
+
+
+def _unused_result(judge: Judge, frame: FrameType, place: Place) -> Reason | None:
+    """autograd.grad returned a None, as allow_unused lets it, and the program went on with that."""
+    from .verdicts import expression_at, made_at, place_at
+
+    last = judge.witness.last_gradients
+    if last is None or None not in last[0]:
+        return None
+    call, _ = expression_at(last[1])
+    number = last[0].index(None)
+    inputs = call.args[1] if isinstance(call, ast.Call) and len(call.args) > 1 else None
+    chosen = inputs.elts[number] if isinstance(inputs, (ast.List, ast.Tuple)) and number < len(inputs.elts) else inputs
+    name = simple_name(chosen) or "an input"
+    asked = place_at(last[1])
+    made = made_at(name, last[1]) or asked
+    return Reason(
+        "never used",
+        f"the gradient of {name} that grad() returns {lies(asked)} is None: {name}, made {lies(made)}, was not used to compute the "
+        "result, and allow_unused=True says nothing about it.",
+        f"compute the result from {name}, leave it out, or pass materialize_grads=True for zeros",
+        asked,
+    )
+
+
+def _rebound(judge: Judge, leaf: Leaf, name: str) -> Reason | None:
+    """The name was given to a new leaf after the loss had been computed from the old one."""
+    from .verdicts import place_at
+
+    older = [one for one in judge.witness.all_leaves if one is not leaf and one.name == name and one.deliveries]
+    if not older:
+        return None
+    place = place_at(leaf.position)
+    return Reason(
+        "rebound",
+        f"{name}.grad is None because {name} is another tensor than the one that backward went to: the name was given to a new "
+        f"one {lies(place)}.",
+        f"change the values in place: with torch.no_grad(): {name} -= lr * {name}.grad, or {name}.copy_(…)",
+        place,
+    )
+
+
+def _before_all(witness: Any, read: Any) -> bool:
+    return bool(witness.roots)
+
+
+def _assigned_from(position: Position, frame: FrameType, place: Place) -> bool:
+    """Whether the line that failed uses a variable that took its value from the `.grad` read at a position."""
+    from .verdicts import ancestors
+
+    targets: set[str] = set()
+    for node in ancestors(position):
+        if isinstance(node, ast.Assign):
+            targets = {simple_name(t) or "" for t in node.targets}
+            for target in node.targets:
+                if isinstance(target, (ast.Tuple, ast.List)):
+                    targets |= {simple_name(t) or "" for t in target.elts}
+        elif isinstance(node, ast.NamedExpr):
+            targets = {node.target.id}
+    return any(target and re.search(rf"\b{re.escape(target)}\b", place.text) for target in targets) or (
+        any(target and target in frame.f_locals and frame.f_locals[target] is None for target in targets)
+    )
+
+
+_KNOWN: list[tuple[str, Any]] = [
+    ("does not require grad and does not have a grad_fn", _no_history),
+    ("backward through the graph a second time", _second),
+    ("modified by an inplace operation", _overwritten),
+    ("a leaf Variable that requires grad", _leaf_written),
+    ("a view of a leaf Variable that requires grad", _leaf_written),
+    ("implicitly created only for scalar outputs", _not_scalar),
+    ("appears to not have been used in the graph", _unused),
+    ("One of the differentiated Tensors does not require grad", _unused),
+    ("optimizer got an empty parameter list", _no_parameters),
+    ("can't optimize a non-leaf Tensor", _non_leaf_parameter),
+    ("Can't call numpy() on Tensor that requires grad", _numpy_refused),
+    ("floating point and complex dtype can require gradients", _integer_leaf),
+    ("floating point dtype can require gradients", _integer_leaf),
+    ("returned an incorrect number of gradients", _wrong_function),
+    ("returned an invalid gradient at index", _wrong_function),
+    ("Inference tensors cannot be saved for backward", _inference_saved),
+    ("Inplace update to inference tensor", _inference_saved),
+]
