@@ -47,6 +47,8 @@ def full_index(dims, indices):
 
 def take_at(x, indices, dims):
     """The elements at `indices` of the dimensions `dims`, as a fresh array in row-major order."""
+    if not x.ndim:
+        return np.array(x)
     found = x[full_index(dims, indices)]
     return found if type(found) is not np.ndarray or found.flags.c_contiguous else np.ascontiguousarray(found)
 
@@ -99,7 +101,9 @@ def add_at(g, indices, shape, dims):
 
 
 def put_at(x, values, indices, dims, accumulate):
-    """A copy of `x` with `values` put (or added) at `indices` of the dimensions `dims`."""
+    """A copy of `x` with `values` put (or added) at `indices` of the dimensions `dims`; a 0-d array has one element."""
+    if not x.ndim:
+        return put_at(np.reshape(x, 1), np.reshape(values, -1), indices, dims, accumulate).reshape(())
     out = np.array(x, copy=True, order="K")
     index = full_index(dims, indices)
     if not accumulate:
