@@ -54,7 +54,7 @@ _index_select = op(
     "index_select",
     kind=LINEAR,
     forward=lambda xp, x, index, /, dim: xp.take_at(x, (index,), (dim,)),
-    vjp=(lambda xp, g, x_shape, index, dim: xp.index_backward(g, index, x_shape, (dim,)), None),
+    vjp=(lambda xp, g, x_shape, index, dim: xp.index_backward(g, index, x_shape, (dim,)) if x_shape else g, None),
 )
 _take = op(
     "take",
@@ -591,7 +591,7 @@ def index_select(input, dim: int, index, *, out=None):
     if not shape and index._array.size != 1 and index._array.ndim < 2:
         raise RuntimeError(f"index_select(): Index to scalar can have only 1 value, got {index._array.size} value(s)")
     check_index_vector("index_select", index, shape[dim] if shape else 1)
-    if not shape:
+    if not shape and input._extra is not None and input._extra.special:
         return general(views._clone.record, (input,), (), out)
     if not index._array.ndim:
         index = views.view(index, 1)
