@@ -348,16 +348,18 @@ in_place_method("scatter_reduce_", scatter_reduce)
 
 
 def _as_vector(input, index, source=None):
-    """The arguments of an operation on slices with 0-d tensors turned into vectors."""
+    """The arguments of an operation on slices as its batches, or its arrays, want them."""
     if not index._array.ndim:
         index = views.view(index, 1)
-    if not input._array.ndim:
+    if input._array.ndim:
+        return input, index, source if source is None or source._array.ndim else views.view(source, 1)
+    if any(x is not None and x._extra is not None and x._extra.special for x in (input, index, source)):
         return views.view(input, 1), index, None if source is None else views.reshape(source, (-1,))
-    return input, index, source
+    return input, index, source if source is None or not source._array.ndim else views.view(source, ())
 
 
 def _shaped_like(result, input):
-    return result if input._array.ndim else views.view(result, ())
+    return result if result._array.ndim == input._array.ndim else views.view(result, ())
 
 
 def _check_slices(function: str, input, dim: int, index, source) -> None:
@@ -395,8 +397,6 @@ def index_add(input, dim: int, index, source, *, alpha=1, out=None):
     dim = wrap_dim(dim, input._array.ndim)
     _check_slices("index_add_", input, dim, index, source)
     wide, index, source = _as_vector(input, index, source)
-    if not source._array.ndim:
-        source = views.view(source, 1)
     return _shaped_like(general(_index_add.record, (wide, index, source), (dim, alpha), out), input)
 
 
@@ -485,8 +485,6 @@ def index_reduce(input, dim: int, index, source, reduce: str, *, include_self: b
     dim = wrap_dim(dim, input._array.ndim)
     _check_slices("index_reduce", input, dim, index, source)
     wide, index, source = _as_vector(input, index, source)
-    if not source._array.ndim:
-        source = views.view(source, 1)
     shape = source._array.shape
     spread = views.expand(views.view(index, [-1 if d == dim else 1 for d in range(len(shape))]), shape)
     return _shaped_like(general(_index_reduce.record, (wide, spread, source), (dim, reduce, include_self), out), input)
