@@ -200,9 +200,13 @@ def nanmean(input, dim=None, keepdim: bool = False, *, dtype=None, out=None):
 
 
 def _prod_vjp(xp, g, x, out, dim, keepdim):
+    if not x.ndim:
+        return g
+    if dim is None and xp.has_zero(x):
+        return xp.reshape(g * xp.conj(xp.product_of_others(xp.reshape(x, (-1,)), 0)), x.shape)
     g = xp.keep_reduced(g, x.shape, dim, keepdim)
     if xp.has_zero(x):
-        return g * xp.conj(xp.product_of_others(x, None if dim is None else dim[0] if dim else 0))
+        return g * xp.conj(xp.product_of_others(x, dim[0] if dim else 0))
     return g * xp.conj(xp.keep_reduced(out, x.shape, dim, keepdim) / x)
 
 
