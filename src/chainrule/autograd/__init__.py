@@ -284,16 +284,16 @@ def grad(
         results = run(*gradients)
     if materialize_grads:
         results = tuple(
-            _zeros_for(x, i, create_graph) if r is None else r for i, (x, r) in enumerate(zip(inputs, results))
+            _zeros_for(x, create_graph) if r is None else r for x, r in zip(inputs, results)
         )
     return results
 
 
-def _zeros_for(value: Tensor | GradientEdge, index: int, requires_grad: bool) -> Tensor:
+def _zeros_for(value: Tensor | GradientEdge, requires_grad: bool) -> Tensor:
     from ..ops.creation import zeros_like
 
     if isinstance(value, GradientEdge):
-        raise RuntimeError(f"materialize_grads cannot be used when the given input is a GradientEdge (index {index})")
+        raise RuntimeError(f"materialize_grads cannot be used when the given input is a GradientEdge")
     return zeros_like(value, requires_grad=requires_grad)
 
 
