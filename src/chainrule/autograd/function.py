@@ -254,8 +254,8 @@ def _fit_to_input(node, index: int, gradient: Tensor) -> Tensor:
             )
     if dtype is not None and gradient.is_complex() and dtype.kind != "c":
         raise RuntimeError(
-            f"Function {type(node).__name__} returned a complex gradient at index {index} for a real input; its real "
-            "part is what belongs there"
+            "Expected isFloatingType(grad.scalar_type()) || (input_is_complex == grad_is_complex) to be true, but got "
+            "false.  (Could this error message be improved?  If so, please report an enhancement request to PyTorch.)"
         )
     return fit_tensor(gradient, shape, gradient._array.dtype if dtype is None else dtype)
 
@@ -437,7 +437,8 @@ def run_function(cls: type[Function], args: tuple, ctx: FunctionCtx | None = Non
     ctx.needs_input_grad = tuple(needs)
     grad_mode, grad_enabled = local.grad_mode, local.grad_enabled
     forward_grad, mode = local.forward_grad_enabled, local.mode
-    node = _make_node(cls, ctx, args, tensors) if grad_enabled and True in needs else None
+    # grad mode alone decides: PyTorch records Functions even in inference mode, where it has been switched on again
+    node = _make_node(cls, ctx, args, tensors) if grad_mode and True in needs else None
     with_setup = cls.setup_context is not Function.setup_context
     # no_grad for forward, spelled out
     local.grad_mode = local.grad_enabled = local.forward_grad_enabled = False
@@ -632,7 +633,7 @@ def set_history(tensor: Tensor, node, number: int) -> None:
 
 
 def _rebase_dirty(tensor: Tensor, node, number: int, is_input: bool, count: int) -> None:
-    if tensor._requires_grad and tensor._node is None:
+    if tensor.requires_grad and tensor.grad_fn is None:
         raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
     if not is_input:
         text = (
