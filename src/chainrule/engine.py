@@ -607,11 +607,11 @@ class _Task:
             if captured:
                 self._capture_outputs(node, gradient)
             return
-        if node in self.partly_needed:
-            node.check_saved()
         if meta is not None and meta.prehooks:
             gradients = call_node_prehooks(meta.prehooks, self._tensors(node, gradient))
             gradient = self._from_tensors(node, gradients)
+        if node in self.partly_needed:
+            node.check_saved()
         anomaly = local.anomaly
         if anomaly is not None:
             self.current = node
