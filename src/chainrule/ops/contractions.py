@@ -254,7 +254,7 @@ def tensordot(a, b, dims=2, out=None):
     x, y = a._array.shape, b._array.shape
     for d, e in zip(first, second, strict=True):
         n, m = x[wrap_dim(d, len(x))], y[wrap_dim(e, len(y))]
-        if n == m:
+        if n == m != 1:
             continue
         if n != 1 and m != 1:
             raise RuntimeError(
@@ -269,7 +269,7 @@ def tensordot(a, b, dims=2, out=None):
     shape = [x[d] for d in rest_a] + [y[d] for d in rest_b]
     left = a.permute([*rest_a, *first]).reshape(math.prod([x[d] for d in rest_a]), inner)
     right = b.permute([*second, *rest_b]).reshape(inner, math.prod([y[d] for d in rest_b]))
-    product = left.mm(right).reshape(shape)
+    product = (left.mm(right) if shape else left.reshape(-1).dot(right.reshape(-1))).reshape(shape)
     return product if out is None else fill_out(out, product)
 
 
