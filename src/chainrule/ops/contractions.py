@@ -267,9 +267,15 @@ def tensordot(a, b, dims=2, out=None):
     rest_b = [d for d in range(len(y)) if d not in second]
     inner = math.prod([a._array.shape[d] for d in first])
     shape = [x[d] for d in rest_a] + [y[d] for d in rest_b]
-    left = a.permute([*rest_a, *first]).reshape(math.prod([x[d] for d in rest_a]), inner)
-    right = b.permute([*second, *rest_b]).reshape(inner, math.prod([y[d] for d in rest_b]))
-    product = (left.mm(right) if shape else left.reshape(-1).dot(right.reshape(-1))).reshape(shape)
+    left, right = a.permute([*rest_a, *first]), b.permute([*second, *rest_b])
+    if math.prod(shape) != 1:
+        rows, columns = math.prod([x[d] for d in rest_a]), math.prod([y[d] for d in rest_b])
+        product = left.reshape(rows, inner).mm(right.reshape(inner, columns))
+    elif left.is_contiguous() and right.is_contiguous():
+        product = left.flatten().dot(right.flatten())
+    else:
+        product = (left.squeeze() * right.squeeze()).sum()
+    product = product.reshape(shape)
     return product if out is None else fill_out(out, product)
 
 
