@@ -42,6 +42,7 @@ from .dtypes import (
     int_ as int,
     long,
     promote_types,
+    result_type,
     set_default_dtype,
     short,
     uint8,
@@ -109,7 +110,7 @@ from .size import (
 )
 from .storage import *
 from .switches import *
-from .tensor import Tensor, is_inference, is_tensor
+from .tensor import Tensor, get_device, is_inference, is_tensor
 from .warning import is_warn_always_enabled, set_warn_always
 
 # isort: split
@@ -120,16 +121,16 @@ __version__ = "0.1.0"
 e, pi, tau, inf, nan, newaxis = _math.e, _math.pi, 2 * _math.pi, _math.inf, _math.nan, None
 
 _LAZY = {
-    "_utils", "_vmap_internals", "amp",
-    "masked",
-    "signal",
-    "_C", "accelerator", "xpu", "backends", "cpu", "cuda", "distributions", "fft", "func", "insight", "linalg", "mps", "nn", "optim", "special",
-    "testing", "utils", "version", "return_types", "serialization", "onnx", "jit", "overrides", "types",
+    "_C", "_dynamo", "_inductor", "_logging", "_utils", "_vmap_internals", "accelerator", "amp", "backends", "compiler",
+    "cpu", "cuda", "distributed", "distributions", "export", "fft", "func", "fx", "hub", "insight", "jit", "library",
+    "linalg", "masked", "mps", "multiprocessing", "nested", "nn", "onnx", "optim", "overrides", "profiler",
+    "return_types", "serialization", "signal", "sparse", "special", "testing", "types", "utils", "version", "xpu",
 }  # fmt: skip
 
 _LAZY_NAMES = {
     "vmap": "func", "explain": "insight", "why": "insight", "draw": "insight", "ledger": "insight",
-    "record_grads": "insight", "autocast": "amp",
+    "record_grads": "insight", "autocast": "amp", "compile": "compiler", "sparse_coo_tensor": "sparse",
+    "sparse_csr_tensor": "sparse",
     "get_autocast_dtype": "amp", "is_autocast_enabled": "amp", "set_autocast_dtype": "amp",
     "set_autocast_enabled": "amp",
 }  # fmt: skip  # and where they are

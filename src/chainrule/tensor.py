@@ -455,6 +455,11 @@ def is_inference(input: Tensor) -> bool:
     return input.is_inference()
 
 
+def get_device(input: Tensor) -> int:
+    """-1: `input` is in the CPU's memory."""
+    return input.get_device()
+
+
 def is_tensor(obj) -> bool:
     """Whether `obj` is a Tensor."""
     return isinstance(obj, Tensor)

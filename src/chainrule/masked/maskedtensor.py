@@ -50,7 +50,8 @@ class MaskedTensor(Tensor):
     def __new__(cls, data: Tensor, mask: Tensor, requires_grad: bool = False) -> MaskedTensor:
         _check(data, mask)
         made = _masked(data.detach().clone(), mask.clone())
-        return made.requires_grad_(requires_grad)
+        made.requires_grad_(requires_grad)
+        return made
 
     def get_data(self) -> Tensor:
         """The data, masked out elements too."""
@@ -88,7 +89,7 @@ class MaskedTensor(Tensor):
         """RuntimeError: a list has no mask."""
         raise RuntimeError(".tolist() is not supported for tensor subclasses, got MaskedTensor")
 
-    def __repr__(self, *, tensor_contents=None) -> str:
+    def __repr__(self, *, tensor_contents=None) -> str:  # type: ignore[override]
         data, mask = self._array, self._mask._array
         if not data.ndim:
             return f"MaskedTensor({_element(data, mask).strip() if not mask else _element(data, mask)}, {bool(mask)})"

@@ -17,3 +17,12 @@ from . import (
     shape,
     special,
 )
+
+
+def __getattr__(name: str):
+    """``torch.ops.namespace``: the operators that the user has defined in it (see library.py)."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    from ..library import OpNamespace
+
+    return OpNamespace(name)
