@@ -450,3 +450,25 @@ def test_forward_may_leave_switches_changed():
         assert Leaves.apply(x).requires_grad
     finally:
         torch.autograd.set_detect_anomaly(False)
+
+
+def test_a_nodes_apply_runs_the_functions_backward():
+    class Scaled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, factor):
+            ctx.save_for_backward(x)
+            ctx.factor = factor
+            return x * factor
+
+        @staticmethod
+        def backward(ctx, gradient):
+            (x,) = ctx.saved_tensors
+            return gradient * ctx.factor + 0 * x, None
+
+    x = torch.ones(2, requires_grad=True)
+    y = Scaled.apply(x, 3.0)
+    gradient, nothing = y.grad_fn.apply(torch.ones(2))
+    assert gradient.tolist() == [3, 3]
+    assert nothing is None
+    y.sum().backward()
+    assert x.grad.tolist() == [3, 3]

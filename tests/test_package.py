@@ -121,7 +121,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(root, tmp_path):
     assert {name for name in names if ".dist-info/" not in name} == expected
     assert "chainrule/py.typed" in expected
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    assert [line for line in required if "extra ==" not in line] == ["numpy>=2.0"]
+    assert [line for line in required if "extra ==" not in line] == ["numpy>=2.1"]
 
 
 def test_no_file_names_a_place_on_one_machine(root):

@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -230,3 +231,42 @@ def test_views_as_another_dtype_of_empty_and_shifted_memory():
         torch.ones(2, 3)[:, 1:].view(torch.float64)
     assert torch.randn(2, dtype=float).dtype is torch.float64
     assert torch.rand_like(torch.ones(2), dtype=float).dtype is torch.float64
+
+
+def test_storages_of_one_memory_and_tensors_made_of_them():
+    a = torch.arange(6.0)
+    b = a.view(2, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        a.storage()  # what is made on first use is out of the way
+        assert id(a.storage()) == id(b.storage())
+        c = torch.Tensor(a[1:].storage())
+    c[0] = 6666
+    assert b[0, 0] == 6666
+    assert torch.DoubleTensor(torch.ones(2).untyped_storage()).shape == (1,)
+    with (
+        pytest.warns(UserWarning, match="TypedStorage is deprecated"),
+        pytest.raises(RuntimeError, match="Expected a Storage of type Float or an UntypedStorage, but got type Double"),
+    ):
+        torch.Tensor(a.double().storage())
+
+
+def test_public_classes_print_under_the_names_of_pytorchs():
+    assert repr(torch.set_grad_enabled(True)) == "torch.autograd.grad_mode.set_grad_enabled(mode=True)"
+    assert repr(torch.no_grad) == "<class 'torch.autograd.grad_mode.no_grad'>"
+    assert repr(torch.autograd.Function) == "<class 'torch.autograd.function.Function'>"
+    assert repr(torch.autograd.Variable) == "<class 'torch.autograd.variable.Variable'>"
+    assert repr(torch.layout) == "<class 'torch.layout'>"
+    assert repr(torch.finfo(torch.float32)) == (
+        "finfo(resolution=1e-06, min=-3.40282e+38, max=3.40282e+38, eps=1.19209e-07, smallest_normal=1.17549e-38, "
+        "tiny=1.17549e-38, dtype=float32)"
+    )
+
+
+def test_devices_that_are_not_there():
+    x = torch.ones(2)
+    with pytest.raises(AssertionError, match="Torch not compiled with CUDA enabled"):
+        x.cuda()
+    for call in (lambda: x.cuda(0), lambda: x.to(0), lambda: x.pin_memory()):
+        with pytest.raises(RuntimeError, match="Cannot access accelerator device when none is available"):
+            call()

@@ -61,6 +61,8 @@ mem_get_info = reset_peak_memory_stats = memory_summary = _needs_device
 class device:
     """A context in which a CUDA device would be the current one; entering it raises."""
 
+    __module__ = "torch.cuda"
+
     def __init__(self, device) -> None:
         self.idx = device
 

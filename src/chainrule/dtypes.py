@@ -17,6 +17,7 @@ __all__ = [
     "get_default_dtype",
     "iinfo",
     "promote_types",
+    "result_type",
     "set_default_dtype",
 ]
 
@@ -232,6 +233,18 @@ def can_cast(from_: dtype, to: dtype) -> bool:
     return not (from_.category == INTEGER and to is bool_) and not (from_.category > to.category)
 
 
+def result_type(tensor1, tensor2) -> dtype:
+    """The dtype of what an operation makes of two tensors or numbers."""
+    from .op import common_dtype, is_number
+    from .tensor import Tensor
+
+    for value in (tensor1, tensor2):
+        if not isinstance(value, Tensor) and not is_number(value):
+            kinds = ", ".join(type(v).__name__ for v in (tensor1, tensor2))
+            raise TypeError(f"result_type() received an invalid combination of arguments - got ({kinds})")
+    return common_dtype((tensor1, tensor2))
+
+
 def _combine(higher: dtype | None, lower: dtype | None) -> dtype | None:
     if higher is None:
         return lower
@@ -259,7 +272,8 @@ class _Info:
     _shown: tuple[str, ...]
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{k}={getattr(self, k)}" for k in self._shown)
+        values = {name: getattr(self, name) for name in self._shown}
+        fields = ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items())
         return f"{type(self).__name__}({fields})"
 
 

@@ -33,6 +33,7 @@ def legacy_tensor(cls, *args, device=None, **named):
 def _construct(dtype, any_dtype: bool, args, device, named):
     """A tensor of `dtype` from sizes, a sequence, an array or another tensor (whose memory it shares)."""
     from .ops.creation import array_of, finish, sizes_argument
+    from .storage import TypedStorage, UntypedStorage
 
     if device is not None and torch_device(device).type != "cpu":
         raise RuntimeError(
@@ -58,6 +59,8 @@ def _construct(dtype, any_dtype: bool, args, device, named):
             if not any_dtype and data.dtype is not dtype:
                 raise TypeError(f"expected a tensor of dtype {dtype} (got {data.dtype})")
             return data.detach()
+        if isinstance(data, (TypedStorage, UntypedStorage)):
+            return _of_storage(data, dtype)
         if isinstance(data, np.ndarray) and data.ndim and data.dtype == target:
             from .ops.creation import from_numpy
 
@@ -79,6 +82,17 @@ def _construct(dtype, any_dtype: bool, args, device, named):
                 f'got {type(n).__name__}"'
             )
     return finish(np.zeros(sizes_argument("new", args, None), target))
+
+
+def _of_storage(storage, dtype):
+    """A flat tensor of all elements of a storage, whose memory it shares."""
+    kind = getattr(storage, "dtype", dtype)
+    if kind is not dtype:
+        wanted, got = dtypes.scalar_name(dtype), dtypes.scalar_name(kind)
+        raise RuntimeError(
+            f"Expected a Storage of type {wanted} or an UntypedStorage, but got type {got} for argument 1 'storage'"
+        )
+    return wrap(storage.untyped()._bytes().view(dtype.numpy_dtype))
 
 
 def new(self, *args, device=None, **named):

@@ -31,6 +31,7 @@ class _Local(threading.local):
     levels = 0  # open forward-mode and vmap levels: backward then runs on Tensors
     level_stack: tuple = ()  # these levels and those of torch.func's reverse mode, outermost first (see transforms.py)
     forward_grad_enabled = True
+    tangents_below = 1 << 30  # the level below which tangents are being computed (see forward.primal_parts)
     function_modes: tuple = ()  # see overrides.py
     kernels: Any = None  # what runs the operations' forwards instead, see utils/selective_checkpoint.py
     autocast: Any = None  # the dtype in which matrix products are computed, see amp.py; None: that of their inputs
@@ -167,17 +168,23 @@ class _GradMode(ContextDecorator):
 class no_grad(_GradMode):
     """Inside, nothing is recorded: results do not require grad. A context manager and a decorator."""
 
+    __module__ = "torch.autograd.grad_mode"
+
     enabled = False
 
 
 class enable_grad(_GradMode):
     """Inside, operations are recorded, also within `no_grad`. A context manager and a decorator."""
 
+    __module__ = "torch.autograd.grad_mode"
+
     enabled = True
 
 
 class set_grad_enabled(ContextDecorator):
     """Switches recording on or off, at once when called, until the end of its `with` block if it has one."""
+
+    __module__ = "torch.autograd.grad_mode"
 
     def __init__(self, mode: bool) -> None:
         if not isinstance(mode, bool):
@@ -207,6 +214,8 @@ class set_grad_enabled(ContextDecorator):
 
 class inference_mode(ContextDecorator):
     """Inside, nothing is recorded and results are inference tensors, which autograd never touches again."""
+
+    __module__ = "torch.autograd.grad_mode"
 
     mode: bool
 
@@ -258,6 +267,8 @@ class _Switch(ContextDecorator):
 
 class set_multithreading_enabled(_Switch):
     """Whether backward may use several threads. It runs on the calling thread here, whatever this says."""
+
+    __module__ = "torch.autograd.grad_mode"
 
     attribute = "multithreading"
 

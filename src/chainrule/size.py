@@ -87,10 +87,12 @@ class _Named:
 
 
 class layout(_Named):
+    __module__ = "torch"
     __slots__ = ()
 
 
 class memory_format(_Named):
+    __module__ = "torch"
     __slots__ = ()
 
 

@@ -31,6 +31,10 @@ class UntypedStorage:
             flat = restride(flat, (flat.size,), (flat.itemsize,))
         return flat.reshape(-1).view(np.uint8)
 
+    def untyped(self) -> UntypedStorage:
+        """The storage itself."""
+        return self
+
     def nbytes(self) -> int:
         """The number of bytes."""
         return self._root.nbytes
@@ -148,7 +152,11 @@ def storage(self) -> TypedStorage:
         UserWarning,
         stacklevel=2,
     )
-    return TypedStorage(untyped_storage(self), self.dtype)
+    # Made before what it refers to, and so freed after it: then the next storage lies where this one did, as PyTorch's do.
+    # Programs compare id(x.storage()) with id(y.storage()).
+    found = TypedStorage.__new__(TypedStorage)
+    found.__init__(untyped_storage(self), self.dtype)  # type: ignore[misc]
+    return found
 
 
 def _restrided(root, dtype, offset: int, size, stride):

@@ -115,6 +115,8 @@ def _switch(anomaly: Anomaly | None) -> None:
 class set_detect_anomaly:
     """Switches anomaly mode on or off, at once when called, until the end of its ``with`` block if it has one."""
 
+    __module__ = "torch.autograd.anomaly_mode"
+
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
         self.previous = local.anomaly
         set_anomaly_enabled(mode, check_nan)
@@ -128,6 +130,8 @@ class set_detect_anomaly:
 
 class detect_anomaly:
     """Anomaly mode for the length of a ``with`` block."""
+
+    __module__ = "torch.autograd.anomaly_mode"
 
     def __init__(self, check_nan: bool = True) -> None:
         self.check_nan = check_nan

@@ -58,6 +58,8 @@ def exit_dual_level(*, level: int | None = None) -> None:
 class dual_level(ContextDecorator):
     """Opens a dual level for the length of a block."""
 
+    __module__ = "torch.autograd.forward_ad"
+
     def __enter__(self) -> int:
         return enter_dual_level()
 

@@ -41,6 +41,8 @@ __all__ = [
 class FunctionCtx:
     """What forward and backward share: the saved tensors, the marks on inputs and outputs, and whatever users set."""
 
+    __module__ = "torch.autograd.function"
+
     needs_input_grad: tuple[bool, ...] = ()
     to_save: tuple | None = None
     saved_for_forward: tuple | None = None
@@ -125,6 +127,8 @@ class FunctionCtx:
 class BackwardCFunction(FunctionCtx):
     """The `ctx` of one Function, as a class of its own: ``<name>Backward``."""
 
+    __module__ = "torch.autograd.function"
+
     _forward_cls: type
 
     def __repr__(self) -> str:
@@ -143,6 +147,10 @@ class FunctionNode(Node):
     @property
     def saves_tensors(self) -> bool:  # type: ignore[override]
         return self.saved != ()
+
+    def apply(self, *gradients):
+        """What the Function's backward makes of these gradients of its outputs."""
+        return self.function.backward(self.ctx, *gradients)
 
     @property
     def saved_tensors(self) -> tuple:
@@ -296,6 +304,8 @@ class Function(metaclass=FunctionMeta):
     ``backward(ctx, *gradients)`` returns one gradient (or None) for each argument of forward. Call it as
     ``F.apply(*args)``.
     """
+
+    __module__ = "torch.autograd.function"
 
     generate_vmap_rule = False
     clear_saved_tensors_on_access = False  # True: `ctx.saved_tensors` may be read once, and then holds them no longer
@@ -712,6 +722,8 @@ def once_differentiable(fn: Callable) -> Callable:
 class InplaceFunction(Function):
     """The old base class of Functions with an in-place variant; use Function."""
 
+    __module__ = "torch.autograd.function"
+
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
         self.inplace = inplace
@@ -719,6 +731,8 @@ class InplaceFunction(Function):
 
 class NestedIOFunction(Function):
     """The old base class of Functions with nested arguments: only its interface is left, as in PyTorch."""
+
+    __module__ = "torch.autograd.function"
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:

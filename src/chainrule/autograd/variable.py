@@ -33,6 +33,8 @@ class VariableMeta(type):
 class Variable(metaclass=VariableMeta):
     """``Variable(data)`` is a tensor of the same memory; every tensor is an instance."""
 
+    __module__ = "torch.autograd.variable"
+
     _execution_engine = ImperativeEngine()
 
     def __new__(cls, data: Tensor, requires_grad: bool = False, volatile: bool = False) -> Tensor:  # type: ignore[misc]

@@ -138,9 +138,15 @@ def cpu(self, memory_format=None):
     return self
 
 
+@method()
+def pin_memory(self, device=None):
+    """RuntimeError: memory is pinned for a device, and there is none."""
+    raise RuntimeError("Cannot access accelerator device when none is available.")
+
+
 def _elsewhere(kind: str):
     def move(self, device=None, non_blocking: bool = False, memory_format=None):
-        check_device(torch_device(kind))
+        check_device(kind if device is None else device)
 
     move.__name__ = move.__qualname__ = kind
     move.__doc__ = "RuntimeError or AssertionError: there is no such device."
