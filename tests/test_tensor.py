@@ -238,9 +238,10 @@ def test_storages_of_one_memory_and_tensors_made_of_them():
     b = a.view(2, 3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        a.storage()  # what is made on first use is out of the way
-        assert id(a.storage()) == id(b.storage())
+        first = id(a.storage())
+        second = id(b.storage())
         c = torch.Tensor(a[1:].storage())
+    assert first == second
     c[0] = 6666
     assert b[0, 0] == 6666
     assert torch.DoubleTensor(torch.ones(2).untyped_storage()).shape == (1,)
