@@ -643,7 +643,7 @@ def set_history(tensor: Tensor, node, number: int) -> None:
 
 
 def _rebase_dirty(tensor: Tensor, node, number: int, is_input: bool, count: int) -> None:
-    if tensor.requires_grad and tensor.grad_fn is None:
+    if tensor.requires_grad and tensor._node is None:
         raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
     if not is_input:
         text = (
