@@ -20,7 +20,7 @@ from .backend import numpy as backend
 from .dtypes import dtype
 from .modes import _set_grad_enabled, is_quiet, local, silence
 from .opened import Opened
-from .tensor import TENSOR_TYPES, Tensor, VersionCounter, gradient_edge, own_extra, version_counter, wrap
+from .tensor import TENSOR_TYPES, Tensor, VersionCounter, gradient_edge, memory, own_extra, version_counter, wrap
 
 new = object.__new__
 next_sequence = count().__next__
@@ -184,7 +184,7 @@ class SavedTensor:
         self.version = 0 if self.counter is None else self.counter.version
         self.requires_grad = tensor._requires_grad
         # an output's node is not kept alive by the node itself
-        self.tensor = wrap(tensor._array) if is_output else tensor
+        self.tensor = wrap(memory(tensor)) if is_output else tensor
         if hooks is not None:
             self.pack(tensor, *hooks)
 
@@ -652,6 +652,7 @@ class _Task:
     def _results(self, node, gradient, needs):
         """The gradients a node computes for its edges, fitted to its inputs."""
         if gradient is None and not node.on_tensors_only:
+            node.check_saved()
             return None
         results = (node.backward_tensors if self.on_tensors else node.backward)(gradient, needs)
         if node.meta is not None and node.meta.targets is not None and results is not None:
