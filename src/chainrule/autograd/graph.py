@@ -445,6 +445,8 @@ def register_multi_grad_hook(
             gradients[position] = gradient
             count[0] += 1
             complete = count[0] == count[1]
+            if complete and mode == "all":
+                del running[task]
         if complete:
             fn(gradients if mode == "all" else gradient)
 
