@@ -533,16 +533,20 @@ def view_steps(view: Tensor):
 
 def strides_within(view: Tensor, source: Tensor):
     """as_strided's settings for a view: size, strides in elements, offset from the first element of `source`, strides
-    of `source`."""
-    array, whole = view._array, memory(source)
+    of `source`. What counts are the offsets in memory: the source may have been given another since (``x.data = ...``)."""
+    array, whole = memory(view), memory(source)
     size = array.itemsize
-    offset = (address(array) - address(whole)) // size if array.size else 0
     return (
         array.shape,
         tuple([s // size for s in array.strides]),
-        offset,
+        offset_in_memory(array) - offset_in_memory(whole),
         tuple([s // size for s in whole.strides]),
     )
+
+
+def offset_in_memory(array) -> int:
+    """The position of an array's first element in its memory, in elements."""
+    return (address(array) - address(backend.memory_root(array))) // array.itemsize if array.size else 0
 
 
 def address(array) -> int:
