@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import dtypes, graph_errors
 from ..backend import numpy as backend
-from ..inplace import address, detach_in_place
+from ..inplace import address, detach_in_place, offset_in_memory
 from ..modes import local
 from ..op import GENERAL, LINEAR, VIEW, general, method, must_be_tensor, op
 from ..size import Size, channels_last, channels_last_3d, contiguous_format, preserve_format
@@ -1209,8 +1209,7 @@ def _existing(dim: int, sizes) -> int:
 @method()
 def storage_offset(self) -> int:
     """The position of the first element in the tensor's memory, in elements."""
-    array = memory(self)
-    return (address(array) - address(backend.memory_root(array))) // array.itemsize if array.size else 0
+    return offset_in_memory(memory(self))
 
 
 @method()
