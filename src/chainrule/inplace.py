@@ -467,6 +467,7 @@ class CopySlices(Node):
                 fit_array(r, *t) if r is not None and t is not None else r
                 for r, t in zip(results, inner.meta.targets, strict=True)
             ]
+        check_memory(part)
         part[...] = 0 if results[0] is None else results[0]
         results[0] = whole
         return results
