@@ -749,7 +749,12 @@ def masked_scatter(input, mask, source):
     return _masked_scatter(input, mask, source)
 
 
-in_place_method("masked_scatter_", masked_scatter)
+@method()
+def masked_scatter_(self, mask, source):
+    """In-place version of :func:`masked_scatter`; the mask alone is broadcast."""
+    if isinstance(mask, Tensor) and mask._array.shape != self._array.shape:
+        mask = views.expand(mask, self._array.shape)
+    return in_place(masked_scatter, self, mask, source)
 
 
 @method()
