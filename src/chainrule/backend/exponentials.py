@@ -14,15 +14,13 @@ from .elementary import LARGEST, SINGLE, exp, exp_in_place, log
 from .fma import fma_single
 from .reductions import amax, narrowed, sum, widened
 
-PART = 1 << 15  # elements
+PART = 1 << 18  # elements
 
 
 def parts(x, dim):
-    """Slices that cut `x` into parts of about `PART` elements, none of them along `dim`; one whole if it is small."""
-    if x.size <= PART:
-        return [...]
-    axis = next((d for d, n in enumerate(x.shape) if n > 1 and d != dim), None)
-    if axis is None:
+    """Slices that cut `x` into parts of about `PART` elements along a dimension before `dim`; one whole if it is small."""
+    axis = next((d for d in range(dim % x.ndim) if x.shape[d] > 1), None)
+    if x.size <= PART or axis is None:
         return [...]
     count = x.shape[axis]
     step = max(1, count * PART // x.size)

@@ -9,6 +9,10 @@ from math import prod
 
 import numpy as np
 
+from .reductions import narrowed, widened
+
+LONG_ROW = 256  # elements from which adding row by row beats adding element by element
+
 
 def size_of(shape) -> int:
     """How many elements a shape has."""
@@ -49,33 +53,26 @@ def take_at(x, indices, dims):
     """The elements at `indices` of the dimensions `dims`, as a fresh array in row-major order."""
     if not x.ndim:
         return np.array(x)
+    if len(indices) == 1 and x.flags.c_contiguous and indices[0].dtype.kind == "i":
+        return x.take(indices[0], dims[0])
     found = x[full_index(dims, indices)]
     return found if type(found) is not np.ndarray or found.flags.c_contiguous else np.ascontiguousarray(found)
 
 
 def add_rows(count, positions, rows):
-    """`count` rows of zeros, with each of `rows` added at its (non-negative) position."""
+    """`count` rows of zeros, with each of `rows` added at its (non-negative) position; half types are summed in float32."""
+    dtype = rows.dtype
+    rows = widened(rows)
     out = np.zeros((count, *rows.shape[1:]), rows.dtype)
-    if not rows.size:
-        return out
-    if rows.ndim == 1 and rows.dtype.itemsize > 2:
-        np.add.at(out, positions, rows)
-        return out
-    if positions.size == 1:
-        out[positions[0]] = rows[0]
-        return out
-    order = np.argsort(positions, kind="stable")
-    ordered = positions[order]
-    first = np.empty(ordered.size, bool)
-    first[0] = True
-    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-    if first.all():
-        out[positions] = rows
-        return out
-    starts = np.flatnonzero(first)
-    wide = np.float32 if rows.dtype.itemsize == 2 and rows.dtype.kind in "fV" else rows.dtype
-    out[ordered[starts]] = np.add.reduceat(rows[order].astype(wide, copy=False), starts, axis=0, dtype=wide)
-    return out
+    if rows.size:
+        width = rows.size // rows.shape[0]
+        if width < LONG_ROW:
+            places = positions if width == 1 else (positions[:, None] * width + np.arange(width)).reshape(-1)
+            np.add.at(out.reshape(-1), places, rows.reshape(-1))
+        else:
+            for position, row in zip(positions.tolist(), rows, strict=True):
+                out[position] += row
+    return narrowed(out, dtype)
 
 
 def add_at(g, indices, shape, dims):
@@ -130,7 +127,7 @@ def gather_along(x, index, dim):
     if not x.ndim or not index.ndim:
         return np.broadcast_to(np.asarray(x).reshape(()), index.shape).copy()
     if x.flags.c_contiguous:
-        return x.reshape(-1).take(flat_positions(x.shape, index, dim))
+        return x.reshape(-1).take(flat_positions(x.shape, index, dim), mode="clip")
     return x[along(index, dim)]
 
 

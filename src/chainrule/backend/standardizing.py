@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from . import reductions
+from .exponentials import parts
 from .reductions import narrowed, widened
 
 ROW = 4096  # as long as this, a row's sum of products loses no accuracy in einsum, which is the fastest
@@ -32,40 +33,61 @@ def standardize(x, weight, bias, dims, eps):
     """(x normalized over `dims`, times weight, plus bias; the mean; the reciprocal of the standard deviation)."""
     dtype = x.dtype
     x = widened(x)
+    weight, bias = (None if p is None else widened(p) for p in (weight, bias))
+    out = np.empty(x.shape, x.dtype)
+    found = [_standardize(x[part], weight, bias, dims, eps, out[part]) for part in parts(x, dims[0])]
+    mean, rstd = found[0] if len(found) == 1 else [np.concatenate(statistic) for statistic in zip(*found)]
+    return narrowed(out, dtype), mean, rstd
+
+
+def _standardize(x, weight, bias, dims, eps, out):
     mean = _mean(x, dims)
-    out = x - mean
+    np.subtract(x, mean, out=out)
     rstd = _mean_product(out, out, dims)
     rstd += rstd.dtype.type(eps)
     np.sqrt(rstd, out=rstd)
     np.reciprocal(rstd, out=rstd)
     out *= rstd
     if weight is not None:
-        out *= widened(weight)
+        out *= weight
     if bias is not None:
-        out += widened(bias)
-    return narrowed(out, dtype), mean, rstd
+        out += bias
+    return mean, rstd
 
 
 def gradients(g, x, weight, bias, mean, rstd, dims, eps, needs):
     """(gradients by x, weight, bias) from g, that of the first result; None where not needed."""
-    by_x = by_weight = by_bias = None
-    g = widened(g)
+    dtype = x.dtype
+    g, x = widened(g), widened(x)
+    by_x = None if needs[0] is None else np.empty(x.shape, x.dtype)
+    by_weight = by_bias = None
+    for part in parts(x, dims[0]) if by_x is not None or needs[1] is not None else ():
+        away = x[part] - mean[part]
+        scaled = g[part] * rstd[part]
+        if needs[1] is not None:
+            found = _sum_of_products(scaled, away, weight.shape)
+            by_weight = found if by_weight is None else np.add(by_weight, found, out=by_weight)
+        if by_x is not None:
+            if weight is not None:
+                scaled *= widened(weight)
+            away *= _mean_product(scaled, away, dims) * np.square(rstd[part])
+            away += _mean(scaled, dims)
+            np.subtract(scaled, away, out=by_x[part])
     if needs[2] is not None:
         by_bias = narrowed(_sum_to(g, bias.shape), bias.dtype)
-    if needs[0] is None and needs[1] is None:
-        return by_x, by_weight, by_bias
-    normal = widened(x) - mean
-    normal *= rstd
-    if needs[1] is not None:
-        by_weight = narrowed(_sum_to(g * normal, weight.shape), weight.dtype)
-    if needs[0] is not None:
-        found = g.copy() if weight is None else g * widened(weight)
-        normal *= _mean_product(found, normal, dims)
-        found -= _mean(found, dims)
-        found -= normal
-        found *= rstd
-        by_x = narrowed(found, x.dtype)
-    return by_x, by_weight, by_bias
+    return (
+        None if by_x is None else narrowed(by_x, dtype),
+        None if by_weight is None else narrowed(by_weight, weight.dtype),
+        by_bias,
+    )
+
+
+def _sum_of_products(x, y, shape):
+    """``x * y`` summed over the dimensions along which `shape` is broadcast."""
+    if x.dtype.kind == "f" and x.shape[x.ndim - len(shape) :] == shape:
+        width = math.prod(shape)
+        return np.einsum("ij,ij->j", x.reshape(-1, width), y.reshape(-1, width)).reshape(shape)
+    return _sum_to(x * y, shape)
 
 
 def _sum_to(x, shape):
