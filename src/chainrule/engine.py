@@ -54,9 +54,11 @@ def user_position(depth: int = 1):
         return position
     frame = _getframe(depth)
     code = frame.f_code
-    while code.co_filename not in USER_FILES and is_own(code.co_filename) and frame.f_back is not None:
+    filename = code.co_filename
+    while (filename in _OWN_FILES or is_own(filename)) and frame.f_back is not None:
         frame = frame.f_back
         code = frame.f_code
+        filename = code.co_filename
     return code, frame.f_lasti
 
 
