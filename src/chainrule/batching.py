@@ -24,16 +24,18 @@ class Batch:
     """What a batched tensor stands for at a level: `value`, a tensor with the batch in its first dimension.
 
     `uniform`: all samples are the same number by number, and at most their tangents differ: a tensor from outside, which
-    is only repeated. `place`: where the batch was in the tensor that vmap was given.
+    is only repeated. `place`: where the batch was in the tensor that vmap was given. `memory`: of a tensor that became a
+    batch, which its views look at.
     """
 
-    __slots__ = ("level", "place", "uniform", "value")
+    __slots__ = ("level", "memory", "place", "uniform", "value")
 
     def __init__(self, level: int, value: Tensor, uniform: bool = False, place: int = 0) -> None:
         self.level = level
         self.value = value
         self.uniform = uniform
         self.place = place
+        self.memory: Any = None
 
 
 def wrap_batch(value: Tensor, number: int, uniform: bool = False, place: int = 0) -> Tensor:
@@ -158,7 +160,9 @@ def _drawing(record: Op, inputs, settings, number: int):
     values = [x if v is None else v for x, v in zip(inputs, values, strict=True)]
     if level.randomness != "same":
         return wrap_batch(_aligned(record, inputs, values, batched, settings), number)
-    if "source" in record.settings and not all(is_uniform(x, number) for x in inputs[record.name == "bernoulli_tensor" :]):
+    if "source" in record.settings and not all(
+        is_uniform(x, number) for x in inputs[record.name == "bernoulli_tensor" :]
+    ):
         raise RuntimeError("Vmap does not currently support same randomness with a batched tensor input")
     first = [v.select(0, 0).contiguous() if b else v for v, b in zip(values, batched, strict=True)]
     return _same_for_all(general(record, first, settings), level)
@@ -361,11 +365,13 @@ def _with_shapes(record, values, batched, settings, size):
 @rule("cat", "stack")
 def _join(record, values, batched, settings, size):
     if record.name == "cat":  # which takes vectors without elements along with anything
-        kept = [(v, b) for v, b in zip(values, batched, strict=True) if v._array.shape[b:] != (0,)]
-        if kept and len(kept) < len(values):
-            values, batched = zip(*kept, strict=True)
-            if not any(batched):
-                values, batched = (values[0].expand((size, *values[0]._array.shape)), *values[1:]), (True, *batched[1:])
+        shapes = [v._array.shape[b:] for v, b in zip(values, batched, strict=True)]
+        shape = next((s for s in shapes if s != (0,)), (0,))
+        empty = (*shape[: settings[0]], 0, *shape[settings[0] + 1 :])
+        values = [
+            v.reshape((*v._array.shape[:b], *empty)) if s == (0,) else v
+            for v, b, s in zip(values, batched, shapes, strict=True)
+        ]
     return general(record, _in_front(values, batched, size), (settings[0] + 1,))
 
 
@@ -443,15 +449,6 @@ def _roll(record, values, batched, settings, size):
     if dims:
         return general(record, (x,), (shifts, tuple(d + 1 for d in dims)))
     return general(record, (x.reshape(size, -1),), (shifts, (1,))).reshape(x.shape)
-
-
-@rule("channels_last_copy")
-def _channels_last(record, values, batched, settings, size):
-    name = "ChannelsLast" if values[0]._array.ndim - 1 == 4 else "ChannelsLast3d"
-    raise RuntimeError(
-        "NYI: Tensor.clone(memory_format) inside vmap is only supported with memory_format torch.preserve_format or "
-        f"torch.contiguous_format (got {name})"
-    )
 
 
 @rule("mv")
@@ -609,9 +606,7 @@ def laid_out_like(tensor: Tensor, array) -> Tensor:
     front = value._array.shape[: len(levels)]
     count = sum((n - 1) * (s // array.itemsize) for n, s in zip(array.shape, array.strides, strict=True)) + 1
     buffer = np.empty((*front, count), array.dtype)
-    places = np.lib.stride_tricks.as_strided(
-        buffer, (*front, *array.shape), (*buffer.strides[:-1], *array.strides)
-    )
+    places = np.lib.stride_tricks.as_strided(buffer, (*front, *array.shape), (*buffer.strides[:-1], *array.strides))
     made = wrap(places).copy_(value)
     for number in reversed(levels):
         made = wrap_batch(made, number)
@@ -620,10 +615,14 @@ def laid_out_like(tensor: Tensor, array) -> Tensor:
 
 def overwrite_batched(tensor: Tensor, result: Tensor) -> Tensor:
     """Overwrites a batched tensor with a result, both at the innermost of their levels."""
-    from .inplace import overwrite
+    from .inplace import bump_version, overwrite
 
     number = max(batch_level(tensor), batch_level(result))
+    level = local.level_stack[number - 1]
     value = unwrap_batch(tensor, number)
+    if value is None and is_uniform(result, number):
+        become_batch(tensor, level)
+        value = unwrap_batch(tensor, number)
     if value is None:
         raise RuntimeError(
             "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor `other` in "
@@ -632,9 +631,40 @@ def overwrite_batched(tensor: Tensor, result: Tensor) -> Tensor:
             "arithmetic. If said operator is being called inside the PyTorch framework, please file a bug report "
             "instead."
         )
-    overwrite(value, batch_in_front(result, number, local.level_stack[number - 1].size))
+    tensor._extra.batch.uniform &= is_uniform(result, number)
+    overwrite(value, batch_in_front(result, number, level.size))
     mirror(tensor)
+    array = tensor._extra.batch.memory
+    if array is not None:
+        array[...] = tensor._array
+        bump_version(tensor)
     return tensor
+
+
+def become_batch(tensor: Tensor, level: Level) -> None:
+    """Makes an ordinary tensor a batch in which it is repeated, so that it can be given tangents that are a batch.
+
+    With it becomes one what it is a view of; other views do when they are next used."""
+    base = tensor._base
+    if base is None:
+        copied = tensor.expand((level.size, *tensor._array.shape)).clone()
+        batch = Batch(level.number, copied, uniform=True)
+    else:
+        from .forward import replayed
+        from .inplace import strides_within
+
+        if batch_level(base) != level.number:
+            become_batch(base, level)
+        steps = tensor._extra.view.replay
+        if steps is None:
+            steps = ((REGISTRY["as_strided"], strides_within(tensor, wrap(base._extra.batch.memory)), 0),)
+        made = replayed(steps, base)._extra.batch
+        batch = Batch(level.number, made.value, made.uniform)
+    batch.memory = tensor._array
+    level.promoted.append(tensor)
+    extra = own_extra(tensor)
+    extra.batch, extra.special = batch, True
+    mirror(tensor)
 
 
 # ---------------------------------------------------------------- custom Functions

@@ -12,7 +12,7 @@ from typing import Any
 
 from .engine import SavedTensor, _grad_mode, fit_tensor, run_backward
 from .modes import local
-from .op import ELEMENTWISE, LINEAR, OUTPUT, PLAIN, VIEW, Op, general, gradients, graph_xp
+from .op import ELEMENTWISE, INPUT, LINEAR, OUTPUT, PLAIN, VIEW, Op, general, gradients, graph_xp
 from .tensor import Tensor, gradient_edge, own_extra, wrap
 
 DIFFERENTIABLE = "fcV"  # kinds of NumPy dtypes that have derivatives; V: bfloat16
@@ -39,9 +39,35 @@ def tangent_at(tensor, number: int) -> Tensor | None:
 
         found = tangent_at(extra.batch.value, number)
         return None if found is None else wrap_batch(found, extra.batch.level)
+    if extra.view is not None and (extra.tangent is None or extra.tangent.level < number):
+        inherit_tangents(tensor)
     if extra.tangent is None or extra.tangent.level != number:
         return None
     return extra.tangent.value
+
+
+def inherit_tangents(view: Tensor) -> None:
+    """Gives a view its parts of the tangents that its base was given by a write, after the view was made."""
+    from .inplace import view_steps
+
+    base = view._base._extra
+    tangent = None if base is None else base.tangent
+    have = view._extra.tangent
+    found = []
+    while tangent is not None and (have is None or tangent.level > have.level):
+        if tangent.level < local.tangents_below:
+            found.append(tangent)
+        tangent = tangent.below
+    for tangent in reversed(found):
+        attach(view, replayed(view_steps(view), tangent.value), tangent.level)
+
+
+def replayed(steps, tensor: Tensor) -> Tensor:
+    """The part of something like a base that a view shows."""
+    for record, settings, output in steps:
+        tensor = record.apply(tensor, *settings)
+        tensor = tensor[output] if isinstance(tensor, (tuple, list)) else tensor
+    return tensor
 
 
 def attach(tensor: Tensor, tangent: Tensor, number: int) -> None:
@@ -88,8 +114,10 @@ class primal_parts:
     def __init__(self, tensors, number: int) -> None:
         found = map(below_batches, tensors)
         self.tensors = {id(t): t for t in found if isinstance(t, Tensor) and tangent_at(t, number) is not None}
+        self.number = number
 
     def __enter__(self) -> None:
+        self.previous, local.tangents_below = local.tangents_below, self.number
         self.tangents = [(t._extra, t._extra.tangent) for t in self.tensors.values()]
         for tensor in self.tensors.values():
             extra = tensor._extra
@@ -97,6 +125,7 @@ class primal_parts:
             extra.special = extra.tangent is not None or type(tensor)._special
 
     def __exit__(self, *exc) -> None:
+        local.tangents_below = self.previous
         for extra, tangent in self.tangents:
             extra.tangent = tangent
             extra.special = True
@@ -343,20 +372,35 @@ def overwrite_dual(tensor: Tensor, result: Tensor, number: int) -> Tensor:
     see it."""
     from .inplace import overwrite
 
-    new = tangent_at(result, number)
+    new, have = tangent_at(result, number), tangent_at(tensor, number)
+    node = result._node if local.grad_enabled else None
+    before = have.clone() if have is not None and node is not None and node.saves_tensors else None
     with primal_parts([tensor, result], number):
         overwrite(tensor, result)
-    have = tangent_at(tensor, number)
+    if before is not None:
+        _keep_tangent(node, tensor, before, number)
     if new is None:
         if have is not None:
             have.zero_()
     elif have is not None:
         have.copy_(new)
     elif tensor._base is None or not local.grad_enabled:
-        attach(tensor, fitted(new, tensor), number)
+        from .autograd.forward_ad import laid_out
+
+        attach(tensor, laid_out(fitted(new, tensor).clone(), tensor), number)  # its own: writes will be into it
     else:
         attach(tensor, _part_of_base(tensor, new, number), number)
     return tensor
+
+
+def _keep_tangent(node, tensor: Tensor, tangent: Tensor, number: int) -> None:
+    """The copy that the node of an in-place operation saved of what it overwrote gets the tangent that this had."""
+    record = getattr(node, "op", None)
+    if record is None or not record.inputs:
+        return
+    for name, kind, entry in zip(record.saved_names, record.saved_kinds, node.saved, strict=True):
+        if kind == INPUT and name == record.inputs[0] and isinstance(entry, Tensor) and entry is not tensor:
+            attach(entry, tangent, number)
 
 
 def _part_of_base(view: Tensor, tangent: Tensor, number: int) -> Tensor:
@@ -368,10 +412,7 @@ def _part_of_base(view: Tensor, tangent: Tensor, number: int) -> Tensor:
     if part is None:
         part = zeros(base)
         attach(base, part, number)
-    for record, settings, output in view_steps(view):
-        part = record.apply(part, *settings)
-        part = part[output] if isinstance(part, (tuple, list)) else part
-    return part.copy_(fitted(tangent, view))
+    return replayed(view_steps(view), part).copy_(fitted(tangent, view))
 
 
 # ---------------------------------------------------------------- custom Functions

@@ -96,6 +96,8 @@ def run_carefully(record: Op, inputs, settings, out=None):
             if extra is None:
                 normal = True
             else:
+                if extra.view is not None and local.levels and not extra.special:
+                    _inherit(value)
                 if extra.special:
                     special = True
                 if not extra.inference:
@@ -105,7 +107,9 @@ def run_carefully(record: Op, inputs, settings, out=None):
                     needs_grad = True  # though nothing may lead to its base: see attach_views
             if value._requires_grad:
                 needs_grad = True
-        elif value is not None and not (i in record.numbers and isinstance(value, NUMBERS)):
+        elif value is None and not (record.kind == ELEMENTWISE and len(record.inputs) == 2):
+            continue  # an optional input
+        elif not (i in record.numbers and isinstance(value, NUMBERS)):
             if i in record.numbers and isinstance(value, backend.np.generic):
                 return general(record, [python_number(v) for v in inputs], settings, out)
             name = record.inputs[i] if i < len(record.inputs) else record.variadic
@@ -334,11 +338,28 @@ def _saved_values(record: Op, inputs, settings, arrays, edges, wrapped):
             yield settings[index]
 
 
+def _inherit(view: Tensor) -> None:
+    base = view._extra.view.base._extra
+    if base is not None and base.special:
+        from .transforms import inherit
+
+        inherit(view)
+
+
+def _inside_func() -> bool:
+    """Whether torch.func is at work, under which inference tensors from outside are used like any other."""
+    if not local.level_stack:
+        return False
+    from .transforms import inside_func
+
+    return inside_func()
+
+
 def save_input(value, hooks):
     if not isinstance(value, Tensor):
         return value
     if hooks is None:
-        if value._extra is not None and value._extra.inference:
+        if value._extra is not None and value._extra.inference and not _inside_func():
             raise RuntimeError(
                 "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
                 "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use "

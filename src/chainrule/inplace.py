@@ -372,10 +372,18 @@ def _keep_outputs_checked(node, tensor: Tensor) -> None:
         return
     saved = list(node.saved)
     for position, kind in enumerate(record.saved_kinds):
-        if kind == OUTPUT and not isinstance(saved[position], (tuple, SavedTensor)) and saved[position] is not None:
-            entry = SavedTensor(tensor, is_output=True)
-            entry.requires_grad = True
-            saved[position] = entry
+        entry = saved[position]
+        if kind != OUTPUT or entry is None or isinstance(entry, tuple):
+            continue
+        with_tangents = isinstance(entry, SavedTensor)
+        if with_tangents and (entry.unpack_hook is not None or entry.tensor._extra is None):
+            continue
+        made = saved[position] = SavedTensor(tensor, is_output=True)
+        made.requires_grad = True
+        if with_tangents:
+            from .forward import share_tangents
+
+            share_tangents(entry.tensor, made.tensor)
     node.saved = tuple(saved)
 
 

@@ -8,6 +8,7 @@ from math import floor, inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from . import dtypes
+from .modes import local
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -69,8 +70,18 @@ def printoptions(**kwargs: Any) -> Iterator[None]:
 
 def tensor_repr(tensor: Tensor, *, contents: str | None = None) -> str:
     """What ``repr(tensor)`` prints; ``contents`` takes the place of the elements where it is given."""
-    if tensor._extra is not None and tensor._extra.batch is not None:
-        return _batch_repr(tensor._extra.batch)
+    if local.level_stack or (tensor._extra is not None and tensor._extra.batch is not None):
+        wrappers, tensor, suffixes = _levels_to_print(tensor)
+    else:
+        wrappers, suffixes = [], _autograd_suffixes(tensor)
+    text = _tensor_text(tensor, suffixes, contents)
+    for wrapper in wrappers:
+        text = f"{wrapper}, value=\n    " + text.replace("\n", "\n    ") + "\n)"
+    return text
+
+
+def _tensor_text(tensor: Tensor, autograd: list[str], contents: str | None) -> str:
+    """The text of a tensor whose autograd state is in ``autograd``."""
     array, dtype = tensor._array, tensor.dtype
     options = _options
     name, is_named_parameter = _name_to_print(tensor)
@@ -88,7 +99,7 @@ def tensor_repr(tensor: Tensor, *, contents: str | None = None) -> str:
         suffixes.append(f"size={array.shape}")
     if shows_dtype:
         suffixes.append(f"dtype={dtype}")
-    suffixes += _autograd_suffixes(tensor)
+    suffixes += autograd
 
     if contents is None:
         contents = _contents(array, dtype, indent, options)
@@ -96,10 +107,63 @@ def tensor_repr(tensor: Tensor, *, contents: str | None = None) -> str:
     return f"Parameter({text})" if is_named_parameter else text
 
 
-def _batch_repr(batch) -> str:
-    """A tensor inside vmap shows the batch it stands for."""
-    value = tensor_repr(batch.value).replace("\n", "\n    ")
-    return f"BatchedTensor(lvl={batch.level}, bdim=0, value=\n    {value}\n)"
+def _levels_to_print(tensor: Tensor) -> tuple[list[str], Tensor, list[str]]:
+    """What is said of the open levels that the tensor belongs to, innermost level last; the tensor below them all, and
+    the suffixes of its autograd state there."""
+    from .batching import uniform_part
+    from .forward import below_batches
+    from .tensor import gradient_edge
+    from .transforms import DUAL, REVERSE, batch_level, tangent_level
+
+    whole = below_batches(tensor)
+    found: dict[int, str] = {}
+    core = uniform_part(tensor)
+    while batch_level(core):
+        batch = core._extra.batch
+        found[batch.level] = f"BatchedTensor(lvl={batch.level}, bdim={batch.place}"
+        core = uniform_part(batch.value.movedim(0, batch.place) if batch.place else batch.value)
+    members = {}
+    for level in local.level_stack:
+        if level.kind == REVERSE:
+            for member in [reference() for reference in level.members]:
+                if member is not None:  # known by itself as a leaf, else by its node
+                    members[id(member if member._node is None else member._node)] = level.number
+        elif level.kind == DUAL and level.strict and tangent_level(whole) >= level.number:
+            found[level.number] = f"GradTrackingTensor(lvl={level.number}"
+    suffixes = _autograd_suffixes(whole)
+    if members and whole.requires_grad:
+        numbers, outside = _levels_behind(gradient_edge(whole)[0], members)
+        for number in numbers:
+            found[number] = f"GradTrackingTensor(lvl={number}"
+        if not outside:
+            suffixes = [s for s in suffixes if not s.startswith(("grad_fn", "requires_grad"))]
+        elif id(whole._node) in members:  # an input, whose node stands for passing it to the function
+            before = gradient_edge(whole)[0].edges[0]
+            suffixes = ["requires_grad=True"] if isinstance(before, type(whole)) else [f"grad_fn=<{before.name()}>"]
+    if any(level.kind == DUAL and level.strict for level in local.level_stack):
+        suffixes = [s for s in suffixes if not s.startswith("tangent")]
+    return [found[n] for n in sorted(found)], core, suffixes
+
+
+def _levels_behind(start: Any, members: dict[int, int]) -> tuple[set[int], bool]:
+    """(the levels whose members a node depends on, whether it depends on other leaves), given {id of a member's leaf or
+    node: level}."""
+    from .tensor import Tensor
+
+    levels, outside = set(), False
+    nodes, seen = [start], set()
+    while nodes:
+        node = nodes.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if id(node) in members:
+            levels.add(members[id(node)])
+        elif isinstance(node, Tensor):
+            outside = True
+        if not isinstance(node, Tensor):
+            nodes.extend(node.edges)
+    return levels, outside
 
 
 def format_tensor(tensor: Tensor, spec: str) -> str:
@@ -110,7 +174,7 @@ def format_tensor(tensor: Tensor, spec: str) -> str:
     from .tensor import Tensor
 
     if type(tensor) is Tensor and tensor._array.ndim == 0:
-        return format(tensor._array.item(), spec)
+        return format(tensor.item() if local.levels else tensor._array.item(), spec)
     return object.__format__(tensor, spec)
 
 
@@ -147,6 +211,10 @@ def _autograd_suffixes(tensor: Tensor) -> list[str]:
     elif tensor.requires_grad:
         suffixes.append("requires_grad=True")
     extra = tensor._extra
+    if extra is not None and extra.view is not None and local.levels:
+        from .forward import inherit_tangents
+
+        inherit_tangents(tensor)
     if extra is not None and extra.tangent is not None:
         suffixes.append(f"tangent={extra.tangent.value}")
     return suffixes

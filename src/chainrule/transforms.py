@@ -24,12 +24,13 @@ class Level:
     A level of reverse mode carries nothing: what depends on its inputs has a history. It is there to be counted, and
     `members` are its inputs."""
 
-    __slots__ = ("kind", "members", "number", "randomness", "size", "strict")
+    __slots__ = ("kind", "members", "number", "promoted", "randomness", "size", "strict")
 
     def __init__(self, kind: str, number: int) -> None:
         self.kind = kind
         self.number = number
         self.members: list[weakref.ref] = []
+        self.promoted: list[Tensor] = []  # tensors that became a batch
         self.size = 0  # of a batch
         self.randomness = "error"
         self.strict = False  # whether torch.func opened it, under whose rules some things are errors
@@ -48,6 +49,19 @@ def open_level(kind: str, strict: bool = False) -> Level:
 def inside_func() -> bool:
     """Whether a function is being transformed by torch.func in this thread."""
     return any(level.strict for level in local.level_stack)
+
+
+def inherit(view: Tensor) -> None:
+    """Gives a view what its base was given by a write, after the view was made: a batch, and tangents."""
+    base = view._base
+    if batch_level(base) and not batch_level(view):
+        from .batching import become_batch
+
+        become_batch(view, local.level_stack[batch_level(base) - 1])
+    elif tangent_level(base):
+        from .forward import inherit_tangents
+
+        inherit_tangents(view)
 
 
 def own_leaf(tensor: Tensor) -> None:
@@ -75,6 +89,10 @@ def close_level(level: Level) -> None:
     if level.kind == REVERSE:
         return
     local.levels -= 1
+    for member in level.promoted:
+        if batch_level(member) == level.number:
+            member._array, member._extra.batch = member._extra.batch.memory, None
+            refresh_special(member)
     for reference in level.members:
         tensor = reference()
         if tensor is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from .derivatives import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, linearize, vjp
-from .mapping import vmap
-from .modules import functional_call, stack_module_state
+from .mapping import debug_unwrap, functionalize, vmap
+from .modules import functional_call, replace_all_batch_norm_modules_, stack_module_state
 
 __all__ = [
+    "debug_unwrap",
     "functional_call",
+    "functionalize",
     "grad",
     "grad_and_value",
     "hessian",
@@ -15,6 +17,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "replace_all_batch_norm_modules_",
     "stack_module_state",
     "vjp",
     "vmap",

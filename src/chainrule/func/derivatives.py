@@ -128,13 +128,13 @@ def _reaches_others(outputs, members) -> bool:
     return False
 
 
-def _without_history(y):
+def without_history(y):
     """The same elements (and tangent, and batch) as no part of the graph."""
     if not isinstance(y, Tensor):
         return y
     if batch_level(y):
         batch = y._extra.batch
-        return wrap_batch(_without_history(batch.value), batch.level, batch.uniform)
+        return wrap_batch(without_history(batch.value), batch.level, batch.uniform)
     made = y.detach()
     share_tangents(y, made)
     return made
@@ -233,8 +233,8 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
             keep = recording and output.requires_grad and _reaches_others([output], level.members)
             gradients = _gradients([output], leaves, [wrap(np.ones((), output._array.dtype))], level.members)
         if not keep:
-            gradients = [_without_history(g) for g in gradients]
-            output, aux = _without_history(output), tree_map(_without_history, aux)
+            gradients = [without_history(g) for g in gradients]
+            output, aux = without_history(output), tree_map(without_history, aux)
         found = tree_unflatten(gradients, structure)
         return (found, (output, aux)) if has_aux else (found, output)
 
@@ -292,16 +292,16 @@ def vjp(func: Callable, *primals, has_aux: bool = False):
         if seed_form != form:
             raise RuntimeError(
                 "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the "
-                f"function. cotangents: {seed_form}, primal output: {form}"
+                f"function. cotangents: {seed_form.brief()}, primal output: {form.brief()}"
             )
         recording = local.grad_enabled
         with _NormalMode():
             found = _gradients(outputs, leaves, seeds, level.members, retain=True)
-        return tree_unflatten(found if recording else [_without_history(g) for g in found], structure)
+        return tree_unflatten(found if recording else [without_history(g) for g in found], structure)
 
-    shown = tree_unflatten(outputs if keep else [_without_history(y) for y in outputs], form)
+    shown = tree_unflatten(outputs if keep else [without_history(y) for y in outputs], form)
     if has_aux:
-        return shown, pull, aux if keep else tree_map(_without_history, aux)
+        return shown, pull, aux if keep else tree_map(without_history, aux)
     return shown, pull
 
 
@@ -344,7 +344,11 @@ def jacrev(
                 seeds[k] = seed
                 return pull(tree_unflatten(seeds, form))
 
-            parts = vmap(pull_one, chunk_size=chunk_size)(_basis(y))
+            if chunk_size == 1:  # without vmap, for what does not take batches
+                found = [pull_one(seed) for seed in _basis(y)]
+                parts = [_stacked(same) for same in zip(*found, strict=True)]
+            else:
+                parts = vmap(pull_one, chunk_size=chunk_size)(_basis(y))
             rows.append(
                 tree_unflatten([p.reshape((*y.shape, *x.shape)) for p, x in zip(parts, leaves, strict=True)], structure)
             )
@@ -352,6 +356,12 @@ def jacrev(
         return (found, aux[0]) if has_aux else found
 
     return jacobian
+
+
+def _stacked(tensors) -> Tensor:
+    from ..ops.joining import stack
+
+    return stack(list(tensors))
 
 
 def _zeros(like: Tensor) -> Tensor:
@@ -384,6 +394,10 @@ def jvp(func: Callable, primals: Any, tangents: Any, *, strict: bool = False, ha
                 raise RuntimeError(f"{what}: Expected {name} to only contain Tensors, got {type(x)}")
     if not leaves:
         raise RuntimeError(f"{what}: Expected primals to contain at least one Tensor.")
+    for name, values in (("primal", leaves), ("tangent", directions)):
+        for x in values:
+            if not (x.is_floating_point() or x.is_complex()):
+                raise ValueError(f"Expected {name} to be floating point or complex, but got: {x.dtype}")
     from ..autograd.forward_ad import dual, same_memory
 
     level = open_level(DUAL, strict=True)

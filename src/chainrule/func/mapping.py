@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from ..batching import batch_in_front, open_batch, unwrap_batch, wrap_batch
+from ..forward import below_batches
+from ..modes import local
 from ..random import get_rng_state, set_rng_state
 from ..tensor import Tensor
-from ..transforms import close_level
+from ..transforms import REVERSE, batch_level, close_level
 from ..utils._pytree import broadcast, tree_flatten, tree_unflatten
 
-__all__ = ["vmap"]
+__all__ = ["debug_unwrap", "functionalize", "vmap"]
 
 
 def _name(func: Callable) -> str:
@@ -163,3 +165,35 @@ def _joined(parts: list, out_dims):
     return tree_unflatten(
         [column[0] if d is None else cat(list(column), d) for column, d in zip(columns, places, strict=True)], form
     )
+
+
+def debug_unwrap(tensor: Tensor, *, recurse: bool = True) -> Tensor:
+    """What stands behind a tensor inside a transformed function, to look at: with the batches of vmap as dimensions, and
+    without the history of what is being differentiated. Not `recurse`: outside of the innermost transform only."""
+    number = batch_level(tensor)
+    if tensor.requires_grad and any(level.kind == REVERSE for level in local.level_stack[number:]):
+        from .derivatives import without_history
+
+        tensor = without_history(tensor)
+        if not recurse:
+            return tensor
+    if not number:
+        return tensor
+    return below_batches(tensor) if recurse else tensor._extra.batch.value
+
+
+def functionalize(func: Callable, *, remove: str = "mutations") -> Callable:
+    """`func` itself: nothing is traced here, and so there are no mutations to `remove` from a trace."""
+    if remove not in ("mutations", "mutations_and_views"):
+        raise RuntimeError(
+            f"functionalize(f, remove='mutations'): received invalid argument for remove={remove}. Valid options are:\n"
+            "     remove='mutations': all inplace and out= operators will be removed from the program, and replaced with "
+            "their out-of-place equivalents.\n     remove='mutations_and_views': In addition to the above, all aliasing "
+            "operators {view} will be replaced with their non-aliasing counterparts, {view}_copy.\n"
+        )
+
+    @functools.wraps(func)
+    def wrapped(*args, **kwargs):
+        return func(*args, **kwargs)
+
+    return wrapped

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..tensor import Tensor
 
-__all__ = ["functional_call", "stack_module_state"]
+__all__ = ["functional_call", "replace_all_batch_norm_modules_", "stack_module_state"]
 
 
 def _owner(module, name: str):
@@ -119,3 +119,15 @@ def stack_module_state(models) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         stacked([dict(m.named_parameters()) for m in models]),
         stacked([dict(m.named_buffers()) for m in models]),
     )
+
+
+def replace_all_batch_norm_modules_(root):
+    """Makes the batch norms in `root`, and `root` itself if it is one, keep no running statistics, which vmap could not
+    update; changes and returns `root`."""
+    from ..nn.modules.batchnorm import _BatchNorm
+
+    for module in root.modules():
+        if isinstance(module, _BatchNorm):
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root

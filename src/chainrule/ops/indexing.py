@@ -528,7 +528,7 @@ def contains(self, element) -> bool:
     """Whether an element equals `element`."""
     if not isinstance(element, (Tensor, int, float, complex)):
         raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
-    return bool(np.any((self.detach() == element)._array))
+    return bool((self.detach() == element).any())
 
 
 # ---------------------------------------------------------------- index_put, index_select, take, put

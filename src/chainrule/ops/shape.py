@@ -971,6 +971,12 @@ def as_strided(input, size, stride, storage_offset=None):
     """A view of the tensor's memory with the given size and strides, in elements."""
     size, stride = tuple(size), tuple(stride)
     if len(size) != len(stride):
+        if local.levels:
+            _refuse_batch(
+                "Tensor.as_strided(size, stride, ...): size and stride must have the same length! Got size "
+                f"{list(size)} and stride {list(stride)}",
+                input,
+            )
         raise RuntimeError("mismatch in length of strides and shape")
     if any(s < 0 for s in stride):
         raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
@@ -1031,6 +1037,13 @@ def detach_(input):
 
 # ---------------------------------------------------------------- copies
 
+
+def _refuse_batch(message: str, tensor) -> None:
+    from ..batching import refuse_batches
+
+    refuse_batches(message, tensor)
+
+
 _clone = op("clone", kind=LINEAR, forward=lambda xp, x: xp.copy(x), vjp=lambda xp, g: g)
 _contiguous_copy = op(
     "contiguous_copy",
@@ -1069,6 +1082,13 @@ def clone(input, *, memory_format=None):
         return normal_copy(input, memory_format=memory_format)
     if memory_format is None or memory_format is preserve_format:
         return _clone(input)
+    if memory_format is not contiguous_format and local.levels:
+        name = "ChannelsLast" if memory_format is channels_last else "ChannelsLast3d"
+        _refuse_batch(
+            "NYI: Tensor.clone(memory_format) inside vmap is only supported with memory_format torch.preserve_format or "
+            f"torch.contiguous_format (got {name})",
+            input,
+        )
     _check_format(input, memory_format)
     return (_contiguous_copy if memory_format is contiguous_format else _channels_last_copy)(input)
 
@@ -1085,6 +1105,10 @@ def is_contiguous(self, memory_format=contiguous_format) -> bool:
     """Whether the elements lie in memory in row-major order (or in that of `memory_format`)."""
     if memory_format is contiguous_format:
         return type(self._array) is not np.ndarray or self._array.flags.c_contiguous
+    if local.levels:
+        _refuse_batch(
+            "NYI: querying is_contiguous inside of vmap for memory_format other than torch.contiguous_format", self
+        )
     if self._array.ndim != (4 if memory_format is channels_last else 5):
         return False
     return backend.is_channels_last(memory(self))
@@ -1093,7 +1117,8 @@ def is_contiguous(self, memory_format=contiguous_format) -> bool:
 @method()
 def contiguous(self, memory_format=contiguous_format):
     """`self` if it is contiguous, else a contiguous copy."""
-    _check_format(self, memory_format)
+    if memory_format is contiguous_format or not local.levels:
+        _check_format(self, memory_format)
     return self if is_contiguous(self, memory_format) else clone(self, memory_format=memory_format)
 
 

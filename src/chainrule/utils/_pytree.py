@@ -38,6 +38,20 @@ class TreeSpec:
         entries = ",\n".join(map(repr, self.children)).replace("\n", "\n  ")
         return f"TreeSpec({self.type.__name__}, {self.context}, [{entries}])"
 
+    def brief(self) -> str:
+        """The containers as Python writes them, with * for each leaf."""
+        if self.type is None:
+            return "*"
+        entries = [c.brief() for c in self.children]
+        if self.type is tuple:
+            return f"({', '.join(entries)}{',' * (len(entries) == 1)})"
+        if self.type is list:
+            return f"[{', '.join(entries)}]"
+        if self.type in (dict, OrderedDict):
+            inner = "{" + ", ".join(f"{k!r}: {e}" for k, e in zip(self.context, entries, strict=True)) + "}"
+            return inner if self.type is dict else f"OrderedDict({inner})"
+        return f"{self.type.__name__}({', '.join(entries)})"
+
     @property
     def num_leaves(self) -> int:
         return self.count
