@@ -342,11 +342,18 @@ def total(index: Index, body: Formula) -> Formula:
     """The sum of `body` over `index`: factors without the index come out, and a delta leaves one element."""
     result = ZERO
     for monomial, coefficient in body.terms.items():
+        spread = next((place for place, factor in enumerate(monomial) if _hides_delta(index, *factor)), None)
+        if spread is not None:  # Σᵢ gᵢ·(δᵢⱼ - pⱼ), multiplied out
+            group: Any = monomial[spread][0]
+            rest = (*monomial[:spread], *monomial[spread + 1 :])
+            for term, factor in group.body.terms.items():
+                result = result + total(index, _product(coefficient * factor, (*rest, *term)))
+            continue
         met = _solved(index, [one for one, _ in monomial if isinstance(one, Delta)])
         if met is not None:
             used, position = met
-            rest = _product(coefficient, tuple(factor for factor in monomial if factor[0] not in used))
-            result = result + rest.rename(index, position) * within(position, index.size)
+            kept = _product(coefficient, tuple(factor for factor in monomial if factor[0] not in used))
+            result = result + kept.rename(index, position) * within(position, index.size)
             continue
         outside = tuple(factor for factor in monomial if index not in indices_of(factor[0]))
         inside = tuple(factor for factor in monomial if index in indices_of(factor[0]))
@@ -355,6 +362,17 @@ def total(index: Index, body: Formula) -> Formula:
             continue
         result = result + _product(coefficient, outside) * _bind(index, _product(Fraction(1), inside))
     return result
+
+
+def _hides_delta(index: Index, one: Atom, exponent: Fraction) -> bool:
+    """Whether a factor is a sum with a delta of this index in one of its terms."""
+    if not isinstance(one, Group) or exponent != 1:
+        return False
+    return any(
+        (isinstance(inner, Delta) and index in indices_of(inner)) or _hides_delta(index, inner, e)
+        for monomial in one.body.terms
+        for inner, e in monomial
+    )
 
 
 def _solved(index: Index, deltas: list[Delta]) -> tuple[list[Delta], Position] | None:

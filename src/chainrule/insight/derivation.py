@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import Any, NamedTuple, cast
@@ -26,13 +27,14 @@ from .algebra import (
     substituted,
     total,
 )
-from .explanation import Explanation, Quantity, Share
+from .explanation import MOST_NUMBERS, Explanation, Quantity, Share
 from .formulas import Formulas, NoFormula, Place, is_elementwise, places
 from .names import Scope, caller, name_everything
 from .positions import Index
 from .source import Source, short_path
 from .syntax import simple_name
 from .values import Edge, Unknown, Values, edges_of, freed_at, reachable, same
+from .writing import shown_name, text
 
 MOST_PATHS = 64  # followed one by one; more are counted and gathered by their last step
 MOST_QUANTITIES = 200  # for which formulas are worked out
@@ -77,12 +79,15 @@ class _Derivation:
         self.y, self.x, self.root, self.target, self.routes = y, x, root, target, routes
         self.notes: list[str] = []
         held = [t for t in scope.tensors if t is not y]
-        self.values = Values(root, held, scope.look_up)
+        self.values = Values(root, held, scope.look_up, scope.modules)
         self._note_what_was_freed()
         self.values.known.setdefault(root, np.asarray(y._array))
         self.values.known.setdefault(target, np.asarray(x._array))
         self.on_the_way = [n for n in self.values.order if any(routes.get((n, i)) for i in range(n.n_outputs))]
         self.symbols = name_everything(self.values.order, root, target, scope, self._given(scope))
+        for edge, name in self.symbols.items():  # a parameter as its module's state_dict calls it: net.0.weight
+            if isinstance(edge[0], Tensor) and scope.names.get(id(edge[0])) == name:
+                self.symbols[edge] = re.sub(r"\[(\d+)\]\.", r".\1.", name)
         if target not in self.symbols or root not in self.symbols:  # y is x
             self.symbols.setdefault(root, "y")
             self.symbols.setdefault(target, self.symbols[root])
@@ -90,9 +95,11 @@ class _Derivation:
 
     def _given(self, scope: Scope) -> dict[Edge, str]:
         given = {}
-        for edge, argument in zip((self.root, self.target), scope.argument_texts()):
+        for edge, tensor, argument in zip(
+            (self.root, self.target), (self.y, self.x), scope.argument_texts()
+        ):  # a module's parameter keeps the dotted name that the others have
             name = simple_name(argument)
-            if name is not None:
+            if name is not None and ("[" not in name or id(tensor) not in scope.names):
                 given[edge] = name
         return given
 
@@ -129,6 +136,7 @@ class _Derivation:
         )
         explanation.arrays = self._arrays(quantities, [whole, *(s for q in quantities for s in q.slopes.values())])
         self._note_numbers(quantities, gradients, contributions)
+        self._note_jacobians(quantities)
         explanation.chain = chain
         explanation.chains = chains
         explanation.in_between = whole
@@ -167,7 +175,7 @@ class _Derivation:
                     else:
                         owner[edge[0]] = origin
         except Unknown as error:
-            self.notes.append(f"No numbers: {error}.")
+            self.notes.append(f"There are no numbers: {error}.")
             return None, {}, {}
         result = gradients.get(self.target)
         value = None if result is None else wrap(np.array(result))
@@ -234,20 +242,24 @@ class _Derivation:
             if is_own(quantity.source.file):
                 quantity.source = None
         try:
-            quantity.value = self.values.value(edge)
-            quantity.place = places(quantity.value.shape)
+            quantity.shape = self.values.shape(edge)
+            quantity.place = places(quantity.shape)
             quantity.symbol = self.formulas.symbol(edge, quantity.place)
+            quantity.value = self.values.value(edge)
         except Unknown as error:
             quantity.unknown = str(error)
-            quantity.symbol = Symbol(quantity.name)
+            if quantity.shape is None:
+                quantity.symbol = Symbol(quantity.name)
         return quantity
 
     def _define(self, quantity: Quantity) -> None:
-        if quantity.value is None or self.is_complex:
+        if quantity.shape is None or self.is_complex:
             return
         formula = self.formulas.definition(quantity.edge, quantity.place)
         if quantity.edge not in self.formulas.opaque:
             quantity.definition = formula
+        else:
+            quantity.inputs = [self.symbols[e] for e in edges_of(quantity.edge[0]) if e is not None]
 
     def _parents(self, edge: Edge) -> list[Edge]:
         """The named values that a named value is computed from, as far as they lead to x."""
@@ -290,13 +302,13 @@ class _Derivation:
 
     def _slope(self, quantity: Quantity, parent: Quantity) -> Formula | None:
         """The derivative of an element of one named value by an element of another."""
-        if quantity.symbol is None or parent.symbol is None or parent.value is None or quantity.value is None:
+        if parent.shape is None or quantity.shape is None:
             return None
         if quantity.definition is None:
             if quantity.edge not in self.formulas.opaque:
                 return None
             slope = atom(Partial(quantity.symbol, parent.symbol))
-            if is_elementwise(quantity.edge[0]) and quantity.value.shape == parent.value.shape:
+            if is_elementwise(quantity.edge[0]) and quantity.shape == parent.shape:
                 for i, j in zip(quantity.symbol.index, parent.symbol.index):
                     slope = slope * delta(i, j)
             return slope
@@ -349,8 +361,6 @@ class _Derivation:
                 body = body.rename(old, new)
             return body
 
-        from .writing import text
-
         for _ in range(len(defined)):
             if not any(isinstance(one, Symbol) and one.name in defined for one in formula.atoms()):
                 break
@@ -401,6 +411,44 @@ class _Derivation:
             if outer in scalars and arrived is not None and np.all(np.isfinite(arrived)) and np.all(arrived != 0):
                 scalars[outer].numbers[inner] = np.asarray(passed) / np.asarray(arrived).reshape(())
 
+    def _note_jacobians(self, quantities: list[Quantity]) -> None:
+        """The local derivatives that have no formula as numbers, where they are few: a row for each element."""
+        by_edge = {q.edge: q for q in quantities}
+        for quantity in quantities:
+            for edge, slope in quantity.slopes.items():
+                parent = by_edge[edge]
+                named_only = any(isinstance(one, Partial) for one in slope.atoms())
+                if not named_only or edge in quantity.numbers or quantity.value is None or parent.value is None:
+                    continue
+                if 0 < quantity.value.size * parent.value.size <= MOST_NUMBERS:
+                    try:
+                        quantity.numbers[edge] = self._jacobian(quantity, parent)
+                    except Unknown:
+                        continue
+
+    def _jacobian(self, quantity: Quantity, parent: Quantity) -> np.ndarray:
+        """The derivatives of the elements of one named value by those of another that it was computed from."""
+        value, inner, rows = quantity.value, parent.value, []
+        assert value is not None and inner is not None
+        for place in range(value.size):
+            seed = np.zeros(value.size, value.dtype)
+            seed[place] = 1
+            gradients: dict[Edge, Any] = {quantity.edge: seed.reshape(value.shape)}
+            found = np.zeros(inner.shape)
+            for node in self.on_the_way:
+                arrived = [gradients.pop((node, i), None) for i in range(node.n_outputs)]
+                if all(g is None for g in arrived):
+                    continue
+                for edge, result in zip(edges_of(node), self.values.pull(node, arrived)):
+                    if edge is None or result is None:
+                        continue
+                    if same(edge, parent.edge):
+                        found = found + result
+                    elif edge not in self.symbols and self.routes.get(edge):
+                        gradients[edge] = gradients[edge] + result if edge in gradients else result
+            rows.append(found)
+        return np.array(rows).reshape([n for n in (*value.shape, *inner.shape) if n != 1])
+
     # ---- shares
 
     def _path_shares(self, value: Tensor | None) -> list[Share]:
@@ -444,7 +492,7 @@ class _Derivation:
         parts = []
         for edge, following in zip(path, (*path[1:], None)):
             if edge in self.symbols:
-                parts.append(self.symbols[edge])
+                parts.append(shown_name(self.symbols[edge]))
             elif following in self.symbols:
                 parts.append(Source(edge[0].code, edge[0].lasti).text or edge[0].name())
         return " ← ".join(parts)
@@ -466,7 +514,8 @@ class _Derivation:
                     continue
                 if same(edge, self.target):
                     text = Source(node.code, node.lasti).text or node.name()
-                    gathered.append((f"{self.symbols[self.root]} ← … ← {text} ← {self.symbols[edge]}", count, result))
+                    label = f"{shown_name(self.symbols[self.root])} ← … ← {text} ← {shown_name(self.symbols[edge])}"
+                    gathered.append((label, count, result))
                     continue
                 towards[edge] = towards.get(edge, 0) + count
                 gradients[edge] = gradients[edge] + result if edge in gradients else result
@@ -475,7 +524,7 @@ class _Derivation:
     def _layer_shares(self, gradients: dict[Edge, Any], contributions: dict[tuple[Edge, Edge], Any]) -> list[Share]:
         return [
             Share(
-                f"{self.symbols[outer]} → {self.symbols[inner]}",
+                f"{shown_name(self.symbols[outer])} → {shown_name(self.symbols[inner])}",
                 1,
                 wrap(np.asarray(array)),
                 _fraction(array, np.asarray(gradients[inner])),

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..tensor import Tensor
-from .algebra import Delta, Formula, Partial, Symbol, atom
+from .algebra import ONE, Delta, Formula, Partial, Symbol, atom
 from .formulas import Place
 from .positions import Index, Position, fresh
 from .source import Source, short_path
-from .writing import LATEX, TEXT, Letters, decimal, escaped, latex, text
+from .writing import LATEX, TEXT, Letters, decimal, escaped, latex, shown_name, text
 
 if TYPE_CHECKING:
     import sympy
 
 MOST_SHOWN = 12  # steps of a derivation; between the first and the last half of them the rest is counted
+LONGEST_CALL = 40  # signs of an expression that stands for a formula that is not known
 MOST_NUMBERS = 12  # elements of a tensor that are written out
 
 
@@ -31,12 +32,14 @@ class Quantity:
     name: str
     source: Source | None = None
     value: np.ndarray | None = None
+    shape: tuple[int, ...] | None = None
     unknown: str = ""  # why there is no value
     place: Place = ()
     symbol: Any = None  # Symbol
     definition: Formula | None = None  # in terms of other names
     parents: list = field(default_factory=list)  # edges of the named values it is computed from, towards x
     slopes: dict = field(default_factory=dict)  # {parent's edge: derivative of an element by an element of the parent}
+    inputs: list = field(default_factory=list)  # names of what the operation that has no formula was given
     numbers: dict = field(default_factory=dict)  # {parent's edge: the same in numbers}, of a scalar
 
 
@@ -108,7 +111,7 @@ class Explanation:
     def _left(self, notation: Any, letters: Letters) -> str:
         y = Symbol(("Σ" if notation is TEXT else r"\Sigma\,") + self.y) if self.is_sum else Symbol(self.y)
         if notation is TEXT:
-            return f"∂{y.name}/∂{TEXT.symbol(self._target.symbol, letters)}"
+            return f"∂{shown_name(y.name)}/∂{TEXT.symbol(self._target.symbol, letters)}"
         top = (r"\Sigma\, " if self.is_sum else "") + LATEX.symbol(Symbol(self.y), letters)
         return rf"\frac{{\partial {top}}}{{\partial {LATEX.symbol(self._target.symbol, letters)}}}"
 
@@ -135,6 +138,10 @@ class Explanation:
                 kept.append(side)
         return kept
 
+    def _is_one_step(self) -> bool:
+        """Whether x is all that y is defined by: then the local derivative is the result."""
+        return len(self.quantities) == 2 and self.in_between is not None
+
     def _product(self, write: Any, letters: Letters) -> str | None:
         """The chain rule of a single path with the local derivatives put in, not yet multiplied out."""
         if self.chain is None or len(self.chain.terms) != 1:
@@ -147,8 +154,12 @@ class Explanation:
         for one, _ in monomial:
             outer, inner = by_name[one.of.name], by_name[one.by.name]
             slope = _placed(outer, inner, one)
+            if slope == ONE:
+                continue
             side = write(slope, letters)
             sides.append(f"({side})" if len(slope.terms) > 1 or side.startswith("-") else side)
+        if len(sides) < 2:
+            return None
         return ("·" if write is text else r" \cdot ").join(sides)
 
     def _locals(self, write: Any, notation: Any) -> list[tuple[str, str, str, Quantity, Quantity]]:
@@ -194,7 +205,7 @@ class Explanation:
             " = ".join(part for part in (a, formula, number) if part)
             for a, formula, number, *_ in self._locals(text, TEXT)
         ]
-        if local:
+        if local and not self._is_one_step():
             lines += ["", *(f"  {line}" for line in _elided(local, "derivatives"))]
         sides = self._steps(text)
         if self.chain is None and self.chains:
@@ -215,16 +226,27 @@ class Explanation:
             if quantity.definition is not None:
                 side += f" = {text(quantity.definition, letters)}"
             elif quantity.source is not None:
-                side += f" = {quantity.source.text or quantity.edge[0].name()}"
-            number = f"= {shown_value(quantity.value)}" if quantity.value is not None else f"({quantity.unknown})"
+                side += f" = {self._called(quantity)}"
+            number = f"= {shown_value(quantity.value)}" if quantity.value is not None else "= ?"
             where = "" if quantity.source is None else f"{short_path(quantity.source.file)}:{quantity.source.line}"
             rows.append((side, number, where))
         return _elided(rows, ("steps", "", ""))
 
+    def _called(self, quantity: Quantity) -> str:
+        """What made a value that has no formula: a custom Function or an operation by name, else the program's text."""
+        node, text = quantity.edge[0], quantity.source.text if quantity.source else ""
+        function = getattr(node, "function", None)
+        if function is None and 0 < len(text) <= LONGEST_CALL:
+            return text
+        record = getattr(type(node), "op", None)
+        name = function.__name__ if function is not None else node.name() if record is None else record.apply.__name__
+        return f"{name}({', '.join(shown_name(n) for n in quantity.inputs)})"
+
     def _closing(self) -> list[str]:
         lines = []
         if self.paths > 1:
-            lines.append(f"{self.paths} paths lead from {self.y} to {self.x} through the recorded operations.")
+            y, x = shown_name(self.y), shown_name(self.x)
+            lines.append(f"{self.paths} paths lead from {y} to {x} through the recorded operations.")
             shares = [str(share) for share in self.path_shares[:MOST_SHOWN]]
             lines += [f"  {share}" for share in shares]
             if len(self.path_shares) > MOST_SHOWN:
@@ -249,7 +271,7 @@ class Explanation:
             if quantity.definition is not None:
                 letters = Letters(_free(quantity.place))
                 rows.append(f"{LATEX.symbol(quantity.symbol, letters)} &= {latex(quantity.definition, letters)}")
-        for row in _elided(self._locals(latex, LATEX), None):
+        for row in _elided(self._locals(latex, LATEX), None) if not self._is_one_step() else ():
             if row is None:
                 rows.append(r"& \;\vdots")
                 continue

@@ -46,6 +46,7 @@ class Formulas:
         self._given_names = set(symbols.values())
         self.patterns: dict[tuple, Any] = {}  # what rules have found out about a node, for its other elements
         self._depth = 0
+        self._short: dict[Edge, tuple[Place, Formula] | None] = {}
         self._uses: dict[Edge, int] = {}
         for node in values.order:
             for edge in edges_of(node):
@@ -53,18 +54,36 @@ class Formulas:
                     self._uses[edge] = self._uses.get(edge, 0) + 1
 
     def shape(self, edge: Edge) -> tuple[int, ...]:
-        return self.values.value(edge).shape
+        return self.values.shape(edge)
 
     def element(self, edge: Edge, place: Place) -> Formula:
         """An element of what `edge` leads to: a symbol if it has one, else its formula.
 
         What is used more than once or lies deep gets a symbol, and so do an operation without a rule and its inputs."""
         if edge not in self.symbols:
-            if self._uses[edge] > 1 or self._depth > DEEPEST:
+            if self._depth > DEEPEST:
                 self.promote(edge)
-            else:
+            elif self._uses[edge] == 1:
                 return self.definition(edge, place)
+            else:
+                short = self._short_definition(edge)
+                if short is not None:
+                    own, formula = short
+                    for old, new in zip(own, place):
+                        formula = formula.rename(old, new)
+                    return formula
+                self.promote(edge)
         return atom(self.symbol(edge, place))
+
+    def _short_definition(self, edge: Edge) -> tuple[Place, Formula] | None:
+        """(a place, its formula) of a value that is used more than once, if that is no longer than a name would be."""
+        if edge not in self._short:
+            self._short[edge] = None
+            place = places(self.shape(edge))
+            formula = self.definition(edge, place)
+            if edge not in self.symbols and formula.number is None and _is_short(formula):
+                self._short[edge] = place, formula
+        return self._short[edge]
 
     def definition(self, edge: Edge, place: Place) -> Formula:
         """The formula of an element of a node's output; where there is none, its symbol."""
@@ -101,7 +120,7 @@ class Formulas:
         value = self.values.constant(node, place)
         if not isinstance(value, np.ndarray):
             return rational_of(value)
-        shown = simple_name(operand_of(node, place)) or self.arrays.get(id(value))
+        shown = _constant_text(operand_of(node, place), value.shape) or self.arrays.get(id(value))
         if value.size == 1 and shown is None:
             return rational_of(value.reshape(())[()])
         if shown is None:
@@ -226,6 +245,14 @@ def broadcast(shape: tuple[int, ...], position: Place) -> Place:
     return tuple(0 if n == 1 else p for n, p in zip(shape, position[len(position) - len(shape) :]))
 
 
+def _is_short(formula: Formula) -> bool:
+    """Whether a formula is one element of something named, perhaps times a number or one other."""
+    if len(formula.terms) != 1:
+        return False
+    ((monomial, _),) = formula.terms.items()
+    return len(monomial) <= 2 and all(isinstance(one, Symbol) for one, _ in monomial)
+
+
 def full_place(shape: tuple[int, ...], index: tuple[Position, ...]) -> Place:
     """A symbol's index with a 0 for each dimension with one element."""
     rest = iter(index)
@@ -234,6 +261,29 @@ def full_place(shape: tuple[int, ...], index: tuple[Position, ...]) -> Place:
 
 def _symbol(name: str, shape: tuple[int, ...], place: Place) -> Symbol:
     return Symbol(name, tuple(p for p, n in zip(place, shape) if n != 1))
+
+
+def _constant_text(expression: Any, shape: tuple[int, ...]) -> str | None:
+    """The name of a constant as it is written; hᵀ of h.t(), and h where only dimensions of one element differ."""
+    import ast
+
+    name = simple_name(expression)
+    if name is not None:
+        return name
+    if isinstance(expression, ast.Call) and isinstance(expression.func, ast.Attribute):
+        inner, method = simple_name(expression.func.value), expression.func.attr
+        if inner is not None and method in (
+            "t",
+            "float",
+            "double",
+            "detach",
+            "clone",
+            "contiguous",
+            "unsqueeze",
+            "squeeze",
+        ):
+            return f"{inner}ᵀ" if method == "t" and sum(n != 1 for n in shape) > 1 else inner
+    return None
 
 
 def _condition_text(expression: Any) -> str:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import ast
 import functools
 import sys
+from collections import Counter
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from ..engine import Node
+from ..inplace import CopySlices
 from ..tensor import Tensor
 from .source import Source
 from .syntax import simple_name, syntax_of
 from .values import Edge, edges_of, operand_of, record_of, same
 
+LONGEST_NAME = 24  # of a part of something: b[1:]
 MOST_HOLDERS = 200  # objects looked into
 
 
 class Scope:
     """The variables that a frame sees, and those of its callers."""
 
-    def __init__(self, frame: FrameType | None) -> None:
+    def __init__(self, frame: FrameType | None, variables: dict[str, Any] | None = None) -> None:
+        """`variables`: seen, too."""
         self.frame = frame
         self.names: dict[int, str] = {}  # {id of a tensor: its name}
         self.tensors: list[Tensor] = []
@@ -30,15 +34,16 @@ class Scope:
             self._frames.append(outer)
             outer = outer.f_back
         holders: list[tuple[str, Any]] = []
-        for one in self._frames:
-            for variables in (one.f_locals, one.f_globals):
-                for name, value in list(variables.items()):
-                    if name.startswith("_"):
-                        continue
-                    if isinstance(value, Tensor):
-                        self._add(name, value)
-                    elif hasattr(value, "__dict__") and not isinstance(value, (type, ModuleType)):
-                        holders.append((name, value))
+        tables = [table for one in self._frames for table in (one.f_locals, one.f_globals)]
+        for table in [*tables, *([] if variables is None else [variables])]:
+            for name, value in list(table.items()):
+                if name.startswith("_"):
+                    continue
+                if isinstance(value, Tensor):
+                    self._add(name, value)
+                elif hasattr(value, "__dict__") and not isinstance(value, (type, ModuleType)):
+                    holders.append((name, value))
+        self.modules = [value for _, value in holders if hasattr(value, "_modules") and hasattr(value, "_parameters")]
         for name, value in holders[:MOST_HOLDERS]:
             self._look_inside(name, value)
         self.arrays = {id(t._array): self.names[id(t)] for t in self.tensors}  # {id of an array: its tensor's name}
@@ -107,7 +112,29 @@ def _target_at(code: CodeType, lasti: int, number: int) -> str | None:
     if syntax is None:
         return _stored_name(code, lasti)
     expression = syntax.expression(source)
-    return None if expression is None else simple_name(syntax.target(expression, number))
+    target = None if expression is None else syntax.target(expression, number)
+    if isinstance(target, ast.Subscript) and not _is_element(target):  # a part of something is not all of it
+        text = ast.unparse(target)
+        return text if len(text) <= LONGEST_NAME else None
+    return simple_name(target)
+
+
+def _is_element(target: ast.Subscript) -> bool:
+    try:
+        ast.literal_eval(target.slice)
+    except ValueError:
+        return False
+    return True
+
+
+def _written_name(node: Node) -> str | None:
+    """The variable whose part a node writes: `b` of `b[1:] = …`."""
+    source = Source(node.code, node.lasti)
+    syntax = syntax_of(source.file)
+    expression = None if syntax is None else syntax.expression(source)
+    if isinstance(expression, ast.AugAssign):
+        expression = expression.target
+    return simple_name(expression.value) if isinstance(expression, ast.Subscript) else None
 
 
 def _stored_name(code: CodeType, lasti: int) -> str | None:
@@ -130,9 +157,7 @@ def name_everything(order: list[Node], root: Edge, x: Edge, scope: Scope, given:
     held = {
         (t._node, t.output_nr): scope.names[id(t)] for t in scope.tensors if t._node is not None
     }  # fmt: skip
-    last_of_line: dict[tuple, Node] = {}
-    for node in reversed(order):
-        last_of_line[node.code, node.lasti] = node
+    ends = _ends_of_calls(order)
     wanted: list[tuple[Edge, str]] = []
     leaves: dict[Edge, str] = {}
     for node in reversed(order):
@@ -141,28 +166,50 @@ def name_everything(order: list[Node], root: Edge, x: Edge, scope: Scope, given:
                 leaves[edge] = given.get(edge) or scope.names.get(id(edge[0])) or _operand_name(node, place) or "leaf"
     wanted += leaves.items()
     for node in reversed(order):
-        # of the nodes of one composite only the last is what the program names
-        last = last_of_line[node.code, node.lasti]
-        is_last = last is node or record_of(last) is record_of(node)
+        is_last = node in ends
         for number in range(node.n_outputs):
             edge = (node, number)
             name = (target_name(node, number) if is_last else None) or given.get(edge) or held.get(edge)
+            if isinstance(node, CopySlices):
+                name = _written_name(node) or held.get(edge)
             if name is None and (same(edge, root) or same(edge, x)):
                 name = "y" if same(edge, root) else "x"
             if name is not None:
                 wanted.append((edge, name))
-    return _unique(wanted)
+    return _unique(wanted, len(leaves))
+
+
+def _ends_of_calls(order: list[Node]) -> set[Node]:
+    """The last node of each call: of the nodes of a composite, only that is what the program names.
+
+    In a loop the same place records the same operations again and again."""
+    places: dict[tuple, list[Node]] = {}
+    for node in order:  # from the last to the first
+        places.setdefault((node.code, node.lasti), []).append(node)
+    ends: set[Node] = set()
+    for nodes in places.values():
+        kinds = [record_of(node) or type(node) for node in nodes]
+        n = len(nodes)
+        period = next(p for p in range(1, n + 1) if n % p == 0 and kinds == kinds[:p] * (n // p))
+        ends.update(nodes[::period])
+    return ends
 
 
 def _operand_name(node: Node, place: int) -> str | None:
     return simple_name(operand_of(node, place))
 
 
-def _unique(wanted: list[tuple[Edge, str]]) -> dict[Edge, str]:
+def _unique(wanted: list[tuple[Edge, str]], leaves: int) -> dict[Edge, str]:
+    """Each name once: a variable that is assigned again is z_1, z_2, …; a leaf, of which there are `leaves` first, keeps
+    its name."""
     taken: dict[str, int] = {}
     names: dict[Edge, str] = {}
     all_names = {name for _, name in wanted}
+    often = Counter(name for _, name in wanted)
+    kept = {name for _, name in wanted[:leaves]}
     for edge, name in wanted:
+        if often[name] > 1 and name not in kept:
+            taken.setdefault(name, 0)
         chosen = name
         while chosen in taken or (chosen != name and chosen in all_names):
             taken[name] = taken.get(name, 0) + 1

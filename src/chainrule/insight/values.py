@@ -9,11 +9,13 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from ..engine import Freed, Node, SavedTensor, fit_array, ready_order
+from ..inplace import CopySlices
 from ..modes import no_grad
 from ..op import INPUT, NUMBERS, OUTPUT, Op
 from ..tensor import Tensor, wrap
@@ -44,7 +46,10 @@ def record_of(node: Any) -> Op | None:
 
 
 def _freed_text(where: Source) -> str:
-    return f"the graph was freed by the backward at {short_path(where.file)}:{where.line}; ask before it, or retain the graph"
+    return (
+        f"the graph was freed by the backward at {short_path(where.file)}:{where.line}; explain before it, or call "
+        "backward(retain_graph=True)"
+    )
 
 
 def freed_at(node: Node) -> Any:
@@ -66,35 +71,68 @@ def reachable(root: Any) -> list[Node]:
 
 
 class Values:
-    """The numbers of the graph behind `root`, where names of the program may stand for constants (`look_up`)."""
+    """The numbers of the graph behind `root`, where names of the program may stand for constants (`look_up`).
 
-    def __init__(self, root: Edge, held: Iterable[Tensor] = (), look_up=lambda name: None) -> None:
+    `modules` are those that the program holds: with them, what a backward has freed of their calls can be had again."""
+
+    def __init__(
+        self, root: Edge, held: Iterable[Tensor] = (), look_up=lambda name: None, modules: Iterable[Any] = ()
+    ) -> None:
+        from .replay import Replay
+
         self.look_up = look_up
+        self.replay = Replay(self, look_up, modules)
+        self.twins: dict[Node, Node | str] = {}  # of freed nodes; why there is none
         self.order = reachable(root[0])
         self.known: dict[Edge, np.ndarray] = {}
         self.reasons: dict[Edge, str] = {}
+        self.written: dict[Edge, np.ndarray] = {}  # what tensors that were written to hold now
         for tensor in held:
-            if tensor._node is not None and _unchanged(tensor):
-                self.known[tensor._node, tensor.output_nr] = np.asarray(tensor._array)
+            if tensor._node is not None:
+                where = self.known if _unchanged(tensor) else self.written
+                where[tensor._node, tensor.output_nr] = np.asarray(tensor._array)
         for node in self.order:
-            self._learn(node)
+            self._learn(node, node)
 
-    def _learn(self, node: Node) -> None:
-        """Takes what a node saved as the values of its inputs and of its output."""
+    def _learn(self, node: Node, keeper: Node) -> None:
+        """Takes what `keeper`, a node or its like, saved as the values of the node's inputs and of its output."""
         record = record_of(node)
-        if record is None or node.saved.__class__ is Freed or type(node) is record.scalar_node_class:
+        if record is None or keeper.saved.__class__ is Freed or type(node) is record.scalar_node_class:
             return
         edges = edges_of(node)
-        for name, kind, entry in zip(record.saved_names, record.saved_kinds, node.saved):
+        for name, kind, entry in zip(record.saved_names, record.saved_kinds, keeper.saved):
             if kind == INPUT and name in record.inputs:
                 array = _saved_array(entry)
                 edge = edges[record.inputs.index(name)]
                 if array is not None and edge is not None:
                     self.known.setdefault(edge, array)
             elif kind == OUTPUT and isinstance(entry, np.ndarray | np.generic):
-                if node.meta is None or not node.meta.output_counters:
+                if keeper.meta is None or not keeper.meta.output_counters:
                     number = record.outputs.index(name) if name in record.outputs else 0
                     self.known.setdefault((node, number), np.asarray(entry))
+
+    def twin(self, node: Node) -> Node:
+        """A node like a freed one that still has what it saved, from calling again what recorded it; Unknown if there is
+        none."""
+        if node not in self.twins:
+            self.twins[node] = self._gone(node)
+            try:
+                made = self.replay.twins(node)
+            except Unknown as error:
+                known = "was freed by" in str(error)
+                self.twins[node] = str(error) if known else f"{error}; {self._gone(node)}"
+                made = {}
+            for old, new in made.items():
+                self.twins[old] = new
+                self._learn(old, new)
+        found = self.twins[node]
+        if isinstance(found, str):
+            raise Unknown(found)
+        return found
+
+    def _gone(self, node: Node) -> str:
+        where = freed_at(node)
+        return f"{node.name()} did not keep it" if where is None else _freed_text(where)
 
     # ---- forward
 
@@ -108,12 +146,23 @@ class Values:
         # from the bottom up, without recursion: graphs can be deep
         for one in reversed(_needed(node, self.known)):
             self._compute(one)
+        if edge not in self.known and edge in self.written:
+            self.known[edge] = self.written[edge]
         if edge not in self.known:
             raise Unknown(self.reasons.get(edge, f"{node.name()} cannot be run again"))
         return self.known[edge]
 
+    def shape(self, edge: Edge) -> tuple[int, ...]:
+        """The shape of what an edge leads to; Unknown with the reason."""
+        if isinstance(edge[0], CopySlices):
+            return edge[0].base_like.shape
+        return self.value(edge).shape
+
     def _compute(self, node: Node) -> None:
         record = record_of(node)
+        if isinstance(node, CopySlices):
+            with suppress(Unknown):
+                self.known[node, 0] = self._written(node)
         if record is None:
             return
         try:
@@ -122,13 +171,37 @@ class Values:
                 results = record.apply(*[wrap(v) if isinstance(v, np.ndarray) else v for v in inputs], *settings)
         except (Unknown, RuntimeError, TypeError, ValueError) as error:
             picked = self._picked(node, record)
-            if picked is None:
-                self.reasons[node, 0] = str(error).partition("\n")[0]
-            else:
+            if picked is not None:
                 self.known[node, 0] = picked
+                return
+            self.reasons[node, 0] = str(error).partition("\n")[0]
+            with suppress(Unknown):
+                self.twin(node)
             return
         for i, result in enumerate(results if isinstance(results, tuple) else (results,)):
             self.known.setdefault((node, i), np.asarray(result._array))
+
+    def _written(self, node: Any) -> np.ndarray:
+        """The whole tensor after a write to a part of it."""
+        before = edges_of(node)[0]
+        if before is None or node.saved.__class__ is Freed:
+            raise Unknown("what the tensor held before is gone")
+        (inner,) = node.saved
+        record = record_of(inner)
+        if record is None:
+            raise Unknown(f"{inner.name()} is a custom Function")
+        whole = np.empty_like(node.base_like)  # with the strides by which the part is known
+        whole[...] = self.value(before)
+        rest = [
+            self.constant(inner, place) if edge is None else self.value(edge)
+            for place, edge in enumerate(edges_of(node))
+            if place
+        ]
+        with no_grad():
+            part = node._part_of(wrap(whole))
+            inputs = [part.clone(), *[wrap(v) if isinstance(v, np.ndarray) else v for v in rest]]
+            part._array[...] = record.apply(*inputs, *self.settings(inner))._array
+        return whole
 
     def _picked(self, node: Node, record: Op) -> np.ndarray | None:
         """The elements that a maximum, a sort and the like picked, by the places that the node has saved."""
@@ -166,38 +239,56 @@ class Values:
     def constant(self, node: Node, place: int) -> Any:
         """An input without a gradient: from what the node saved, else from the text of the program."""
         record: Any = record_of(node)
-        freed = node.saved.__class__ is Freed
         if type(node) is record.scalar_node_class:
             return node.saved[0]
         name = record.inputs[place] if place < len(record.inputs) else record.variadic
-        if not freed and name in record.saved_names:
+        if node.saved.__class__ is not Freed and name in record.saved_names:
             position = record.saved_names.index(name)
-            entry = node.saved[position]
-            if entry is None and _is_used(node, record, position):
+            if node.saved[position] is None and _is_used(node, record, position):
                 return None  # an input that may be left out, and was
-            if name == record.variadic and entry is not None:
-                entry = entry[place - len(record.inputs)]
-            if isinstance(entry, NUMBERS):
-                return entry
-            array = _saved_array(entry)
-            if array is not None:
-                return array
+            found = self._saved_constant(node, record, name, place)
+            if found is not None:
+                return found
         expression = operand_of(node, place)
         if expression is not None:
-            value = self._literal(expression)
+            value = self.literal(expression)
             if isinstance(value, Tensor):
                 return np.asarray(value._array)
             if isinstance(value, NUMBERS):
                 return value
+        if node.saved.__class__ is Freed:
+            return self._constant_of_twin(node, place)
         if name in _OPTIONAL.get(record.name, ()) and self._is_absent(node, place):
             return None
         solved = self._solved(node, record, place)
         if solved is not None:
             return solved
-        where = freed_at(node)
-        if where is not None:
-            raise Unknown(_freed_text(where))
         raise Unknown(f"an operand of {node.name()} was not kept")
+
+    def _saved_constant(self, node: Node, record: Op, name: str, place: int) -> Any:
+        entry = node.saved[record.saved_names.index(name)]
+        if name == record.variadic and entry is not None:
+            entry = entry[place - len(record.inputs)]
+        return entry if isinstance(entry, NUMBERS) else _saved_array(entry)
+
+    def _constant_of_twin(self, node: Node, place: int) -> Any:
+        """The same from a node's like: the text has said nothing."""
+        record: Any = record_of(node)
+        twin = self.twin(node)
+        name = record.inputs[place] if place < len(record.inputs) else record.variadic
+        if name in record.saved_names:
+            position = record.saved_names.index(name)
+            if twin.saved[position] is None and _is_used(node, record, position):
+                return None
+            found = self._saved_constant(twin, record, name, place)
+            if found is not None:
+                return found
+        if name in _OPTIONAL.get(record.name, ()):
+            return None
+        solved = self._solved(node, record, place)
+        if solved is not None:
+            return solved
+        raise Unknown(_freed_text(freed_at(node)))
 
     def _solved(self, node: Node, record: Op, place: int) -> np.ndarray | None:
         """The constant part of a sum, from the sum and its other part."""
@@ -263,17 +354,19 @@ class Values:
         made = self.known.get((node, 0))
         if made is not None and (record.name, name) in _FROM_OUTPUT:
             return made.shape[_FROM_OUTPUT[record.name, name] :]
+        if node.saved.__class__ is Freed and name in record.saved_names:
+            return self.twin(node).saved[record.saved_names.index(name)]
         where = freed_at(node)
         because = "" if where is None else f": {_freed_text(where)}"
         raise Unknown(f"the {name} of {node.name()} was not kept{because}")
 
     def _number(self, expression: ast.expr, node: Node) -> Any:
-        value = self._literal(expression)
+        value = self.literal(expression)
         if value is None or isinstance(value, Tensor):
             raise Unknown(f"{ast.unparse(expression)} is not known any more")
         return value
 
-    def _literal(self, expression: ast.expr) -> Any:
+    def literal(self, expression: ast.expr) -> Any:
         """What an expression of constants, variables and plain rearrangements of them means now; None for others."""
         try:
             return ast.literal_eval(expression)
@@ -282,8 +375,8 @@ class Values:
         if isinstance(expression, ast.Call) and isinstance(expression.func, ast.Attribute) and not expression.keywords:
             if expression.func.attr in _CREATING and isinstance(expression.func.value, ast.Name):
                 return self._created(expression)
-            value = self._literal(expression.func.value)
-            arguments = [self._literal(a) for a in expression.args]
+            value = self.literal(expression.func.value)
+            arguments = [self.literal(a) for a in expression.args]
             if isinstance(value, Tensor) and expression.func.attr in _REARRANGING and None not in arguments:
                 with no_grad():
                     return getattr(value, expression.func.attr)(*arguments)
@@ -291,7 +384,7 @@ class Values:
         if isinstance(expression, (ast.BinOp, ast.Compare, ast.UnaryOp)):
             return self._computed(expression)
         if isinstance(expression, ast.Attribute) and expression.attr in ("T", "mT"):
-            value = self._literal(expression.value)
+            value = self.literal(expression.value)
             if isinstance(value, Tensor):
                 with no_grad():
                     return value.mT
@@ -301,7 +394,7 @@ class Values:
         """A tensor that the program makes of numbers, such as torch.ones(2, 3), made again."""
         from ..ops import creation
 
-        arguments = [self._literal(a) for a in call.args]
+        arguments = [self.literal(a) for a in call.args]
         return None if None in arguments else getattr(creation, call.func.attr)(*arguments)
 
     def _computed(self, expression: ast.expr) -> Any:
@@ -315,7 +408,7 @@ class Values:
             operands, function = [expression.operand], _OPERATORS.get(type(expression.op))
         else:
             return None
-        found = [self._literal(one) for one in operands]
+        found = [self.literal(one) for one in operands]
         if function is None or not all(isinstance(v, (Tensor, *NUMBERS)) for v in found):
             return None
         with no_grad():
@@ -325,7 +418,7 @@ class Values:
 
     def pull(self, node: Node, gradients: list) -> list:
         """The gradients for a node's edges from those of its outputs, without hooks: what backward computes."""
-        twin = node if node.saved.__class__ is not Freed else self._restored(node)
+        twin = node if node.saved.__class__ is not Freed else self._intact(node)
         needs = tuple(None if edge is None else True for edge in node.edges)
         gradient = gradients[0] if node.n_outputs == 1 else gradients
         try:
@@ -340,12 +433,19 @@ class Values:
                 results[i] = fit_array(results[i], *targets[i])
         return results
 
+    def _intact(self, node: Node) -> Node:
+        try:
+            return self._restored(node)
+        except Unknown:
+            if record_of(node) is None:
+                raise
+            return self.twin(node)
+
     def _restored(self, node: Node) -> Node:
         """A node like a freed one, with what it saved put together again."""
         record = record_of(node)
         if record is None:
-            where = freed_at(node)
-            raise Unknown(f"{node.name()} was freed by the backward at {where.file}:{where.line}")
+            raise Unknown(f"what {node.name()} saved is gone: {_freed_text(freed_at(node))}")
         edges = edges_of(node)
         twin: Any = object.__new__(type(node))
         twin.edges, twin.sequence, twin.code, twin.lasti, twin.meta = (

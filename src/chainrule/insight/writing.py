@@ -222,7 +222,8 @@ class _Text(_Notation):
         return f"{top}/{joined}"
 
     def symbol(self, one: Symbol, letters: Letters) -> str:
-        return one.name + self.subscript(one.index, letters)
+        below = self.subscript(one.index, letters)
+        return (shown_name(one.name) if below[:1] not in tuple("₀₁₂₃₄₅₆₇₈₉") else one.name) + below
 
     def subscript(self, index: tuple[Position, ...], letters: Letters) -> str:
         """ᵢⱼ, ᵢ₊₁, or [i,j+1] where that is not one sign each."""
@@ -420,6 +421,12 @@ class _Latex(_Notation):
 
 def _is_letter(written: str) -> bool:
     return written.isalnum()
+
+
+def shown_name(name: str) -> str:
+    """A name as text shows it: x_2 is x₂."""
+    head, _, number = name.rpartition("_")
+    return head + number.translate(_SUBSCRIPTS) if head and number.isdecimal() and number.isascii() else name
 
 
 def power(exponent: Fraction) -> str:

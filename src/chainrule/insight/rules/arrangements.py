@@ -14,7 +14,7 @@ from ...engine import Freed
 from ...modes import no_grad
 from ...tensor import Tensor, wrap
 from .. import positions
-from ..algebra import ONE, ZERO, Formula, at_least, delta, total, within
+from ..algebra import ONE, ZERO, Formula, Symbol, at_least, atom, delta, total, within
 from ..formulas import NODE_RULES, RULES, Call, NoFormula, Place, rule
 from ..positions import Entry, Index, Linear, Position, difference, digits, flat, fresh, replaced, split, weighted
 from ..syntax import simple_name
@@ -505,16 +505,14 @@ def _copy_slices(call: Call, p: Place) -> Formula:
     back[where.reshape(-1)] = np.arange(where.size)
     pattern = pattern_of(call, back.reshape(shape), where.shape, "at")
     there, place = _renamed(pattern, p)
-    old = (
-        call.at(0, p)
-        if call.edges[0] is not None
-        else call.formulas.given("c", np.where(back.reshape(shape) < 0, call.output(), 0), p)
-    )
+    if call.edges[0] is not None:
+        old = call.at(0, p)
+    else:  # a constant, which only the other places still have
+        name = f"{call.formulas.symbols.get((node, 0), 'c').rstrip('_0123456789')}_0"
+        old = atom(Symbol(name, tuple(q for q, n in zip(p, shape) if n != 1)))
     if not there:
         return old
     new = rule_of_write(_Written(call, inner, where), place)
-    if call.edges[0] is None:
-        return old + there * new
     return (ONE - there) * old + there * new
 
 
