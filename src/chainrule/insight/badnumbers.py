@@ -208,6 +208,8 @@ ZEROS = {
     "sigmoid": ("it is saturated: its output is 0 or 1 to the last digit", "compute the loss from the logits (binary_cross_entropy_with_logits), or scale the inputs down"),
     "tanh": ("it is saturated: its output is -1 or 1 to the last digit", "scale the inputs down"),
     "softmax": ("it is saturated: one output is 1 to the last digit", "compute the loss from log_softmax, or scale the inputs down"),
+    "softmax of one": ("along a dimension of size 1 its output is always 1", "take the softmax over the dimension of the classes, or sigmoid for a single output"),
+    "softmax of all": ("its outputs add up to 1 whatever its inputs are, and all of them got the same gradient", "weight or choose its outputs before they are added up, as a loss such as cross_entropy does"),
     "mul": ("it is multiplied by 0", "look at where that 0 comes from: a mask, a weight, an initialization with zeros"),
     "where": ("the mask chooses the other side everywhere", "check the condition"),
     "masked_fill": ("the mask covers everything", "check the mask"),

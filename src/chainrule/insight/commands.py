@@ -91,6 +91,9 @@ class Finished:
             if witness is not None:
                 witness.stop()
             self.last.stop()
+        failure = getattr(program, "failure", None)
+        if failure is not None and not isinstance(failure, SystemExit):
+            self.error = failure
         self.namespace: dict[str, Any] = sys.modules["__main__"].__dict__
 
     def _failed(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

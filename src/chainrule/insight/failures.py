@@ -196,26 +196,28 @@ def _second(judge: Judge, error: BaseException, frame: FrameType, place: Place) 
             place,
         )
     made = place_of(shared)
-    what = _assigned_name(shared) or "what is"
+    name_of = _assigned_name(shared)
+    what = f"what is computed {lies(made)}" if name_of is None else f"{name_of}, computed {lies(made)},"
     if (used_up.file, used_up.line) == (place.file, place.line):  # the same backward, in a loop
         if _is_carried(shared, made, frame, place):
             return Reason(
                 "second backward",
-                f"{name}.backward() {lies(place)} fails the second time because {what} computed {lies(made)} is kept from one "
+                f"{name}.backward() {lies(place)} fails the second time because {what} is kept from one "
                 "round of the loop to the next, and its graph was used up in the round before.",
-                "cut it off between rounds: " + ("detach() it" if what == "what is" else f"{what} = {what}.detach()"),
+                "cut it off between rounds: "
+                + ("detach() it" if name_of is None else f"{name_of} = {name_of}.detach()"),
                 made,
             )
         return Reason(
             "second backward",
-            f"{name}.backward() {lies(place)} fails the second time because {what} computed {lies(made)} only "
-            "once, and its graph was used up in the first round.",
+            f"{name}.backward() {lies(place)} fails the second time because {what} only once, "
+            "and its graph was used up in the first round.",
             f"compute it again in each round, inside the loop, detach() it, or pass retain_graph=True to backward",
             made,
         )
     return Reason(
         "second backward",
-        f"{name}.backward() {lies(place)} fails because it shares {what} computed {lies(made)} with what the backward "
+        f"{name}.backward() {lies(place)} fails because it shares {what} with what the backward "
         f"{lies(used_up)} has used up.",
         "pass retain_graph=True to the first backward, add the losses and call backward once, or detach() what is shared",
         used_up,

@@ -137,6 +137,10 @@ def place_of(source: Source | Node) -> Place:
     """The place of a node or a source as a Place."""
     if isinstance(source, Node):
         source = Source(source.code, source.lasti)
+    syntax = syntax_of(source.file)
+    target = None if syntax is None else syntax.expression(source)
+    if isinstance(getattr(target, "ctx", None), ast.Store):  # a write: it is the whole statement that does it
+        return Place(source.file, source.line, linecache.getline(source.file, source.line).strip())
     return Place(source.file, source.line, source.text)
 
 
@@ -674,10 +678,10 @@ class Diagnosis:
             return None
         name, self.culprit = self.name, culprit.node
         record = record_of(culprit.node)
-        because, remedy = ZEROS.get(
-            "" if record is None else record.name,
-            ("its derivative is 0 there", "look at its inputs with chainrule.explain"),
-        )
+        known = "" if record is None else record.name
+        if known in ("softmax", "log_softmax"):
+            known = _kind_of_softmax(culprit) or known
+        because, remedy = ZEROS.get(known, ("its derivative is 0 there", "look at its inputs with chainrule.explain"))
         place = place_of(culprit.node)
         return Reason(
             "zero",
@@ -844,6 +848,17 @@ def _overwritten(node: Node) -> Place | None:
 def _write(counter: Any, version: int) -> Place:
     write = counter.writes and counter.writes.get(version + 1)
     return Place("<unknown>", 0, "") if not write else place_of(Source(*write))
+
+
+def _kind_of_softmax(culprit: Culprit) -> str:
+    """Which of its ways to pass nothing on a softmax has taken: see ZEROS; "": it is saturated."""
+    given = culprit.inputs[0] if culprit.inputs else None
+    if given is None or not np.size(given):
+        return ""
+    if 1 in np.shape(given) and np.shape(given)[-1] == 1 or np.size(given) == 1:
+        return "softmax of one"
+    sizes = np.ptp(np.asarray(given), axis=-1)
+    return "softmax of all" if np.any(sizes < 20) else ""
 
 
 def _operation(node: Node) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -27,12 +28,13 @@ GROWN = 1e3  # by this factor a loss has grown when numbers overflow: then the s
 def place_at(position: Position) -> Place:
     """A position as a Place; of a function (offset -1), its first line, which is that of its first decorator."""
     code, lasti = position
-    if lasti < 0:
-        import linecache
+    return _place(code.co_filename, code.co_firstlineno) if lasti < 0 else place_of(Source(code, lasti))
 
-        line = code.co_firstlineno
-        return Place(code.co_filename, line, linecache.getline(code.co_filename, line).strip())
-    return place_of(Source(code, lasti))
+
+def block_at(position: Position) -> Place:
+    """The line that opens a block, without the block itself."""
+    place = place_at(position)
+    return _place(place.file, place.line)
 
 
 def line_at(position: Position) -> tuple[str, int]:
@@ -53,6 +55,14 @@ def ancestors(position: Position) -> Iterator[ast.AST]:
     while node is not None:
         yield node
         node = syntax.parents.get(node)
+
+
+def _remedy_of_block(block: Place, remedy: str) -> str:
+    if block.text.startswith("@"):
+        return "take the decorator away, or call the function inside torch.enable_grad()"
+    if "set_grad_enabled" in block.text and not block.text.startswith("with"):
+        return "switch recording on again before it, with torch.set_grad_enabled(True), or use a with block, which does so itself"
+    return remedy
 
 
 # ---------------------------------------------------------------- while a backward call ends: numbers
@@ -155,13 +165,20 @@ def _bad_data(witness: Witness, birth: Any, name: str, kind: str, asked: Diagnos
 def _divergence(witness: Witness, root: Root) -> Reason | None:
     """Numbers that overflow after the loss has grown from step to step."""
     finite = [one for one in map(abs, root.losses) if np.isfinite(one)]
-    if len(finite) < 3 or finite[-1] < GROWN * max(finite[0], 1e-3):
-        return None
     updated = [leaf for leaf in witness.all_leaves if leaf.updates]
-    if not updated:
+    swollen = [
+        leaf for leaf in updated if (now := _largest(leaf)) is not None and not now < GROWN * max(leaf.largest, 1e-2)
+    ]
+    if len(finite) >= 3 and finite[-1] > GROWN * max(finite[0], 1e-3) and updated:
+        grew = f"the loss grew from {finite[0]:.3g} to {finite[-1]:.3g} in {len(finite)} steps"
+    elif swollen:
+        leaf = swollen[0]
+        grew = (
+            f"{leaf.name or 'a parameter'} grew from {leaf.largest:.3g} to {_largest(leaf):.3g} in {leaf.updates} steps"
+        )
+    else:
         return None
     steps = [step for step in witness.optimizers.values() if step.at is not None]
-    grew = f"the loss grew from {finite[0]:.3g} to {finite[-1]:.3g} in {len(finite)} steps"
     if steps:
         made = place_at(steps[0].made)
         rate = steps[0].optimizer.param_groups[0].get("lr")
@@ -181,6 +198,11 @@ def _divergence(witness: Witness, root: Root) -> Reason | None:
         "lower the learning rate, scale the inputs, or clip the gradient before the step",
         update,
     )
+
+
+def _largest(leaf: Leaf) -> float | None:
+    tensor = leaf.tensor()
+    return None if tensor is None or not tensor._array.size else float(np.max(np.abs(tensor._array)))
 
 
 def _update_line(witness: Witness, leaf: Leaf) -> Place | None:
@@ -477,6 +499,8 @@ class Judge:
 
     def __init__(self, witness: Witness, error: BaseException | None) -> None:
         self.witness, self.error = witness, error
+        where = None if error is None else innermost(error)
+        witness.name_leaves(None if where is None else where[0])
         self.in_optimizer = {
             witness.leaves[id(t)]: step
             for step in witness.optimizers.values()
@@ -512,7 +536,10 @@ class Judge:
     def label(self, leaf: Leaf) -> str:
         if leaf.name is not None:
             return leaf.name
-        return f"the tensor first used {lies(place_at(leaf.position))}"
+        hidden = self.witness.hidden.get(leaf)
+        if hidden is not None:
+            return f"{hidden[0].__name__}.{hidden[1]}"
+        return f"a {'parameter' if leaf.is_parameter else 'leaf'} of {lies(place_at(leaf.position))[3:]}"
 
     def _grouped(self, reasons: Iterable[tuple[Leaf, Reason]]) -> list[tuple[str, Reason]]:
         """One finding for all leaves with the same cause."""
@@ -609,13 +636,13 @@ class Judge:
             doing, remedy = CUTS["update"]
             return Reason("update", f"{what}.grad is None because the assignment {lies(place)} {doing}.", remedy, place)
         doing, remedy = CUTS[cut.kind]
-        block = None if cut.block is None else place_at(cut.block)
+        block = None if cut.block is None else block_at(cut.block)
         if block is not None and cut.kind in ("no_grad", "inference"):
             return Reason(
                 cut.kind,
                 f"{what}.grad is None because its way to the loss is cut {lies(block)}: there recording is switched off, and "
                 f"what is computed {lies(place)} has no history.",
-                remedy,
+                _remedy_of_block(block, remedy),
                 block,
             )
         return Reason(
@@ -813,6 +840,20 @@ class Judge:
                         ),
                     )
                 )
+            elif step.missing == step.steps and any(
+                leaf.deliveries for leaf, one in self.in_optimizer.items() if one is step
+            ):
+                found.append(
+                    (
+                        "optimizer",
+                        Reason(
+                            "no backward",
+                            f"the step {lies(at)} finds no gradients: the backward comes only after it.",
+                            "call loss.backward() before each step, inside the loop",
+                            at,
+                        ),
+                    )
+                )
             elif not self.witness.roots and self.error is None:
                 found.append(
                     (
@@ -849,7 +890,7 @@ class Judge:
                     )
                 )
                 continue
-            if leaf.clears or leaf.updates or leaf in self.in_optimizer:
+            if leaf.clears or leaf.updates or self.witness.optimizers:
                 continue
             sums = [s for s in leaf.sums if not s.retained]
             between = [s for s in sums if any(not r.was_none and r.tick < s.tick for r in leaf.reads) and any(r.tick > s.tick for r in leaf.reads)]  # fmt: skip
@@ -923,8 +964,8 @@ class Judge:
             if _is_own_update(made, name):
                 return Reason(
                     "not a leaf",
-                    f"{name}.grad is None when it is read {lies(read)}: the assignment {lies(place)} gives the name to a new "
-                    "tensor, which is computed and so is not a leaf.",
+                    f"{name}.grad is None when it is read {lies(read)}: the update {lies(place)} makes a new tensor, "
+                    "which is computed and so is not a leaf.",
                     f"update it in place under no_grad: with torch.no_grad(): {name} -= lr * {name}.grad",
                     place,
                 )
@@ -941,7 +982,8 @@ class Judge:
                 "not a leaf",
                 f"{name}.grad is None because {name} is not a leaf: it was computed {lies(place)}, and only leaves keep their "
                 "gradient.",
-                f"call {name}.retain_grad() before backward(), or look inside with chainrule.record_grads()",
+                f"call {name}.retain_grad() before backward(), or look inside with chainrule.record_grads(); if {name} is to be "
+                f"trained, make it the leaf: {name} = (…).detach().requires_grad_()",
                 place,
             )
         if tensor is None:
@@ -955,7 +997,7 @@ class Judge:
             if cut.kind == "no_grad" and _is_own_update(cut.position, name):
                 doing, remedy = CUTS["update"]
             elif cut.block is not None and cut.kind in ("no_grad", "inference"):
-                place = place_at(cut.block)
+                place = block_at(cut.block)
             return Reason(
                 cut.kind if doing is not CUTS["update"][0] else "update",
                 f"{name}.grad is None because {name} does not require grad: what is done {lies(place)} {doing}.",
@@ -1055,11 +1097,16 @@ def _guarded(position: Position) -> bool:
 
 
 def _is_own_update(made: Position, name: str) -> bool:
-    """Whether a position is in an assignment such as `w = w - lr * w.grad`."""
+    """Whether a value is made as in `w = w - lr * w.grad`, an update that should have been in place."""
     for node in ancestors(made):
-        if isinstance(node, ast.Assign):
-            used = {simple_name(n) for n in ast.walk(node.value) if isinstance(n, (ast.Name, ast.Attribute))}
-            return simple_name(node.targets[0]) == name and name in used
+        if isinstance(node, ast.stmt):
+            break
+        used = {simple_name(n) for n in ast.walk(node) if isinstance(n, (ast.Name, ast.Attribute))}
+        if any(text is not None and f"{text}.grad" in used for text in used):
+            return True
+        above = next(islice(ancestors(made), 1, 2), None)
+        if isinstance(above, ast.Assign) and simple_name(above.targets[0]) == name and name in used:
+            return True
     return False
 
 

@@ -95,6 +95,7 @@ class Leaf:
         self.reads: list[Read] = []
         self.delivered_at: Position | None = None
         self.digest: Any = None
+        self.largest = 0.0  # magnitude of an element, when the first gradient came
         self.last_change = 0  # when the value was last seen to differ
         self.fresh = self.used = False  # whether a gradient is there that no update has used, or one has
         self.mixed: Position | None = None  # where a gradient was added to one that an update had used
@@ -134,7 +135,8 @@ class Step:
         self.made = position
         self.at: Position | None = None  # where step() was called last
         self.steps = 0
-        self.empty = 0  # steps without any gradient
+        self.empty = 0  # steps without any gradient but zeros
+        self.missing = 0  # steps without any gradient
         self.cleared_at: Position | None = None
         self.parameters: list[Tensor] = []
 
@@ -241,6 +243,12 @@ class Witness(Watcher):
         self._replace(Tensor, "grad", property(self._reading(gradient.fget), self._setting(gradient.fset), gradient.fdel, gradient.__doc__))  # fmt: skip
         for name in ("tensor", "as_tensor", "from_numpy", "asarray"):
             self._replace(chainrule, name, self._making(getattr(chainrule, name)))
+        for name in _NOT_RECORDED:
+            for owner in (chainrule, Tensor):
+                if hasattr(owner, name):
+                    self._replace(
+                        owner, name, self._cutting(getattr(owner, name), CUTTING_METHODS.get(name, "integer"))
+                    )
         self._replace(modes, "_set_grad_enabled", self._switching(modes._set_grad_enabled))
         for name in ("zero_", "fill_"):
             self._replace(Tensor, name, self._zeroing_in_place(getattr(Tensor, name)))
@@ -437,8 +445,8 @@ class Witness(Watcher):
     def _cutting(self, method: Callable, kind: str) -> Callable:
         def cut(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
             result = method(tensor, *args, **kwargs)
-            flows = self._tensor_flows(tensor)
-            if flows and isinstance(result, Tensor):
+            flows = self.flows_of(tensor)
+            if flows and isinstance(result, Tensor) and not result._requires_grad and id(result) not in self._flows:
                 closed = self._closed(flows, kind, user_position())
                 self._keep(result, closed)
                 self._keep_array(result._array, closed)
@@ -552,6 +560,8 @@ class Witness(Watcher):
         self._tick += 1
         one = self.leaf_of(leaf)
         one.deliveries += 1
+        if one.deliveries == 1 and leaf._array.size:
+            one.largest = float(np.max(np.abs(leaf._array)))
         one.delivered_at = self.given_at = position = local.position or user_position()
         array = gradient._array
         self.given[one] = array
@@ -583,7 +593,7 @@ class Witness(Watcher):
             root = self.roots[position] = Root(position, _call_of(frame))
         root.count += 1
         if root.count <= 2 or any(leaf.name is None for leaf in self.given):
-            self._name(frame)
+            self.name_leaves(frame)
         node = task.roots[0][0]
         root.is_leaf = isinstance(node, Tensor)
         root.made = None if root.is_leaf else (node.code, node.lasti)
@@ -636,9 +646,9 @@ class Witness(Watcher):
                 node.saved = saved
         self._bad = self._bad or bad
 
-    def _name(self, frame: FrameType) -> None:
-        """Gives the leaves the names that the program has for them now."""
-        scope = Scope(frame)
+    def name_leaves(self, frame: FrameType | None) -> None:
+        """Gives the leaves the names that the program has for them now; without a frame, in its main module."""
+        scope = Scope(frame, None if frame is not None else vars(sys.modules["__main__"]))
         for number, name in scope.names.items():
             leaf = self.leaves.get(number)
             if leaf is not None and leaf.tensor() is not None and leaf.name is None:
@@ -822,6 +832,7 @@ class Witness(Watcher):
         if any(t._grad is not None and np.any(t._grad._array) for t in tensors):
             return
         known.empty += 1
+        known.missing += all(t._grad is None for t in tensors)
         for tensor in tensors:
             leaf = self.leaves.get(id(tensor))
             if leaf is not None and leaf.cleared_at is not None and known.cleared_at is None:
@@ -857,6 +868,20 @@ class Witness(Watcher):
             return function(tensor, hook)
 
         return _like(register, function)
+
+
+# functions of torch that give integers, and do not all go through an operation
+_NOT_RECORDED = (
+    "multinomial",
+    "bernoulli",
+    "poisson",
+    "nonzero",
+    "bincount",
+    "histc",
+    "searchsorted",
+    "bucketize",
+    "argsort",
+)
 
 
 def _like(function: Callable, original: Callable) -> Callable:

@@ -37,6 +37,7 @@ class Notebook:
             BadFile: it is no notebook, or a cell has a syntax error that the notebook does not expect.
         """
         self.file = file
+        self.failure: BaseException | None = None  # what ended the run
         self.cells: list[CompiledCell] = []
         futures = 0
         for cell in read_cells(file, content):
@@ -75,6 +76,7 @@ class Notebook:
                 if isinstance(error, KeyboardInterrupt):
                     process.stop_by_interrupt(error)
                 if error is not None and not cell.expects_error:
+                    self.failure = error
                     return process.exit_code(error) if isinstance(error, SystemExit) else 1
             return 0
         finally:
