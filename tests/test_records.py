@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import sys
+import threading
 import weakref
 
 import numpy as np
@@ -246,6 +248,88 @@ def test_it_costs_nothing_when_unused():
     assert x.grad_fn is None and (x * 2).grad_fn.meta is None
 
 
+def test_parameters_of_modules_by_either_spelling():
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
+            self.scale = torch.nn.Parameter(torch.ones(1))
+
+        def forward(self, x):
+            h = self.layers(x)
+            self.hidden = h * self.scale
+            return self.hidden.sum()
+
+    model = Net()
+    with torch.record_grads() as g:
+        out = model(torch.ones(2, 3))
+        out.backward()
+    weight = model.layers[0].weight.grad
+    assert g["model.layers.0.weight"].tolist() == g["model.layers[0].weight"].tolist() == weight.tolist()
+    assert g["model.scale"].tolist() == g["self.scale"].tolist() == model.scale.grad.tolist()
+    assert g["self.hidden"].tolist() == g["model.hidden"].tolist() == [[1], [1]]
+    assert g["h"].shape == (2, 1)  # and not what the layers inside made
+    assert next(iter(g)) == "model.layers[0].weight"
+
+
+def test_a_composite_in_a_loop():
+    w = torch.ones(2, requires_grad=True)
+    with torch.record_grads() as g:
+        total = 0
+        for _ in range(3):
+            part = torch.nn.functional.mse_loss(w, torch.zeros(2))
+            total = total + part
+        total.backward()
+    assert [a.item() for a in g.all("part")] == [1, 1, 1]
+
+
+def test_an_error_in_the_block_ends_the_watch():
+    x = torch.ones(2, requires_grad=True)
+    with pytest.raises(KeyError), torch.record_grads() as g:
+        y = x * 2
+        raise KeyError("mine")
+    y.sum().backward()
+    assert len(g) == 0 and local.watchers == ()
+
+
+def test_one_block_inside_another():
+    x = torch.ones(2, requires_grad=True)
+    with torch.record_grads() as outer:
+        y = x * 2
+        with torch.record_grads() as inner:
+            z = y * 3
+            z.sum().backward()
+    assert list(outer) == ["x", "y", "z"] and list(inner) == ["z"]
+
+
+def test_threads_have_records_of_their_own():
+    found = {}
+
+    def work(n):
+        x = torch.full((2,), float(n), requires_grad=True)
+        with torch.record_grads() as g:
+            y = x * n
+            (y * y).sum().backward()
+        found[n] = g["y"].tolist()
+
+    with torch.record_grads() as g:
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert found == {n: [2.0 * n * n] * 2 for n in range(4)}
+    assert len(g) == 0
+
+
+def test_in_a_notebook_names_are_text():
+    namespace = {"torch": torch, "x": torch.ones(2, requires_grad=True)}
+    text = "with torch.record_grads() as g:\n    (x * 2).sum().backward()"
+    exec(compile(text, "<img src=x onerror=alert(1)>", "exec"), namespace)
+    shown = namespace["g"]._repr_html_()
+    assert "<table>" in shown and "<img" not in shown and "&lt;img" in shown
+
+
 # ---------------------------------------------------------------- ledger
 
 
@@ -256,14 +340,15 @@ def test_ledger_tells_who_added_what():
         (w * 5).sum().backward()
         w.grad = None
         (w * 7).sum().backward()
-    first, second, third = entries["w"]
+    first, second, cleared, third = entries["w"]
     assert first.before is None and first.amount.tolist() == [5, 7]
     assert sorted(part.amount.tolist() for part in first.parts) == [[1, 2], [1, 2], [3, 3]]
     assert {part.source.text for part in first.parts} == {"w * 3", "w * w"}
     assert second.before.tolist() == [5, 7] and second.amount.tolist() == [5, 5] and second.after.tolist() == [10, 12]
     assert (first.call, second.call, third.call) == (1, 2, 3)
-    assert [e.was_reset for e in (first, second, third)] == [False, False, True]
-    assert "backward" in first.backward.text
+    assert [e.kind for e in entries["w"]] == ["backward", "backward", "cleared", "backward"]
+    assert cleared.text == "w.grad = None" and cleared.before.tolist() == [10, 12] and cleared.after is None
+    assert "backward" in first.source.text
     assert str(entries).splitlines()[0].startswith("w.grad = [5, 7]  by backward 1 at test_records.py:")
     with pytest.raises(KeyError, match="leaves with entries: w"):
         entries["v"]
@@ -276,9 +361,10 @@ def test_ledger_of_hooks_and_zeroing():
         w.sum().backward()
         w.grad.zero_()
         w.sum().backward()
-    assert [e.amount.tolist() for e in entries["w"]] == [[2, 2], [2, 2]]
-    assert [e.was_reset for e in entries["w"]] == [False, True]
-    assert entries["w"][1].before.tolist() == [0, 0]
+    first, zeroed, second = entries["w"]
+    assert [e.amount.tolist() for e in (first, second)] == [[2, 2], [2, 2]]
+    assert (zeroed.kind, zeroed.text, zeroed.after.tolist()) == ("in place", "w.grad.zero_()", [0, 0])
+    assert second.before.tolist() == [0, 0]
 
 
 def test_ledger_leaves_out_what_was_not_accumulated():
@@ -297,3 +383,94 @@ def test_ledger_of_a_leaf_that_is_the_root():
         w.backward()
     (entry,) = entries["w"]
     assert entry.amount.item() == 1 and entry.parts[0].source is None
+
+
+followed = pytest.mark.skipif(sys.gettrace() is not None, reason="a debugger or coverage follows the lines")
+
+
+@followed
+def test_ledger_names_the_lines_that_change_gradients():
+    w = torch.ones(2, requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr=0.1)
+
+    def clip():
+        torch.nn.utils.clip_grad_norm_([w], 1.0)
+        return w
+
+    with torch.ledger() as entries:
+        (w * 3).sum().backward()
+        clip()
+        w.grad *= 0
+        optimizer.zero_grad()
+        w.grad = torch.ones(2)
+        (w * 2).sum().backward()
+    assert [(e.kind, e.text) for e in entries["w"] if e.kind != "backward"] == [
+        ("in place", "torch.nn.utils.clip_grad_norm_([w], 1.0)"),
+        ("in place", "w.grad *= 0"),
+        ("cleared", "optimizer.zero_grad()"),
+        ("assigned", "w.grad = torch.ones(2)"),
+    ]
+    assert entries["w"][-1].before.tolist() == [1, 1] and entries["w"][-1].after.tolist() == [3, 3]
+    lines = str(entries).splitlines()
+    assert any(line.startswith("w.grad = None  cleared at test_records.py:") for line in lines)
+
+
+@followed
+def test_ledger_of_a_hook_that_clears():
+    w = torch.ones(2, requires_grad=True)
+
+    def clear(leaf):
+        leaf.grad = None
+
+    w.register_post_accumulate_grad_hook(clear)
+    with torch.ledger() as entries:
+        (w * 3).sum().backward()
+    assert [(e.kind, e.text) for e in entries] == [
+        ("backward", "(w * 3).sum().backward()"),
+        ("cleared", "leaf.grad = None"),
+    ]
+
+
+@followed
+def test_ledgers_inside_each_other_and_the_trace_function_afterwards():
+    w = torch.ones(2, requires_grad=True)
+    with torch.ledger() as outer:
+        with torch.ledger() as inner:
+            w.sum().backward()
+            w.grad.zero_()
+        w.grad = None
+    assert [e.kind for e in outer] == ["backward", "in place", "cleared"]
+    assert [e.kind for e in inner] == ["backward", "in place"]
+    assert sys.gettrace() is None and sys._getframe().f_trace is None
+
+
+def test_ledger_of_a_change_that_no_line_shows():
+    w = torch.ones(2, requires_grad=True)
+    with torch.ledger() as entries:
+        w.sum().backward()
+        w.grad.numpy()[:] = 5  # NumPy counts no versions
+        w.sum().backward()
+    assert [e.kind for e in entries] == ["backward", "changed", "backward"]
+    assert entries.entries[1].source is None and entries.entries[1].after.tolist() == [5, 5]
+    assert "w.grad = [5, 5]  changed, unseen" in str(entries)
+
+
+def test_ledger_leaves_a_debugger_alone():
+    seen = []
+
+    def debugger(frame, event, argument):
+        seen.append(event)
+        return debugger
+
+    w = torch.ones(2, requires_grad=True)
+    before = sys.gettrace()
+    sys.settrace(debugger)
+    try:
+        with torch.ledger() as entries:
+            w.sum().backward()
+            w.grad = None
+            w.sum().backward()
+        assert sys.gettrace() is debugger
+    finally:
+        sys.settrace(before)
+    assert [e.kind for e in entries] == ["backward", "changed", "backward"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import threading
 
@@ -173,3 +174,78 @@ def test_in_an_error_handler_it_does_not_report_that_error():
             (x * 2).backward()
 
     assert not any("stopped by" in line for line in traced(run))
+
+
+def test_hooks_of_modules_and_of_several_tensors_are_named():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh(), torch.nn.Linear(2, 1))
+    order = []
+
+    def full(module, before, after):
+        order.append("full")
+
+    def pre(module, after):
+        order.append("pre")
+
+    def several(gradients):
+        order.append("several")
+
+    model[2].register_full_backward_hook(full)
+    model[2].register_full_backward_pre_hook(pre)
+    torch.autograd.graph.register_multi_grad_hook([model[0].weight, model[2].weight], several)
+    lines = traced(lambda: model(torch.ones(3, 2)).sum().backward())
+    fired = [line for line in lines if line.startswith("hook")]
+    assert [line.split()[1].rpartition(">.")[2] for line in fired] == order == ["pre", "full", "several"]
+    assert "): Linear, ([[1], [1], [1]],)" in fired[0]
+    assert not any("BackwardHook." in line or "graph.py" in line for line in lines)
+
+
+def test_hooks_in_partials_decorators_and_objects_and_one_that_fails():
+    class Seen:
+        def __call__(self, g):
+            return None
+
+    def scaled(k, g):
+        return k * g
+
+    @torch.no_grad()
+    def fail(g):
+        raise ValueError("no")
+
+    x = torch.ones(2, requires_grad=True)
+    y = x * 2
+    y.register_hook(functools.partial(scaled, 2))
+    y.register_hook(Seen())
+    y.register_hook(fail)
+    with trace(io.StringIO()) as found, pytest.raises(ValueError):
+        y.sum().backward()
+    fired = [line.split("hook ")[1] for line in found.lines if " hook " in line]
+    assert fired[0].startswith("scaled (test_trace.py:") and fired[0].endswith("[1, 1] returned [2, 2]")
+    assert fired[1] == "Seen: [2, 2]"
+    assert fired[2].startswith("fail (test_trace.py:") and fired[2].endswith("[2, 2] raised ValueError")
+
+
+def test_a_checkpoint_is_indented():
+    x = torch.ones(2, requires_grad=True)
+
+    def run():
+        torch.utils.checkpoint.checkpoint(lambda h: (h * 2).tanh(), x, use_reentrant=True).sum().backward()
+
+    with trace(io.StringIO()) as found:
+        run()
+    inner = [line for line in found.lines if line.startswith("    backward of tanh")]
+    assert len(inner) == 1
+
+
+def test_long_lines_are_cut_off():
+    x = torch.ones(2, requires_grad=True)
+    lines = traced(
+        lambda: ((x * 1 + 2 * x + 3 * x + 4 * x + 5 * x + 6 * x + 7 * x + 8 * x + 9 * x + 10 * x) * x).sum().backward()
+    )
+    assert any(line.endswith("…") for line in lines) and max(map(len, lines)) < 140
+
+
+def test_the_work_of_a_tracer_inside_a_tracer():
+    x = torch.tensor(1.0, requires_grad=True)
+    with trace(io.StringIO()) as outer, trace(io.StringIO()) as inner:
+        (x * 2).backward()
+    assert outer.lines == inner.lines != []

@@ -448,7 +448,7 @@ def register_multi_grad_hook(
             if complete and mode == "all":
                 del running[task]
         if complete:
-            fn(gradients if mode == "all" else gradient)
+            task.call_hook(fn, gradients if mode == "all" else gradient)
 
     def hook_at(position: int) -> Callable:
         return lambda gradient: collect(position, gradient)

@@ -11,6 +11,7 @@ from ..dtypes import from_numpy_dtype
 from .source import Source
 
 MOST_ELEMENTS = 8  # shown one by one
+LONGEST_LINE = 72
 
 
 def number(value: Any) -> str:
@@ -68,6 +69,11 @@ def slope(value: np.ndarray) -> str:
 def shape(value: Any) -> str:
     """The shape as Python writes it, and the dtype."""
     return f"{tuple(value.shape)} {str(from_numpy_dtype(value.dtype)).removeprefix('torch.')}"
+
+
+def line(text: str) -> str:
+    """A line of a program, cut off where it gets long."""
+    return text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 1] + "…"
 
 
 def file_name(file: str) -> str:

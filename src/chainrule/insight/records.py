@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +34,7 @@ class Entry:
         """The variable's name; where there is none, the text of the expression."""
         if self.names:
             return self.names[0]
-        return self.text or self.operation
+        return briefly.line(self.text) or self.operation or "leaf"
 
     @property
     def place(self) -> str:
@@ -84,8 +86,10 @@ class record_grads(Watcher):
 
     A value is found by the variable's name or by its line's number: the one made last, where there were several
     (`all` gives them all). Gradients are what `retain_grad()` would have kept: after the hooks of the tensor, and summed
-    over backward calls. Leaves that the gradient reached are there, too. The backward may also run after the block; then
-    the first one that runs through it is what counts.
+    over backward calls. Leaves that the gradient reached are there, too, parameters as ``g["model.0.weight"]`` or
+    ``g["model[0].weight"]``. The backward may also run after the block; then the first one that runs through it is what
+    counts. Backward calls of other threads are not seen. Gradients are copies and keep no graph alive, except those of
+    ``create_graph=True``, which have one of their own.
     """
 
     def __init__(self) -> None:
@@ -101,7 +105,7 @@ class record_grads(Watcher):
 
     def __exit__(self, *exc: object) -> None:
         self.end = next_sequence()
-        if self.entries:
+        if self.entries or exc[0] is not None:
             self.stop()
 
     # ---- what backward tells
@@ -141,8 +145,8 @@ class record_grads(Watcher):
             entry.gradient = entry.gradient + gradient
             return
         if isinstance(one, Tensor):
-            entry = Entry("", None, -1)
-            entry.names = [names.of((one, 0)) or "leaf"]
+            entry = Entry("", None, -1 - len(self.entries))  # what is used first stands first
+            entry.names = names.of_leaf(one)
         else:
             entry = Entry(operation(one), source_of(one), one.sequence)
             found = (names.assigned((one, number)), names.held.get((one, number)))
@@ -159,7 +163,8 @@ class record_grads(Watcher):
 
     def _found(self, name: str | int) -> list[Entry]:
         if isinstance(name, str):
-            return [entry for entry in self.entries if name in entry.names]
+            wanted = _plain(name)
+            return [entry for entry in self.entries if any(_plain(one) == wanted for one in entry.names)]
         return [e for e in self.entries if e.source is not None and e.source.line <= name <= e.source.end_line]
 
     def __getitem__(self, name: str | int) -> Tensor:
@@ -199,17 +204,36 @@ class record_grads(Watcher):
 
     def table(self) -> str:
         """All gradients as text: name, line, shape, norm and range."""
-        rows = [("value", "line", "shape", "norm", "gradient")]
+        return columns(self._rows())
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        rows: list[tuple[str, ...]] = [("value", "line", "shape", "norm", "gradient")]
         for entry in self.entries:
             shown = briefly.array(entry.gradient.detach()._array)
             numbers = _statistics(entry)
             rows.append(
                 (entry.name, entry.place, str(tuple(entry.gradient.shape)), briefly.number(numbers.norm), shown)
             )
-        return columns(rows)
+        return rows
 
     def __repr__(self) -> str:
-        return self.table() if self.entries else "<record_grads: no backward has run through the block>"
+        return self.table() if self.entries else _NOTHING
+
+    def _repr_html_(self) -> str:
+        if not self.entries:
+            return f"<p>{escape(_NOTHING)}</p>"
+        head, *rows = self._rows()
+        lines = ["".join(f"<td>{escape(text)}</td>" for text in row) for row in rows]
+        titles = "".join(f'<th scope="col">{text}</th>' for text in head)
+        return f"<table><tr>{titles}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+_NOTHING = "<record_grads: no backward has run through the block>"
+
+
+def _plain(name: str) -> str:
+    """A name with places of a sequence written as attributes: `model.0.weight` for `model[0].weight`."""
+    return re.sub(r"\[(\d+)\]", r".\1", name)
 
 
 def columns(rows: Sequence[tuple[str, ...]]) -> str:

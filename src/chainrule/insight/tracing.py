@@ -13,7 +13,7 @@ from .graph import operation
 from .names import Scope, caller
 from .source import Source
 from .values import edges_of
-from .watching import Names, WatchedTask, Watcher, source_of
+from .watching import Names, WatchedTask, Watcher, function_of, source_of
 
 
 class trace(Watcher):
@@ -22,7 +22,9 @@ class trace(Watcher):
         with chainrule.trace():
             loss.backward()
 
-    What was printed stays in `text`. `file` is where it goes, standard output unless told otherwise.
+    What was printed stays in `text`. `file` is where it goes, standard output unless told otherwise. Backward calls of
+    other threads are not shown; one inside another, as in a checkpoint, is indented. Large tensors are told by their
+    shape and range.
     """
 
     def __init__(self, file: TextIO | None = None) -> None:
@@ -68,7 +70,7 @@ class trace(Watcher):
     def runs(self, node: Node, gradients: list[Tensor | None]) -> None:
         self._counts[-1] += 1
         source = source_of(node)
-        text = source.text
+        text = briefly.line(source.text)
         self._print(
             f"{self._counts[-1]:3}. {self._label((node, 0))}  {briefly.place(source)}" + (f"  {text}" if text else "")
         )
@@ -84,7 +86,10 @@ class trace(Watcher):
     def hook_fired(self, hook: Callable, arguments: tuple, result: Any) -> None:
         of_leaf = isinstance(arguments[0], Tensor) and arguments[0].requires_grad and arguments[0].is_leaf
         shown = self._label((arguments[0], 0)) if of_leaf else ", ".join(map(_argument, arguments))
-        changed = "" if result is None else f" returned {_argument(result)}"
+        if isinstance(result, BaseException):
+            changed = f" raised {type(result).__name__}"
+        else:
+            changed = "" if result is None else f" returned {_argument(result)}"
         self._print(f"       hook {hook_name(hook)}: {shown}{changed}")
 
     def delivered(self, leaf: Tensor, before: Tensor | None, gradient: Tensor) -> None:
@@ -104,7 +109,7 @@ class trace(Watcher):
 
 def hook_name(hook: Callable) -> str:
     """A hook's name and, where it is Python code, its line."""
-    function = getattr(hook, "__func__", hook)
+    function = function_of(hook)
     name = getattr(function, "__qualname__", type(hook).__name__).rpartition("<locals>.")[2]
     code = getattr(function, "__code__", None)
     return name if code is None else f"{name} ({briefly.file_name(code.co_filename)}:{code.co_firstlineno})"
@@ -118,6 +123,9 @@ def _shown(value: Tensor | None) -> str:
 
 
 def _argument(value: Any) -> str:
-    if isinstance(value, tuple):
-        return f"({', '.join(_argument(one) for one in value)}{',' if len(value) == 1 else ''})"
+    if isinstance(value, tuple | list):
+        shown = ", ".join(map(_argument, value))
+        return f"[{shown}]" if isinstance(value, list) else f"({shown}{',' if len(value) == 1 else ''})"
+    if hasattr(value, "_modules"):
+        return type(value).__name__
     return _shown(value) if value is None or isinstance(value, Tensor) else repr(value)

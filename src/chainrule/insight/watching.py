@@ -13,13 +13,26 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import Node, _Task
+from ..engine import Node, _Task, is_own
 from ..modes import local
 from ..tensor import Tensor, wrap
 from .names import Scope, target_name
 from .source import Source
 from .syntax import simple_name
 from .values import Edge, edges_of, operand_of, record_of
+
+
+def function_of(hook: Any) -> Any:
+    """What a hook calls in the end: inside a partial, a decorator, a method, or a hook bound to its module."""
+    while not isinstance(hook, type):
+        for name in ("hook", "func", "__func__", "__wrapped__"):
+            inner = getattr(hook, name, None)
+            if callable(inner):
+                hook = inner
+                break
+        else:
+            break
+    return hook
 
 
 class Watcher:
@@ -47,7 +60,7 @@ class Watcher:
         """A node has computed the gradients of its inputs."""
 
     def hook_fired(self, hook: Callable, arguments: tuple, result: Any) -> None:
-        """A hook of the user's was called."""
+        """A hook of the user's was called; `result` is the error, if it raised one."""
 
     def contributed(self, leaf: Tensor, node: Node | None, gradient: Tensor) -> None:
         """A part of a leaf's gradient has come from a node; None: from the caller of backward."""
@@ -130,11 +143,20 @@ class WatchedTask(_Task):
         return results
 
     def call_hook(self, hook: Callable, *arguments: Any) -> Any:
-        if self.untold is not None and (arguments[0] is self.untold[0] or arguments[0] == ()):
+        if self.untold is not None and (arguments[0] is self.untold[0] or isinstance(arguments[0], tuple)):
             self._tell_delivered()  # such a hook runs after the addition
-        result = super().call_hook(hook, *arguments)
-        for watcher in self.watchers:
-            watcher.hook_fired(hook, arguments, result)
+        result: Any = None
+        try:
+            result = super().call_hook(hook, *arguments)
+        except BaseException as error:
+            result = error
+            raise
+        finally:
+            # the library's own hooks call the user's in turn, each of which comes by here
+            code = getattr(function_of(hook), "__code__", None)
+            if code is None or not is_own(code.co_filename):
+                for watcher in self.watchers:
+                    watcher.hook_fired(hook, arguments, result)
         return result
 
     def _add(self, node: Any, number: int, gradient: Any) -> None:
@@ -191,31 +213,53 @@ class Names:
         self.scope = scope
         self.held = {(t._node, t.output_nr): scope.names[id(t)] for t in scope.tensors if t._node is not None}
         self.leaves: dict[int, str] = {}
-        self._last: dict[tuple, Node] = {}
+        self._written: dict[int, dict[str, None]] = {}  # {id of a leaf: what expressions call it}
         self._targets: dict[tuple, str | None] = {}
-        for node in order:  # from outputs to inputs, so that the first met was recorded last
-            self._last.setdefault((node.code, node.lasti), node)
+        recorded: dict[tuple, list[Node]] = {}
+        for node in order:  # from outputs to inputs
+            recorded.setdefault((node.code, node.lasti), []).append(node)
             for place, edge in enumerate(edges_of(node)):
-                if edge is not None and isinstance(edge[0], Tensor) and id(edge[0]) not in self.leaves:
-                    self.leaves[id(edge[0])] = scope.names.get(id(edge[0])) or _written(node, place) or "leaf"
+                if edge is not None and isinstance(edge[0], Tensor):
+                    written = _written(node, place)
+                    if written:
+                        self._written.setdefault(id(edge[0]), {})[written] = None
+                    if self.leaves.get(id(edge[0]), "leaf") == "leaf":
+                        self.leaves[id(edge[0])] = scope.names.get(id(edge[0])) or written or "leaf"
+        self._whole = {node for nodes in recorded.values() for node in _last_of_rounds(nodes)}
 
     def assigned(self, edge: Edge) -> str | None:
         """The variable that a node's output was assigned to, if that was the whole expression."""
         node, number = edge
-        last = self._last.get((node.code, node.lasti), node)
-        # of the nodes of one composite only the last is what the program names
-        if last is not node and (record_of(last) is None or record_of(last) is not record_of(node)):
+        if node not in self._whole:
             return None
         key = node.code, node.lasti, number
         if key not in self._targets:
             self._targets[key] = target_name(node, number)
         return self._targets[key]
 
+    def of_leaf(self, leaf: Tensor) -> list[str]:
+        """The names of a leaf: its variable's, and those that name an attribute, such as `self.weight` in a module."""
+        found = self.scope.names.get(id(leaf))
+        written = self._written.get(id(leaf), {})
+        return list(dict.fromkeys([found, *(name for name in written if "." in name)] if found else written))
+
     def of(self, edge: Edge) -> str | None:
         """The best name of a value; None if the program has none for it."""
         if isinstance(edge[0], Tensor):
             return self.leaves.get(id(edge[0])) or self.scope.names.get(id(edge[0]), "leaf")
         return self.assigned(edge) or self.held.get(edge)
+
+
+def _last_of_rounds(nodes: list[Node]) -> list[Node]:
+    """Of the nodes that one expression recorded, from the last to the first, those that made its value.
+
+    A composite or a module records several nodes, of which the last is the value; a loop comes by several times, and
+    then the operations repeat."""
+    kinds = [record_of(node) or type(node) for node in nodes]
+    for period in range(1, len(nodes) // 2 + 1):
+        if len(nodes) % period == 0 and kinds == kinds[:period] * (len(nodes) // period):
+            return nodes[::period]
+    return nodes[:1]
 
 
 def _written(node: Node, place: int) -> str | None:

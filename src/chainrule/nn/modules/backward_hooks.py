@@ -69,7 +69,7 @@ class BackwardHook:
             return None  # backward did not come through the module's outputs
         grad_input = self._spread(self.input_places, grad_input, self.n_inputs)
         for hook in self.hooks:
-            found = hook(self.module, grad_input, self.grad_outputs)
+            found = local.task.call_hook(hook, self.module, grad_input, self.grad_outputs)
             if found is None:
                 continue
             if not isinstance(found, tuple):
@@ -94,7 +94,7 @@ class BackwardHook:
     def _before(self, grad_output):
         self.grad_outputs = self._spread(self.output_places, grad_output, self.n_outputs)
         for hook in self.pre_hooks:
-            found = hook(self.module, self.grad_outputs)
+            found = local.task.call_hook(hook, self.module, self.grad_outputs)
             if found is None:
                 continue
             if not isinstance(found, tuple):
@@ -121,7 +121,7 @@ class BackwardHook:
             )
         nothing = self._spread([], [], self.n_inputs)
         for hook in self.hooks:
-            found = hook(self.module, nothing, self.grad_outputs)
+            found = local.task.call_hook(hook, self.module, nothing, self.grad_outputs)
             if found is not None and not (isinstance(found, tuple) and all(g is None for g in found)):
                 raise RuntimeError(
                     "Backward hook for Modules where no input requires gradient should always return None or None for all "
