@@ -179,7 +179,8 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
             node.saved = (other,)
         else:
             try:
-                if input._extra is not None or other._extra is not None or out is not None:
+                # the other first: what is no tensor has none
+                if other._extra is not None or input._extra is not None or out is not None:
                     return general(record, (input, other), (), out)
                 a = input._array
                 b = other._array
