@@ -144,7 +144,8 @@ def _roots(outputs) -> list:
     return edges
 
 
-def _input_edges(inputs, function: str) -> list:
+def _input_edges(inputs, function: str, retain: bool = False) -> list:
+    """The edges of the inputs of a backward call; with `retain` each input is made to keep its gradient."""
     if not inputs:
         raise RuntimeError(f"`inputs` argument to `{function}()` cannot be empty.")
     for x in inputs:
@@ -155,6 +156,8 @@ def _input_edges(inputs, function: str) -> list:
         edge = as_edge(x)
         if edge[0] is None and isinstance(x, Tensor) and x.requires_grad:
             edge = x, 0  # a view made in no_grad: it requires grad as its base does, though nothing leads to it
+        if retain and isinstance(x, Tensor):
+            x.retain_grad()
         edges.append(edge)
     return edges
 
@@ -195,10 +198,7 @@ def _backward(tensors, grad_tensors, retain_graph, create_graph, inputs) -> None
     edges = None
     if inputs is not None:
         inputs = _as_tuple(inputs)
-        edges = _input_edges(inputs, "backward")
-        for x in inputs:
-            if isinstance(x, Tensor):
-                x.retain_grad()
+        edges = _input_edges(inputs, "backward", retain=True)
     if create_graph:
         warn_once(_CYCLE)
     run_backward(
