@@ -298,6 +298,8 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     """The gradient edge of a tensor that requires grad."""
     if not tensor.requires_grad:
         raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
+    if tensor.grad_fn is None and not tensor._requires_grad:
+        raise AssertionError("Expected gradient function to be set")  # a view made in no_grad
     node, number = tensor.grad_fn or accumulate_grad(tensor), tensor.output_nr
     meta = node.own_meta()
     if meta.output_info is None:
