@@ -396,7 +396,11 @@ def rebase_history(tensor: Tensor, node) -> None:
         return
     if node.n_outputs != 1:
         raise RuntimeError("Functions which modify views in-place must return a single Variable")
+    base_extra = view.base._extra
+    hooks = None if base_extra is None else base_extra.hooks
     move_history(view.base, CopySlices.make(view.base, tensor, node))
+    if hooks is not None:
+        base_extra.hooks = hooks  # PyTorch drops a leaf's hooks only when it is written to directly
     tensor.grad_fn  # noqa: B018  regenerated now, while the base's history is this write's
 
 
