@@ -662,8 +662,8 @@ def _rebase_dirty(tensor: Tensor, node, number: int, is_input: bool, count: int)
             "and a second one that does the other operations). You can ask on the forum https://discuss.pytorch.org/ "
             "if you need help to do this change."
         )
-    check_in_place(tensor, True)
     tensor._grad = None
+    check_in_place(tensor, True)
     if tensor._is_view():
         node.n_outputs = 1  # the write is recorded through the base
         rebase_history(tensor, node)
