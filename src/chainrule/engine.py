@@ -168,6 +168,20 @@ def input_positions(node):
     ]
 
 
+WITHOUT_GRADIENT = {"indices", "exponent", "info", "pivots"}  # names of outputs that are integers
+
+
+def outputs_seen(node) -> int:
+    """How many of a node's outputs its user sees: without the integers, which come last."""
+    record = getattr(node, "op", None)
+    count = node.n_outputs
+    while count > 1 and record is not None and len(record.outputs) == node.n_outputs:
+        if record.outputs[count - 1] not in WITHOUT_GRADIENT:
+            break
+        count -= 1
+    return count
+
+
 class SavedTensor:
     """A saved value that needs more than a bare reference: a version to compare, or what a pack hook returned."""
 
@@ -610,7 +624,8 @@ class _Task:
                 self._capture_outputs(node, gradient)
             return
         if meta is not None and meta.prehooks:
-            gradients = call_node_prehooks(meta.prehooks, self._tensors(node, gradient))
+            gradients, count = self._tensors(node, gradient), outputs_seen(node)
+            gradients[:count] = call_node_prehooks(meta.prehooks, gradients[:count])
             gradient = self._from_tensors(node, gradients)
         if node in self.partly_needed:
             node.check_saved()
@@ -710,7 +725,7 @@ class _Task:
         inputs = [None] * len(node.edges) if results is None else [self._tensor(r) for r in results]
         positions = input_positions(node)
         seen = tuple([inputs[i] for i in positions])
-        seen = call_node_hooks(node.meta.hooks, seen, tuple(self._tensors(node, gradient)))
+        seen = call_node_hooks(node.meta.hooks, seen, tuple(self._tensors(node, gradient)[: outputs_seen(node)]))
         for i, gradient in zip(positions, seen, strict=True):
             inputs[i] = gradient
         return inputs if self.on_tensors else [None if r is None else r._array for r in inputs]
