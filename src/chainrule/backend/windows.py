@@ -11,9 +11,11 @@ sees only its own. Half types are computed in float32.
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 
+from .layout import restride
 from .reductions import narrowed, widened
 
 BLOCK = 1 << 18  # elements of the table of windows that are worked on at a time
@@ -39,7 +41,7 @@ def _window_view(x, kernel, stride, dilation, out):
         steps[0],
         *[s * t for s, t in zip(steps[1:], stride[1:])],
     )
-    return np.lib.stride_tricks.as_strided(x, shape, strides)
+    return restride(x, shape, strides)
 
 
 def _kernel_rows(w, groups):
@@ -101,12 +103,12 @@ def convolution_input(g, w, size, stride, padding, dilation, groups):
     found = np.zeros((g.shape[0], channels, *whole), g.dtype)
     view = _window_view(found, kernel, stride, dilation, out)
     for i in range(kernel[0]):
-        product = np.matmul(weights[i], columns).reshape(g.shape[0], channels, *kernel[1:], *out)
+        terms = np.matmul(weights[i], columns).reshape(g.shape[0], channels, *kernel[1:], *out)
         start = i * dilation[0]
         rows = slice(start, start + (out[0] - 1) * stride[0] + 1, stride[0])
         for position in np.ndindex(*kernel[1:]):  # windows overlap, so each position is added by itself
             before = (slice(None), slice(None), *position)
-            view[(*before, rows)] += product[before]
+            view[(*before, rows)] += terms[before]
     return narrowed(found[(..., *[slice(p, p + n) for n, p in zip(size, padding)])], dtype)
 
 
@@ -141,7 +143,7 @@ def window_counts(size, kernel, stride, padding, dilation):
 
 def _positions(x, kernel, stride, dilation, out):
     """(number, part of x) for each position in the kernel: what lies there in every window, as a view."""
-    for number, position in enumerate(np.ndindex(*kernel)):
+    for number, position in enumerate(product(*map(range, kernel))):
         starts = [i * d for i, d in zip(position, dilation)]
         yield number, x[(..., *[slice(a, a + (o - 1) * s + 1, s) for a, o, s in zip(starts, out, stride)])]
 
@@ -161,25 +163,34 @@ def _bordered(x, padding, kernel, stride, dilation, out, value):
 def max_pool(x, kernel, stride, padding, dilation, out):
     """(the largest element of each window, its index among the elements of its channel); nan counts as the largest."""
     size = x.shape[2:]
-    least = np.iinfo(x.dtype).min if x.dtype.kind in "iu" else -np.inf
-    x = _bordered(x, padding, kernel, stride, dilation, out, least)
+    bordered = x
+    if any(padding) or window_counts(size, kernel, stride, padding, dilation) != tuple(out):
+        least = np.iinfo(x.dtype).min if x.dtype.kind in "iu" else -np.inf
+        bordered = _bordered(x, padding, kernel, stride, dilation, out, least)
+    has_nan = x.dtype.kind not in "iu" and x.size and np.isnan(x.max())
     best = where = None
-    for number, part in _positions(x, kernel, stride, dilation, out):
+    for number, part in _positions(bordered, kernel, stride, dilation, out):
         if best is None:
             best = np.array(part, order="C")
-            where = np.zeros(best.shape, np.int64)
+            where = np.zeros(best.shape, np.uint8 if math.prod(kernel) < 256 else np.int64)
             continue
         better = part > best
-        if x.dtype.kind not in "iu":
+        if has_nan:
             better |= part != part
         np.copyto(best, part, where=better)
         np.copyto(where, number, where=better)
+    steps = np.indices(kernel).reshape(len(kernel), -1)  # of each position in the kernel, along each dimension
+    if bordered is x:
+        offsets, first = 0, 0
+        for d, (n, o, s, step) in enumerate(zip(size, out, stride, dilation)):
+            offsets = offsets * n + steps[d] * step
+            first = first * n + (np.arange(o) * s).reshape((-1,) + (1,) * (len(size) - d - 1))
+        return best, np.take(offsets, where) + first
     index = np.zeros(where.shape, np.int64)
-    steps = np.unravel_index(where, kernel)
     for d, (n, o, s, p, step) in enumerate(zip(size, out, stride, padding, dilation)):
         start = (np.arange(o) * s - p).reshape((-1,) + (1,) * (len(size) - d - 1))
         index *= n
-        index += np.clip(start + steps[d] * step, 0, n - 1)
+        index += np.clip(start + (steps[d] * step)[where], 0, n - 1)
     return best, index
 
 
