@@ -71,7 +71,7 @@ def run_console(block: Block, directory: Path | None = None) -> str:
         name, *arguments = shlex.split(command)
         if name == "chainrule":
             output = chainrule(*arguments).stdout
-        elif name == "python" and directory is not None and (directory / arguments[0]).exists():
+        elif name == "python" and directory is not None and any((directory / one).exists() for one in arguments):
             output = python(*arguments, directory=directory).stdout
         else:
             continue
@@ -91,7 +91,13 @@ def python(*arguments: str, directory: Path | None = None) -> subprocess.Complet
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=directory,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONIOENCODING": "utf-8"},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(paths),
+            "PYTHONIOENCODING": "utf-8",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # what else is installed may print
+            "PYTEST_PLUGINS": "_chainrule_pytest",
+        },
         encoding="utf-8",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -66,10 +66,10 @@ def test_a_wrong_backward_fails_the_test_and_names_its_line(tmp_path):
     done = run(tmp_path, wrong, "--gradcheck")
     assert done.returncode == 1
     assert "1 failed" in done.stdout and "1 checked, 1 wrong" in done.stdout
-    place = f"{tmp_path / 'test_suite.py'}:9: "
+    place = "test_suite.py:9: "
     (line,) = [t for t in done.stdout.splitlines() if t.startswith(place) and t.endswith("[test_suite.py::test_cube]")]
-    assert "the backward of Cube is wrong: the gradient of x[1] is " in line
-    assert "and differences of forward give " in line
+    assert "the backward of Cube is wrong: for a random gradient of its output the gradient of x[1] is " in line
+    assert "and differences of its forward give " in line
     assert "Traceback" not in done.stdout and "verification.py" not in done.stdout
 
 
@@ -329,7 +329,7 @@ def test_modules_with_wrong_gradients_are_reported(tmp_path, change, message):
     done = run(tmp_path, modules(text, use), "--gradcheck")
     assert done.returncode == 1, done.stdout
     line = next(t for t in done.stdout.splitlines() if "the gradients of Line are wrong" in t)
-    assert message in line and f"{tmp_path / 'test_suite.py'}:" in line
+    assert message in line and line.startswith("test_suite.py:")
 
 
 def test_a_module_with_a_wrong_function_names_it(tmp_path):
@@ -423,7 +423,7 @@ class Cut(nn.Module):
 """
     done = run(tmp_path, modules(text, "Cut()(torch.rand(2))"), "--gradcheck")
     assert done.returncode == 1
-    assert "the gradient of parameter w[0] does not arrive, and differences of forward give" in done.stdout
+    assert "the gradient of parameter w[0] does not arrive, and differences of its forward give" in done.stdout
 
 
 def test_the_librarys_own_modules_are_not_checked(tmp_path):

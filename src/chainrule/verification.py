@@ -23,6 +23,7 @@ import numpy as np
 
 from . import autograd, dtypes
 from .engine import is_own
+from .insight.source import short_path
 from .modes import enable_grad, local
 from .nn.modules.module import Module
 from .nn.parameter import Parameter
@@ -95,7 +96,7 @@ class Call:
     def place(self) -> str:
         """`file:line`."""
         code = self.code()
-        return self.cls.__module__ if code is None else f"{code.co_filename}:{code.co_firstlineno}"
+        return self.cls.__module__ if code is None else f"{short_path(code.co_filename)}:{code.co_firstlineno}"
 
     def run(self, moved: dict[int, np.ndarray]) -> tuple[list[Tensor], list[Tensor]]:
         """The leaves and the outputs that require grad, of one more run; `moved` says by how much which tensor."""
@@ -196,8 +197,9 @@ def _become(module: Module, state: dict) -> None:
 
 
 def _said(mismatch: Mismatch) -> str:
-    found = f"is {mismatch.found:.6g}" if mismatch.arrived else "does not arrive"
-    return f"the gradient of {mismatch.part} {found}, and differences of forward give {mismatch.expected:.6g}"
+    found = f"is {mismatch.found:.4g}" if mismatch.arrived else "does not arrive"
+    expected = f"differences of its forward give {mismatch.expected:.4g}"
+    return f"for a random gradient of its output the gradient of {mismatch.part} {found}, and {expected}"
 
 
 class _Copies:
