@@ -10,6 +10,7 @@ Only memory addresses may differ. Prints the first difference and exits with 1, 
 from __future__ import annotations
 
 import doctest
+import linecache
 import os
 import re
 import shlex
@@ -49,7 +50,12 @@ class ExactButForAddresses(doctest.OutputChecker):
 
 def run_session(block: Block, namespace: dict, page: Path) -> str:
     """Runs a block with prompts; returns what was different, or nothing."""
-    test = doctest.DocTestParser().get_doctest(block.text, namespace, page.name, str(page), block.line)
+    # a name of the block's own, under which its text stays readable: later blocks ask about what earlier ones recorded
+    name = f"{page.name}:{block.line}"
+    test = doctest.DocTestParser().get_doctest(block.text, namespace, name, str(page), block.line)
+    for number, example in enumerate(test.examples):
+        file, lines = f"<doctest {name}[{number}]>", example.source.splitlines(True)
+        linecache.cache[file] = len(example.source), None, lines, file
     report: list[str] = []
     doctest.DocTestRunner(checker=ExactButForAddresses(), verbose=False).run(test, out=report.append, clear_globs=False)
     namespace.update(test.globs)

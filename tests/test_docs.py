@@ -52,6 +52,21 @@ def test_a_session_that_shows_something_else_is_found(shown, same):
     assert (run_session(block, {}, ROOT / "README.md") == "") is same
 
 
+def test_a_later_block_knows_the_text_of_an_earlier_one():
+    recorded = Block(
+        "python", ">>> import chainrule as torch\n>>> x = torch.ones(1, requires_grad=True)\n>>> y = x * x\n", 0
+    )
+    asked = Block(
+        "python",
+        ">>> a, b = 1, 2\n>>> 'a text'\n'a text'\n>>> 'that stands in its place'\n'that stands in its place'\n"
+        ">>> [(item.name, item.source.text) for item in torch.draw(y).graph.items[1:]]\n[('y', 'x * x')]\n",
+        9,
+    )
+    namespace: dict = {}
+    assert run_session(recorded, namespace, ROOT / "README.md") == ""
+    assert run_session(asked, namespace, ROOT / "README.md") == ""
+
+
 def test_a_console_block_that_shows_something_else_is_found():
     assert run_console(Block("console", "$ chainrule run no-such-file.py\nall is well\n", 0))
     assert not run_console(Block("console", "$ echo not run\nwhatever\n", 0))
