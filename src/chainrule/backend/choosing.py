@@ -23,17 +23,22 @@ def where(condition, x, y):
     bits = _BITS.get(x.dtype.itemsize)
     if bits is None:
         return np.where(condition, x, y)
-    if x.shape == condition.shape and _is_zero(y, bits):
-        return np.multiply(x.view(bits), condition.view(np.int8)).view(x.dtype)
-    if y.shape == condition.shape and _is_zero(x, bits):
-        return np.multiply(y.view(bits), np.logical_not(condition).view(np.int8)).view(y.dtype)
+    if x.shape == condition.shape and not y.ndim:
+        return _or_number(condition, x, y, bits)
+    if y.shape == condition.shape and not x.ndim:
+        return _or_number(np.logical_not(condition), y, x, bits)
     if x.shape == y.shape == condition.shape and all(a.flags.c_contiguous for a in (condition, x, y)):
         return _exchanged(condition.reshape(-1), x.reshape(-1), y.reshape(-1), bits).reshape(x.shape)
     return np.where(condition, x, y)
 
 
-def _is_zero(x, bits) -> bool:
-    return not x.ndim and not x.view(bits)
+def _or_number(condition, x, number, bits):
+    """The elements of `x` where `condition` holds, a number (a 0-d array) elsewhere."""
+    found = np.multiply(x.view(bits), condition.view(np.int8))
+    number = number.view(bits)
+    if number:
+        found |= np.multiply(np.logical_not(condition).view(np.int8), number)
+    return found.view(x.dtype)
 
 
 def _exchanged(condition, x, y, bits):

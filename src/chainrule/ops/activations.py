@@ -75,9 +75,14 @@ def _mish_vjp(xp, g, x):
 
 
 _mish = _activation("mish", lambda xp, x: x * xp.tanh(_softplus_of(xp, x)), _mish_vjp, "mish_cpu")
+def _leaky_relu_forward(xp, x, /, slope):
+    scaled = x * xp.number(x, slope)
+    return xp.maximum(x, scaled) if 0 < slope < 1 else xp.where(x > 0, x, scaled)
+
+
 _leaky_relu = _activation(
     "leaky_relu",
-    lambda xp, x, /, slope: xp.where(x > 0, x, x * xp.number(x, slope)),
+    _leaky_relu_forward,
     lambda xp, g, x, slope: xp.leaky_relu_backward(g, x, slope),
     "leaky_relu_cpu",
 )
