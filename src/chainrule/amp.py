@@ -13,13 +13,14 @@ from collections.abc import Callable
 from typing import Any
 
 from . import dtypes
+from .grad_scaler import GradScaler
 from .modes import local
 from .record import Op
 from .size import check_device, device
 from .tensor import Tensor
 from .warning import warn
 
-__all__ = ["autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]
+__all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd", "is_autocast_available"]
 
 # The names of the operations, as they are registered.
 IN_HALF = frozenset(
@@ -225,6 +226,11 @@ def custom_bwd(bwd: Callable | None = None, *, device_type: str) -> Callable:
             return bwd(*args, **kwargs)
 
     return decorated
+
+
+def deprecated(old: str, new: str) -> None:
+    """Warns that a name of torch.cuda.amp or torch.cpu.amp has another."""
+    warn(f"`{old}` is deprecated. Please use `{new}` instead.", FutureWarning)
 
 
 autocast.__module__ = "torch.amp.autocast_mode"

@@ -22,3 +22,11 @@ def current_device() -> str:
 
 def synchronize(device=None) -> None:
     """Nothing is left to wait for: operations have ended when they return."""
+
+
+def __getattr__(name: str):
+    if name == "amp":
+        from . import amp
+
+        return amp
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}: chainrule has no torch.cpu.{name} (yet)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .legacy import TYPES
+from ..legacy import TYPES
 
 __all__ = [
     "current_device", "device", "device_count", "empty_cache", "get_arch_list", "get_device_capability",
@@ -95,6 +95,14 @@ class _MissingType(type):
 
     def __call__(cls, *arguments, **named):
         raise TypeError(f"type torch.cuda.{cls.__name__} not available. Torch not compiled with CUDA enabled.")
+
+
+def __getattr__(name: str):
+    if name == "amp":
+        from . import amp
+
+        return amp
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}: chainrule has no CUDA device")
 
 
 for _name in TYPES:
