@@ -31,7 +31,7 @@ def reversed_cumsum(x, dim):
 def _running_extreme(ufunc, x, dim):
     """(running extreme, index of the last element that is one): after a nan, the nan."""
     if not x.ndim:
-        return x, np.zeros((), np.int64)
+        return x.copy(), np.zeros((), np.int64)
     values = ufunc.accumulate(widened(x), axis=dim)
     places = np.arange(x.shape[dim]).reshape([-1 if d == dim else 1 for d in range(x.ndim)])
     wide = widened(x)
@@ -52,7 +52,7 @@ def cummin(x, dim):
 def logcumsumexp(x, dim):
     """The running ``log(sum(exp(x)))``."""
     if not x.ndim:
-        return x
+        return x.copy()
     if x.dtype.kind != "c":
         return _accumulate(np.logaddexp, x, dim)
     from .numpy import logaddexp
