@@ -228,10 +228,10 @@ def rotate(x, k, dim0, dim1):
     before0, before1 = [slice(None)] * x.ndim, [slice(None)] * x.ndim
     before0[dim0] = before1[dim1] = slice(None, None, -1)
     if k == 2:
-        return np.ascontiguousarray(x[tuple(before0)][tuple(before1)])
+        return contiguous(x[tuple(before0)][tuple(before1)])
     if k == 1:
-        return np.ascontiguousarray(x[tuple(before1)].swapaxes(dim0, dim1))
-    return np.ascontiguousarray(x[tuple(before0)].swapaxes(dim0, dim1))
+        return contiguous(x[tuple(before1)].swapaxes(dim0, dim1))
+    return contiguous(x[tuple(before0)].swapaxes(dim0, dim1))
 
 
 def repeat(x, repeats):
