@@ -33,7 +33,7 @@ def _from_the_end(xp, steps, factors, dim):
 
 
 def _cumprod_vjp(xp, g, x, out, dim):
-    if not x.ndim or not x.shape[dim]:
+    if xp.size_of(x.shape) <= 1 or not x.shape[dim]:
         return g
     if not xp.has_zero(x):
         return xp.reversed_cumsum(g * xp.conj(out), dim) / xp.conj(x)
