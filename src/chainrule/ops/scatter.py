@@ -172,7 +172,8 @@ _index_add = op(
     vjp=(
         lambda xp, g: g,
         None,
-        lambda xp, g, index, dim, alpha: (
+        # y is saved though the formula does without, so that writes to it are noticed
+        lambda xp, g, index, y, dim, alpha: (
             xp.index_select(g, index, dim) if alpha == 1 else xp.index_select(g, index, dim) * alpha.conjugate()
         ),
     ),
@@ -184,7 +185,7 @@ _index_copy = op(
     vjp=(
         lambda xp, g, index, dim: xp.index_fill(g, index, dim, 0),
         None,
-        lambda xp, g, index, dim: xp.index_select(g, index, dim),
+        lambda xp, g, index, y, dim: xp.index_select(g, index, dim),
     ),
 )
 _index_fill = op(
@@ -471,7 +472,10 @@ def index_fill(input, dim: int, index, value):
     return _shaped_like(_index_fill(wide, index, dim, checked_number(value, input.dtype).item()), input)
 
 
-in_place_method("index_fill_", index_fill)
+@method()
+def index_fill_(self, dim: int, index, value):
+    """In-place version of :func:`index_fill`."""
+    return in_place_anywhere(index_fill, self, dim, index, value)
 
 
 @method()
