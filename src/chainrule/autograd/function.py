@@ -557,7 +557,7 @@ def _save(node, to_save, outputs: tuple) -> tuple:
     for tensor in to_save:
         if tensor is None:
             saved.append(None)
-        elif tensor._requires_grad and id(tensor) in numbers:
+        elif tensor._requires_grad and id(tensor) in numbers and not tensor.is_inference():
             saved.append(SavedTensor(tensor, is_output=True, number=numbers[id(tensor)], hooks=hooks))
         else:
             saved.append(save_input(tensor, hooks))
