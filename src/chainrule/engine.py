@@ -819,10 +819,13 @@ def accumulate_array(leaf, gradient) -> None:
         if have._extra is not None and have._extra.inference and not local.inference:
             raise graph_errors.inference_update()
         array = have._array
-        if type(array) is ndarray:
-            array += gradient
-        else:
-            have._array = array + gradient
+        try:
+            if type(array) is ndarray:
+                array += gradient
+            else:
+                have._array = array + gradient
+        except ValueError:
+            raise graph_errors.wrong_gradient_shape(array.shape, gradient.shape) from None
         version_counter(have).version += 1  # somebody may have saved it
 
 
