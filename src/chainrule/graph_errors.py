@@ -100,6 +100,15 @@ def leaf_moved() -> RuntimeError:
     return RuntimeError("leaf variable has been moved into the graph interior")
 
 
+def wrong_gradient_shape(have, new) -> RuntimeError:
+    """The error for a gradient that does not fit the `.grad` it is to be added to, which a program has reshaped."""
+    from .ops.shape import broadcast_shapes
+
+    return RuntimeError(
+        f"output with shape {list(have)} doesn't match the broadcast shape {list(broadcast_shapes(have, new))}"
+    )
+
+
 def no_history(number: int) -> RuntimeError:
     """Backward was called on what no recorded history leads to."""
     error = RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn")
