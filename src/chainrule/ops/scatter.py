@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 from .. import dtypes
-from ..inplace import in_place_method
+from ..inplace import in_place_anywhere, in_place_method
 from ..op import GENERAL, LINEAR, general, method, must_be_tensor, op
 from ..tensor import Tensor
 from . import shape as views
