@@ -170,7 +170,7 @@ def pick_along(x, index, dim):
     """x's elements at `index` along `dim`, an array of as many dimensions, without checks."""
     if x.ndim == 1:
         return x[index]
-    return np.take_along_axis(x, index, dim) if x.ndim else x
+    return np.take_along_axis(x, index, dim) if x.ndim else x.copy()
 
 
 def put_along(g, index, shape, dim):
