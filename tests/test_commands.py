@@ -48,6 +48,54 @@ def test_draw_of_a_variable(program, tmp_path):
     assert json.loads((tmp_path / "g.json").read_text(encoding="utf-8"))["name"] == "z"
 
 
+def test_draw_between_two_variables(tmp_path):
+    write_script(
+        tmp_path / "two.py",
+        """
+        import torch
+        from torch import nn
+        model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
+        parts = [torch.ones(1, requires_grad=True)]
+        loss = model(torch.ones(4, 2)).sum() + parts[0].sum()
+        loss.backward()
+        """,
+    )
+    labels = {}
+    for name in ("model[2].bias", "model.2.bias", "parts[0]"):
+        done = chainrule("draw", "two.py", "--wrt", name, "--json", "-", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        data = json.loads(done.stdout)
+        labels[name] = [node["told"] for node in data["nodes"]]
+        assert sorted(n["step"] for n in data["nodes"] if n["operation"]) == list(range(data["steps"]))
+    assert labels["model[2].bias"] == labels["model.2.bias"] == ["model[2].bias", "addmm", "sum", "loss = add"]
+    assert labels["parts[0]"] == ["parts[0]", "sum", "loss = add"]
+    done = chainrule("draw", "two.py", "--of", "model[0].weight", "--wrt", "parts[0]", cwd=tmp_path)
+    assert done.returncode == 2 and "was not computed from that tensor" in done.stderr
+    done = chainrule("draw", "two.py", "--wrt", "parts[7]", cwd=tmp_path)
+    assert done.returncode == 2 and "parts[7] is no tensor of the program when it ends" in done.stderr
+
+
+def test_draw_on_the_standard_output(program, tmp_path):
+    done = chainrule("draw", "program.py", "--svg", "-", cwd=tmp_path)
+    assert ElementTree.fromstring(done.stdout).tag.endswith("svg")
+    done = chainrule("draw", "program.py", "--html", "-", cwd=tmp_path)
+    assert done.stdout.startswith("<!DOCTYPE html>") and "hello" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["program.py"]
+
+
+def test_draw_what_a_program_with_an_error_had_recorded(tmp_path):
+    write_script(tmp_path / "p.py", PROGRAM + "    raise ValueError('mine')\n")
+    done = chainrule("draw", "p.py", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "wrote p.html\n")
+    assert "ValueError: mine" in done.stderr
+
+
+def test_draw_a_program_that_ends_itself(tmp_path):
+    write_script(tmp_path / "p.py", PROGRAM + "    import sys\n    sys.exit(3)\n")
+    done = chainrule("draw", "p.py", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "wrote p.html\n")
+
+
 def test_draw_a_notebook_and_pass_arguments(tmp_path):
     write_notebook(
         tmp_path / "sub.ipynb",

@@ -392,6 +392,22 @@ def test_very_many_leaves_and_a_wide_graph():
     assert max(len(group.members) for group in root.groups()) <= 25
 
 
+def test_between_two_tensors():
+    a, b = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+    z = a * 2
+    y = (z * b + z).sum()
+    drawing = torch.draw(y, z)
+    assert [item.label for item in drawing.graph.items] == ["z = mul", "mul", "add", "y = sum"]
+    assert drawing.graph.items[0].gradient == "[2, 2]" and drawing.graph.items[0].inputs == []
+    assert sorted(item.step for item in drawing.graph.items) == [0, 1, 2, 3]
+    ElementTree.fromstring(drawing.svg())
+    assert [item.label for item in torch.draw(y, b).graph.items] == ["b", "mul", "add", "y = sum"]
+    with pytest.raises(RuntimeError, match="y was not computed from that tensor"):
+        torch.draw(y, torch.ones(1, requires_grad=True))
+    with pytest.raises(TypeError, match="expected a Tensor, but got int"):
+        torch.draw(y, 3)
+
+
 def test_views_have_values_though_they_keep_no_shape():
     layer = torch.nn.Linear(2, 2)
     y = layer(torch.ones(2, 3, 2)).sum()

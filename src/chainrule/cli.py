@@ -88,11 +88,14 @@ def add_draw(commands: argparse._SubParsersAction) -> None:
         help="run a program, and draw the graph that backward was called on",
         description="Runs FILE as `chainrule run` does, its output on the standard error, and draws the graph behind the "
         "last scalar that backward was called on: with shapes, values, gradients and source lines, on one page that needs "
-        "nothing else. Without --html, --svg or --json the page is written here under the name of FILE.",
-        epilog="Exit status: 0; 2 if FILE cannot be run or there is nothing to draw.",
+        "nothing else. Without --html, --svg or --json the page is written here under the name of FILE. A file called - is "
+        "the standard output.",
+        epilog="Exit status: 0; 1 if the program ends with an error (what it had recorded is drawn); 2 if FILE cannot be run "
+        "or there is nothing to draw.",
         allow_abbrev=False,
     )
     draw.add_argument("--of", metavar="NAME", help="draw the graph of this variable")
+    draw.add_argument("--wrt", metavar="NAME", help="only what lies between this variable and the result")
     draw.add_argument("--html", metavar="PAGE", help="write the page to this file")
     draw.add_argument("--svg", metavar="PICTURE", help="write a picture to this file")
     draw.add_argument("--json", metavar="DATA", help="write what the page shows to this file")

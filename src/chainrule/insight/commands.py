@@ -106,10 +106,13 @@ class Finished:
         Raises:
             Problem: there is none.
         """
-        head, *attributes = name.split(".")
+        head, *attributes = name.replace("[", ".").replace("]", "").split(".")
         value = self.namespace.get(head)
         for attribute in attributes:
-            value = getattr(value, attribute, None)
+            if isinstance(value, list | tuple) and attribute.isdecimal():
+                value = value[int(attribute)] if int(attribute) < len(value) else None
+            else:
+                value = getattr(value, attribute, None)
         if not isinstance(value, Tensor):
             raise Problem(f"{self.file}: {name} is no tensor of the program when it ends")
         return value
@@ -209,7 +212,7 @@ def _after(
     file, *rest = arguments.program[arguments.program[0] == "--" :]
     for kind in ("html", "svg", "latex", "json"):  # a notebook runs in its own directory
         path = getattr(arguments, kind, None)
-        if path is not None:
+        if path is not None and path != "-":
             setattr(arguments, kind, os.path.abspath(path))
     try:
         program = load(file)
@@ -222,6 +225,9 @@ def _after(
 
 def _write(path: str | None, make: Callable[[], str]) -> None:
     if path is None:
+        return
+    if path == "-":
+        print(make(), end="")
         return
     try:
         Path(path).write_text(make(), encoding="utf-8")
@@ -237,8 +243,9 @@ def _draw(finished: Finished, arguments: argparse.Namespace) -> int:
     from .drawing import draw
 
     y = finished.result(arguments.of)
+    between = [finished.tensor(arguments.wrt)] if arguments.wrt else []
     try:
-        drawing = (finished.at_end if arguments.of else finished.as_at_backward)(draw, y)
+        drawing = (finished.at_end if arguments.of else finished.as_at_backward)(draw, y, *between)
     except RuntimeError as error:
         raise Problem(f"{finished.file}: {error}") from None
     html = arguments.html
@@ -246,8 +253,8 @@ def _draw(finished: Finished, arguments: argparse.Namespace) -> int:
         html = os.path.abspath(Path(finished.file).stem + ".html")
     _write(html, drawing.html)
     _write(arguments.svg, drawing.svg)
-    _write(arguments.json, lambda: json.dumps(drawing.data(), indent=1))
-    return 0
+    _write(arguments.json, lambda: json.dumps(drawing.data(), indent=1) + "\n")
+    return 0 if finished.error is None else 1
 
 
 def _explain(finished: Finished, arguments: argparse.Namespace) -> int:

@@ -22,18 +22,20 @@ LONGEST_LABEL = 40
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
-def draw(y: Tensor, *, name: str | None = None) -> Drawing:
+def draw(y: Tensor, x: Tensor | None = None, *, name: str | None = None) -> Drawing:
     """The graph behind `y`, drawn: shapes, values, gradients and source lines of all that it was computed from.
+
+    With `x`, only what lies between `x` and `y`: the values through which `x` changes `y`.
 
     Shows itself in a notebook; ``.save("graph.html")`` writes a page, ``.save("graph.svg")`` a picture. The gradients
     are those of `y`, or of ``y.sum()`` if `y` has several elements; nothing is written to any `.grad`, and the graph
     may have been freed. `name` stands in the title instead of the variable's name.
 
     Raises:
-        TypeError: `y` is no Tensor.
-        RuntimeError: `y` does not require grad, so there is no graph.
+        TypeError: `y` or `x` is no Tensor.
+        RuntimeError: `y` does not require grad, so there is no graph, or was not computed from `x`.
     """
-    return Drawing(graph_of(y, name))
+    return Drawing(graph_of(y, name, x))
 
 
 class Drawing:

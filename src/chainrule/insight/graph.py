@@ -51,7 +51,7 @@ class Item:
 class Graph:
     """The graph behind a tensor, as it is drawn: `items`, inputs before what is computed from them."""
 
-    def __init__(self, y: Tensor, scope: Scope, title: str | None = None) -> None:
+    def __init__(self, y: Tensor, scope: Scope, title: str | None = None, x: Tensor | None = None) -> None:
         root: Edge = gradient_edge(y)
         if root[0] is None:
             raise RuntimeError(
@@ -74,6 +74,8 @@ class Graph:
         self._reshape(values, gradients)
         for one, number in self.numbers.items():
             self._fill(self.items[number], one, values, gradients)
+        if x is not None:
+            self._keep_from(gradient_edge(x)[0])
 
     # ---- nodes
 
@@ -100,6 +102,26 @@ class Graph:
     def _add_leaf(self, leaf: Tensor) -> None:
         self.numbers[leaf] = len(self.items)
         self.items.append(Item("", self.names.of((leaf, 0)) or "leaf", None, None))
+
+    def _keep_from(self, start: Any) -> None:
+        """Leaves out what does not lie between `start` and the root."""
+        if start not in self.numbers:
+            raise RuntimeError(f"there is nothing to draw: {self.name} was not computed from that tensor")
+        first = self.numbers[start]
+        kept = {first: 0}
+        for number, item in enumerate(self.items):
+            if any(n in kept for n in item.inputs) and number != first:
+                kept[number] = len(kept)
+        self.items[first].inputs = []
+        self.items = [self.items[number] for number in kept]
+        for item in self.items:
+            item.inputs = [kept[n] for n in item.inputs if n in kept]
+        self.numbers = {one: kept[number] for one, number in self.numbers.items() if number in kept}
+        steps = sorted(item.step for item in self.items if item.operation and item.step is not None)
+        places: dict[int | None, int] = {step: place for place, step in enumerate(steps)}
+        self.steps = len(steps)
+        for item in self.items:
+            item.step = places.get(item.step, self.steps)
 
     @property
     def edges(self) -> list[tuple[int, int]]:
@@ -364,8 +386,9 @@ def _line_text(source: Source) -> str:
     return linecache.getline(source.file, source.line).strip()
 
 
-def graph_of(y: Tensor, title: str | None = None) -> Graph:
-    """The graph behind `y`, named by the variables of the program that asks."""
-    if not isinstance(y, Tensor):
-        raise TypeError(f"expected a Tensor, but got {type(y).__name__}")
-    return Graph(y, Scope(caller()), title)
+def graph_of(y: Tensor, title: str | None = None, x: Tensor | None = None) -> Graph:
+    """The graph behind `y`, or between `x` and `y`, named by the variables of the program that asks."""
+    for one in (y, *([] if x is None else [x])):
+        if not isinstance(one, Tensor):
+            raise TypeError(f"expected a Tensor, but got {type(one).__name__}")
+    return Graph(y, Scope(caller()), title, x)
