@@ -141,6 +141,8 @@ _FUNCTIONAL = (
     "pixel_shuffle", "pixel_unshuffle", "rms_norm",
 )  # fmt: skip
 _LAZY_NAMES |= dict.fromkeys(_FUNCTIONAL, "nn.functional")
+_LAZY_NAMES |= dict.fromkeys(("grid_sampler", "grid_sampler_2d", "grid_sampler_3d"), "ops.grids")
+_LAZY_NAMES["constant_pad_nd"] = "ops.padding"
 
 
 def __getattr__(name: str):

@@ -67,6 +67,16 @@ def broadcast_error(*shapes) -> None:
             )
 
 
+def by_its_own_rule(record: Op, inputs, settings, error: TypeError):
+    """The result, where something that is no tensor has a `__torch_function__` for it; otherwise raises the error."""
+    classes = [type(v) for v in inputs if not isinstance(v, Tensor) and hasattr(type(v), "__torch_function__")]
+    for cls in classes:
+        result = cls.__torch_function__(record.apply, tuple(classes), (*inputs, *settings), {})
+        if result is not NotImplemented:
+            return result
+    raise error
+
+
 def general(record: Op, inputs, settings=(), out=None):
     """Runs an operation, whatever it is."""
     return record.plain(inputs, settings) if out is None else run_carefully(record, inputs, settings, out)
@@ -113,7 +123,8 @@ def run_carefully(record: Op, inputs, settings, out=None):
             if i in record.numbers and isinstance(value, backend.np.generic):
                 return general(record, [python_number(v) for v in inputs], settings, out)
             name = record.inputs[i] if i < len(record.inputs) else record.variadic
-            raise must_be_tensor(record.name, {"x": "input", "y": "other"}.get(name, name), i + 1, value)
+            error = must_be_tensor(record.name, {"x": "input", "y": "other"}.get(name, name), i + 1, value)
+            return by_its_own_rule(record, inputs, settings, error)
     if special or (mode == CAREFUL and local.function_modes):
         from .transforms import apply_special
 

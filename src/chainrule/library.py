@@ -176,7 +176,7 @@ class CustomOpDef:
 def _flattened(values: Sequence) -> tuple[list, tuple]:
     """The values with lists of tensors spread out, and for each value the length of its list, or None."""
     flat: list = []
-    places = []
+    places: list = []
     for value in values:
         if isinstance(value, (list, tuple)) and value and all(isinstance(v, Tensor) for v in value):
             flat += value
@@ -242,7 +242,7 @@ def _function_of(operator: CustomOpDef) -> type[Function]:
         return (None, *flat)
 
     def vmap(info, in_dims, places, *flat):
-        return operator._vmap(info, tuple(_gathered(in_dims[1:], places)), *_gathered(flat, places))  # type: ignore[misc]
+        return operator._vmap(info, tuple(_gathered(in_dims[1:], places)), *_gathered(flat, places))
 
     methods: dict[str, Any] = {
         "forward": staticmethod(forward),

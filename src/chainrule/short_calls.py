@@ -10,7 +10,7 @@ from sys import _getframe
 
 from .backend import numpy as backend
 from .engine import USER_FILES, NodeMeta, next_sequence, saved_input, user_position
-from .general import broadcast_error, general, is_number, is_plain_view, link_outputs, must_be_tensor, run_carefully
+from .general import broadcast_error, by_its_own_rule, general, is_number, is_plain_view, link_outputs, must_be_tensor, run_carefully
 from .modes import CAREFUL, RECORD, is_quiet, local, silence
 from .node_classes import saves_only_numbers
 from .record import (
@@ -70,7 +70,7 @@ def unary_function(record: Op, shown: str):
         try:
             extra = input._extra
         except AttributeError:
-            raise must_be_tensor(shown, "input", 1, input) from None
+            return by_its_own_rule(record, (input,), (), must_be_tensor(shown, "input", 1, input))
         if extra is not None or out is not None:
             return general(record, (input,), (), out)
         if not is_quiet():

@@ -15,7 +15,9 @@ from . import anomaly_mode, function, grad_mode, graph
 from .anomaly_mode import detect_anomaly, set_detect_anomaly
 from .function import Function, NestedIOFunction
 from .grad_mode import (
+    _unsafe_preserve_version_counter,
     enable_grad,
+    enforce_grad_layout_policy,
     inference_mode,
     no_grad,
     set_grad_enabled,
@@ -30,10 +32,12 @@ __all__ = [
     "SavedTensor",
     "Variable",
     "_force_original_view_tracking",
+    "_unsafe_preserve_version_counter",
     "anomaly_mode",
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "enforce_grad_layout_policy",
     "forward_ad",
     "function",
     "functional",
@@ -56,6 +60,8 @@ _LAZY = {
     "_functions": None,
     "forward_ad": None,
     "functional": None,
+    "profiler": None,
+    "profiler_util": None,
     "gradcheck": "gradcheck",
     "gradgradcheck": "gradcheck",
 }

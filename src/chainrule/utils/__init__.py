@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_LAZY = ("_pytree", "checkpoint", "data", "hooks")
+_LAZY = ("_pytree", "benchmark", "checkpoint", "data", "hooks", "model_zoo", "tensorboard")
 
 
 def __getattr__(name: str):
