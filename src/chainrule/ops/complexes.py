@@ -72,23 +72,7 @@ _view_as_real = op(
     forward=lambda xp, x: complexes.view_as_real(x),
     vjp=lambda xp, g: xp.complex(g[..., 0], g[..., 1]),
 )
-_view_as_complex = op(
-    "view_as_complex",
-    kind=VIEW,
-    forward=lambda xp, x: complexes.view_as_complex(x),
-    vjp=lambda xp, g: xp.view_as_real(g),
-)
-
-
-def view_as_real(input):
-    """A complex tensor's memory as a real tensor with a last dimension of 2."""
-    if not _is_complex(input):
-        raise RuntimeError("view_as_real is only supported for complex tensors")
-    return _view_as_real(input)
-
-
-def view_as_complex(input):
-    """A real tensor's memory, whose last dimension is 2, as a complex tensor without that dimension."""
+def _check_pairs(input) -> None:
     if input.dtype not in (dtypes.float16, dtypes.float32, dtypes.float64):
         raise RuntimeError(
             "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: "
@@ -105,6 +89,28 @@ def view_as_complex(input):
         raise RuntimeError("Tensor must have a stride divisible by 2 for all but last dimension")
     if input.storage_offset() % 2:
         raise RuntimeError("Tensor must have a storage_offset divisible by 2")
+
+
+_view_as_complex = op(
+    "view_as_complex",
+    kind=VIEW,
+    check=_check_pairs,
+    forward=lambda xp, x: complexes.view_as_complex(x),
+    vjp=lambda xp, g: xp.view_as_real(g),
+)
+
+
+def view_as_real(input):
+    """A complex tensor's memory as a real tensor with a last dimension of 2."""
+    if not _is_complex(input):
+        raise RuntimeError("view_as_real is only supported for complex tensors")
+    return _view_as_real(input)
+
+
+def view_as_complex(input):
+    """A real tensor's memory, whose last dimension is 2, as a complex tensor without that dimension."""
+    if input._extra is not None and input._extra.special:
+        _check_pairs(input)
     return _view_as_complex(input)
 
 
