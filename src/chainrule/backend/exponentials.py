@@ -107,10 +107,14 @@ def softmax_backward(g, out, dim):
     if not wide.ndim:
         return narrowed((wide_g - wide_g * wide) * wide, out.dtype)
     found = np.empty(wide.shape, wide.dtype)
+    last = dim % wide.ndim == wide.ndim - 1
     for part in parts(wide, dim):
         g_part, out_part, block = wide_g[part], wide[part], found[part]
-        np.multiply(g_part, out_part, out=block)
-        np.subtract(g_part, _total(block, dim), out=block)
+        if last and wide.size > PART:
+            total = np.vecdot(g_part, out_part)[..., None]
+        else:
+            total = _total(np.multiply(g_part, out_part, out=block), dim)
+        np.subtract(g_part, total, out=block)
         block *= out_part
     return narrowed(found, out.dtype)
 

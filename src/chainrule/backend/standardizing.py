@@ -10,8 +10,6 @@ from . import reductions
 from .exponentials import parts
 from .reductions import narrowed, widened
 
-ROW = 4096  # as long as this, a row's sum of products loses no accuracy in einsum, which is the fastest
-
 
 def _mean(x, dims):
     total = reductions.sum(x, dims, True)
@@ -22,9 +20,9 @@ def _mean(x, dims):
 def _mean_product(x, y, dims):
     """The mean of ``x * y`` over `dims`."""
     count = math.prod([x.shape[d] for d in dims])
-    if x.dtype.kind != "f" or dims[-1] != x.ndim - 1 or len(dims) != x.ndim - dims[0] or not 0 < count <= ROW:
+    if x.dtype.kind != "f" or dims[-1] != x.ndim - 1 or len(dims) != x.ndim - dims[0] or not count:
         return _mean(x * y, dims)
-    total = np.einsum("ij,ij->i", x.reshape(-1, count), y.reshape(-1, count))
+    total = np.vecdot(x.reshape(-1, count), y.reshape(-1, count))
     total /= total.dtype.type(count)
     return total.reshape(x.shape[: dims[0]] + (1,) * len(dims))
 
@@ -33,26 +31,18 @@ def standardize(x, weight, bias, dims, eps):
     """(x normalized over `dims`, times weight, plus bias; the mean; the reciprocal of the standard deviation)."""
     dtype = x.dtype
     x = widened(x)
-    weight, bias = (None if p is None else widened(p) for p in (weight, bias))
-    out = np.empty(x.shape, x.dtype)
-    found = [_standardize(x[part], weight, bias, dims, eps, out[part]) for part in parts(x, dims[0])]
-    mean, rstd = found[0] if len(found) == 1 else [np.concatenate(statistic) for statistic in zip(*found)]
-    return narrowed(out, dtype), mean, rstd
-
-
-def _standardize(x, weight, bias, dims, eps, out):
     mean = _mean(x, dims)
-    np.subtract(x, mean, out=out)
+    out = x - mean
     rstd = _mean_product(out, out, dims)
     rstd += rstd.dtype.type(eps)
     np.sqrt(rstd, out=rstd)
     np.reciprocal(rstd, out=rstd)
     out *= rstd
     if weight is not None:
-        out *= weight
+        out *= widened(weight)
     if bias is not None:
-        out += bias
-    return mean, rstd
+        out += widened(bias)
+    return narrowed(out, dtype), mean, rstd
 
 
 def gradients(g, x, weight, bias, mean, rstd, dims, eps, needs):
