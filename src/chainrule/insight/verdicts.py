@@ -524,6 +524,7 @@ class Judge:
         found += self.unreached()
         found += self.steps_without_gradient()
         found += self.accumulated()
+        found += self.replaced()
         found += self.of_optimizers()
         found += self.wrong_backwards()
         found += self.zeros()
@@ -742,6 +743,33 @@ class Judge:
             and leaf not in self.in_optimizer
             and leaf.deliveries > leaf.clears // 2
         ]
+
+    def replaced(self) -> list[tuple[str, Reason]]:
+        """Parameters that the program has given their names anew, after an optimizer was built from the old ones."""
+        found = []
+        outside = self._learning_outside()
+        for step in self.witness.optimizers.values():
+            if not step.missing or step.missing == step.steps:
+                continue
+            for leaf, one in self.in_optimizer.items():
+                newer = [o for o in outside if o.shape == leaf.shape and o.number > leaf.number and _same_name(o, leaf)]
+                if one is step and leaf.deliveries and newer:
+                    place, made = place_at(newer[0].position), place_at(step.made)
+                    name = self.label(newer[-1])
+                    found.append(
+                        (
+                            newer[-1],
+                            Reason(
+                                "rebound",
+                                f"{name} stops learning: it is given to a new tensor {lies(place)}, which the optimizer made "
+                                f"{lies(made)} does not have.",
+                                f"change it in place under no_grad: with torch.no_grad(): {name}.copy_(…), or {name}.clamp_(…)",
+                                place,
+                            ),
+                        )
+                    )
+                    break
+        return self._grouped(found)
 
     def _wrong_parameters(self, step: Step, others: list[Leaf]) -> Reason:
         made = place_at(step.made)
@@ -1032,6 +1060,10 @@ class Judge:
 
 
 _NUMBERS = ("nan", "inf", "diverged", "backward", "hook")
+
+
+def _same_name(one: Leaf, other: Leaf) -> bool:
+    return one.name == other.name or one.name is None or other.name is None
 
 
 def _attribute_line(module: type, attribute: str) -> Place | None:

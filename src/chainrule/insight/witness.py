@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import modes
-from ..engine import Freed, Node, is_own, user_position
+from ..engine import Node, is_own, user_position
 from ..modes import local
 from ..overrides import TorchFunctionMode
 from ..tensor import Tensor, gradient_edge, version_counter, wrap
@@ -216,6 +216,7 @@ class Witness(Watcher):
         from chainrule import autograd
         from chainrule.autograd import function
         from chainrule.nn.modules.module import Module
+        from chainrule.nn.parameter import Parameter
         from chainrule.optim.optimizer import (
             Optimizer,
             register_optimizer_step_post_hook,
@@ -259,6 +260,7 @@ class Witness(Watcher):
         self._replace(Tensor, "register_hook", self._registering(Tensor.register_hook))
         for name in ("backward", "grad"):
             self._replace(autograd, name, self._attempting(getattr(autograd, name)))
+        self._replace(Parameter, "__new__", staticmethod(self._making_parameter(Parameter.__new__)))
         self._replace(function, "run_function", self._running(function.run_function))
         self._replace(Optimizer, "zero_grad", self._clearing(Optimizer.zero_grad))
         self._replace(Module, "zero_grad", self._clearing(Module.zero_grad))
@@ -290,7 +292,7 @@ class Witness(Watcher):
         found = self.leaves.get(id(tensor))
         if found is not None and found.tensor() is tensor:
             return found
-        leaf = Leaf(tensor, user_position(), len(self.all_leaves))
+        leaf = Leaf(tensor, where(), len(self.all_leaves))
         leaf.digest = digest(tensor)
         self.leaves[id(tensor)] = leaf
         self.all_leaves.append(leaf)
@@ -390,7 +392,7 @@ class Witness(Watcher):
             kind = self._kind(name, one, number)
             if kind is None:
                 continue
-            closed = self._closed(flows, kind, user_position())
+            closed = self._closed(flows, kind, where())
             if kind == "inference":
                 self.inference_breaks.update((c, None) for c in closed.values() if c is not None)
             self._keep(one, closed)
@@ -406,13 +408,13 @@ class Witness(Watcher):
             birth = None
             for given in args:
                 if isinstance(given, Tensor) and is_bad(given._array):
-                    birth = self.birth_of(given) or Birth("", user_position(), [given._array], given)
+                    birth = self.birth_of(given) or Birth("", where(), [given._array], given)
                     if birth.operation not in ON_PURPOSE:
                         break
                     birth = None
             if birth is None:
                 arrays = [np.array(a._array) if isinstance(a, Tensor) and a._array.size <= 1000 else getattr(a, "_array", a) for a in args]  # fmt: skip
-                birth = Birth(name, user_position(), arrays, None, one._node)
+                birth = Birth(name, where(), arrays, None, one._node)
             key = one if one._node is None else one._node
             number, table = id(key), self._births
             table[number] = weakref.ref(key, lambda _, n=number: table.pop(n, None)), birth
@@ -447,7 +449,7 @@ class Witness(Watcher):
             result = method(tensor, *args, **kwargs)
             flows = self.flows_of(tensor)
             if flows and isinstance(result, Tensor) and not result._requires_grad and id(result) not in self._flows:
-                closed = self._closed(flows, kind, user_position())
+                closed = self._closed(flows, kind, where())
                 self._keep(result, closed)
                 self._keep_array(result._array, closed)
             return result
@@ -460,7 +462,7 @@ class Witness(Watcher):
             flows = self._tensor_flows(tensor)
             if not flows or _by_package(sys._getframe(1)):
                 return result
-            position = user_position()
+            position = where()
             flows = self._closed(flows, kind, position)
             for leaf, cut in flows.items():
                 if cut is not None and cut.position == position:
@@ -484,12 +486,24 @@ class Witness(Watcher):
             if isinstance(result, Tensor) and result is not given:
                 flows = self.flows_of(given)
                 if flows:
-                    self._keep(result, self._closed(flows, "remade", user_position()))
+                    self._keep(result, self._closed(flows, "remade", where()))
                 if result._requires_grad and result._node is None:
                     self.leaf_of(result)
             return result
 
         return _like(make, function)
+
+    def _making_parameter(self, function: Callable) -> Callable:
+        def make(cls: type, *args: Any, **kwargs: Any) -> Any:
+            result = function(cls, *args, **kwargs)
+            if isinstance(result, Tensor) and result._requires_grad and result._node is None:
+                given = self.flows_of(args[0]) if args else {}
+                if given:
+                    self._keep(result, self._closed(given, "parameter", where()))
+                self.leaf_of(result)
+            return result
+
+        return make
 
     def _switching(self, function: Callable) -> Callable:
         def switch(enabled: bool) -> None:
@@ -507,11 +521,11 @@ class Witness(Watcher):
         def attempt(outputs: Any, *args: Any, **kwargs: Any) -> Any:
             roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
             flows = self._merged([self.flows_of(root) for root in roots if isinstance(root, Tensor)])
-            self.attempt = roots, flows, user_position()
+            self.attempt = roots, flows, where()
             result = function(outputs, *args, **kwargs)
             if function.__name__ == "grad":
-                self.last_gradients = result, user_position()
-                closed = self._closed(flows, "gradient", user_position())
+                self.last_gradients = result, where()
+                closed = self._closed(flows, "gradient", where())
                 for one in result:
                     if one is not None and not one._requires_grad:
                         self._keep(one, closed)
@@ -562,7 +576,7 @@ class Witness(Watcher):
         one.deliveries += 1
         if one.deliveries == 1 and leaf._array.size:
             one.largest = float(np.max(np.abs(leaf._array)))
-        one.delivered_at = self.given_at = position = local.position or user_position()
+        one.delivered_at = self.given_at = position = local.position or where()
         array = gradient._array
         self.given[one] = array
         if array.size and np.any(array):
@@ -727,13 +741,13 @@ class Witness(Watcher):
         def assign(tensor: Tensor, value: Any) -> None:
             setter(tensor, value)
             if id(tensor) in self.leaves and (value is None or not np.any(value._array)):
-                self._cleared(self.leaf_of(tensor), user_position())
+                self._cleared(self.leaf_of(tensor), where())
 
         return assign
 
     def _clearing(self, function: Callable) -> Callable:
         def zero_grad(owner: Any, *args: Any, **kwargs: Any) -> Any:
-            position = user_position()
+            position = where()
             tensors = owner.parameters() if hasattr(owner, "parameters") else parameters_of(owner)
             known = [self.leaf_of(t) for t in tensors if t._requires_grad and t._node is None]
             result = function(owner, *args, **kwargs)
@@ -754,7 +768,7 @@ class Witness(Watcher):
                 if held is None or held._grad is None:
                     continue
                 if held._grad is tensor or (isinstance(held._grad._array, np.ndarray) and any(id(base) in ends for base in _bases(held._grad._array))):  # fmt: skip
-                    self._cleared(leaf, user_position())
+                    self._cleared(leaf, where())
             return result
 
         return _like(zero, method)
@@ -765,10 +779,10 @@ class Witness(Watcher):
             result = setter(tensor, requires_grad)
             if not _by_package(sys._getframe(1)) and tensor._node is None and before != tensor._requires_grad:
                 if tensor._requires_grad:
-                    self.turned_on[user_position()] = weakref.ref(tensor)
+                    self.turned_on[where()] = weakref.ref(tensor)
                     self.leaf_of(tensor)
                 else:
-                    self.frozen.setdefault(user_position(), [])
+                    self.frozen.setdefault(where(), [])
             return result
 
         return _like(flag, setter)
@@ -812,7 +826,7 @@ class Witness(Watcher):
 
     def _optimizing(self, function: Callable) -> Callable:
         def initialize(optimizer: Any, *args: Any, **kwargs: Any) -> None:
-            position = user_position()
+            position = where()
             function(optimizer, *args, **kwargs)
             self.optimizers[id(optimizer)] = Step(optimizer, position)
             for tensor in parameters_of(optimizer):
@@ -826,7 +840,7 @@ class Witness(Watcher):
         known = self.optimizers.get(id(optimizer))
         if known is None or args or kwargs.get("closure") is not None:
             return
-        known.at = user_position()
+        known.at = where()
         known.steps += 1
         tensors = list(parameters_of(optimizer))
         if any(t._grad is not None and np.any(t._grad._array) for t in tensors):
@@ -846,7 +860,7 @@ class Witness(Watcher):
                 now = digest(tensor)
                 if now != leaf.digest:
                     leaf.digest = now
-                    self._updated(leaf, user_position())
+                    self._updated(leaf, where())
 
     # ---- custom Functions and hooks
 
@@ -864,7 +878,7 @@ class Witness(Watcher):
 
     def _registering(self, function: Callable) -> Callable:
         def register(tensor: Tensor, hook: Callable) -> Any:
-            self.hook_places[id(hook)] = user_position()
+            self.hook_places[id(hook)] = where()
             return function(tensor, hook)
 
         return _like(register, function)
@@ -905,6 +919,17 @@ def _by_package(frame: FrameType) -> bool:
 
 def _warned(getter: Callable, tensor: Tensor) -> Any:
     return getter(tensor)
+
+
+def where() -> Position:
+    """Where the program is: in code that it has made from a string, the line that runs that."""
+    code, lasti = user_position()
+    if not code.co_filename.startswith("<string"):
+        return code, lasti
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and (is_own(frame.f_code.co_filename) or frame.f_code.co_filename.startswith("<string")):
+        frame = frame.f_back
+    return (code, lasti) if frame is None else (frame.f_code, frame.f_lasti)
 
 
 def parameters_of(optimizer: Any) -> Iterator[Tensor]:
