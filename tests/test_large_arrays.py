@@ -81,7 +81,7 @@ def test_sums_of_columns(shape, dtype):
     x = numbers(*shape).astype(dtype)
     found = reductions.sum(x, (0,))
     assert found.dtype == x.dtype
-    exact = x.astype(np.float64).sum(0)
+    exact = x.astype(np.longdouble).sum(0)
     np.testing.assert_allclose(found, exact, rtol=0, atol=np.finfo(dtype).eps * 20 * np.sqrt(shape[0]))
 
 
