@@ -58,6 +58,14 @@ get_device_properties = current_stream = get_rng_state = set_rng_state = initial
 mem_get_info = reset_peak_memory_stats = memory_summary = _needs_device
 
 
+class memory:
+    """torch.cuda.memory: what uses a device's memory. There is none."""
+
+    memory_allocated = max_memory_allocated = memory_reserved = max_memory_reserved = staticmethod(_zero_bytes)
+    empty_cache = staticmethod(_nothing)
+    _record_memory_history = _dump_snapshot = _snapshot = staticmethod(_needs_device)
+
+
 class device:
     """A context in which a CUDA device would be the current one; entering it raises."""
 
