@@ -3,13 +3,14 @@
 import numpy as np
 
 from .. import dtypes
+from .layout import restride
 
 
 def view_as_real(x):
     """The memory of a complex array as a real one with a last dimension of 2."""
     x = np.asarray(x)
-    part = x.real
-    return np.lib.stride_tricks.as_strided(part, (*x.shape, 2), (*part.strides, part.itemsize))
+    part = x.real.dtype
+    return restride(x, (*x.shape, 2), (*x.strides, part.itemsize), 0, part)
 
 
 def complex_dtype(x):
