@@ -369,13 +369,13 @@ def _inside_func() -> bool:
 def save_input(value, hooks):
     if not isinstance(value, Tensor):
         return value
+    if value._extra is not None and value._extra.inference and not _inside_func():
+        raise RuntimeError(
+            "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
+            "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use "
+            "it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`."
+        )
     if hooks is None:
-        if value._extra is not None and value._extra.inference and not _inside_func():
-            raise RuntimeError(
-                "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
-                "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use "
-                "it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`."
-            )
         counter = value._counter
         if counter is None or not counter.version:
             return value
