@@ -821,7 +821,7 @@ class Writer:
         )  # fmt: skip
 
     def custom(self) -> str:
-        x = self.tensor()
+        x = self.any(lambda t: not t.is_inference()) or self.tensor()
         one = self.rng.choice(["cube", "root", "doubled", "same", "flat", "nothing"])
         return self.rng.choice(
             [f"{self.new()} = {one}({x})", f"{self.new()} = {one}({x})", f"{self.new()} = {one}({self.view(x)})", f"doubled({x})",
