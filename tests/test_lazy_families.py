@@ -8,9 +8,13 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("call", ["det(torch.eye(2)).item()", "fft.fft(torch.ones(2))[0].item()", "nn.functional.relu(torch.ones(1)).item()"])
+@pytest.mark.parametrize(
+    "call", ["det(torch.eye(2)).item()", "fft.fft(torch.ones(2))[0].item()", "nn.functional.relu(torch.ones(1)).item()"]
+)
 def test_in_a_fresh_process(call):
-    found = subprocess.run([sys.executable, "-c", f"import chainrule as torch; print(torch.{call})"], capture_output=True, text=True)
+    found = subprocess.run(
+        [sys.executable, "-c", f"import chainrule as torch; print(torch.{call})"], capture_output=True, text=True
+    )
     assert found.returncode == 0, found.stderr
     assert complex(found.stdout.strip()).real in (1.0, 2.0)
 

@@ -72,6 +72,8 @@ def linear(input, weight, bias=None):
         return matmul(input, transposed)
     if ndim == 2 and weight._array.ndim == 2:
         return addmm(bias, input, transposed)
+    if weight._array.ndim == 1:
+        raise RuntimeError("mat2 must be a matrix, got 1-D tensor")
     if weight._array.ndim != 2:
         return matmul(input, transposed) + bias
     shape = input._array.shape
@@ -81,10 +83,9 @@ def linear(input, weight, bias=None):
 
 def bilinear(input1, input2, weight, bias=None):
     """``input1 @ weight[k] @ input2`` for each output `k`, plus `bias`; `weight` is (outputs, inputs1, inputs2)."""
-    if input1.shape[:-1] != input2.shape[:-1]:
-        raise RuntimeError(
-            f"bilinear(): input batch dimensions do not match: got {list(input1.shape)} and {list(input2.shape)}"
-        )
+    for d, (n, m) in enumerate(zip(input1.shape[:-1], input2.shape[:-1], strict=False)):
+        if n != m:
+            raise RuntimeError(f"bilinear(): input batch dimensions do not match at dim {d}: got {n} and {m}")
     for position, (x, size) in enumerate(zip((input1, input2), weight.shape[1:], strict=True), 1):
         if x.shape[-1] != size:
             raise RuntimeError(

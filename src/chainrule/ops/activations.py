@@ -75,6 +75,8 @@ def _mish_vjp(xp, g, x):
 
 
 _mish = _activation("mish", lambda xp, x: x * xp.tanh(_softplus_of(xp, x)), _mish_vjp, "mish_cpu")
+
+
 def _leaky_relu_forward(xp, x, /, slope):
     scaled = x * xp.number(x, slope)
     return xp.maximum(x, scaled) if 0 < slope < 1 else xp.where(x > 0, x, scaled)

@@ -68,8 +68,9 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
 
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False) -> bool:
     """Whether all elements are close, in the sense of `isclose`."""
-    if not isinstance(other, Tensor):
-        raise must_be_tensor("allclose", "other", 2, other)
+    for position, (name, value) in enumerate((("input", input), ("other", other)), 1):
+        if not isinstance(value, Tensor):
+            raise must_be_tensor("allclose", name, position, value)
     refuse_batches(
         "vmap over torch.allclose isn't supported yet. Please file an issue at https://github.com/pytorch/pytorch/issues "
         "if you need this feature.",

@@ -72,6 +72,8 @@ _view_as_real = op(
     forward=lambda xp, x: complexes.view_as_real(x),
     vjp=lambda xp, g: xp.complex(g[..., 0], g[..., 1]),
 )
+
+
 def _check_pairs(input) -> None:
     if input.dtype not in (dtypes.float16, dtypes.float32, dtypes.float64):
         raise RuntimeError(

@@ -282,6 +282,7 @@ def tensordot(a, b, dims=2, out=None):
 @method()
 def kron(input, other, *, out=None):
     """The Kronecker product: each element of `input` times all of `other`."""
+    _array_of("kron", "input", 1, input), _array_of("kron", "other", 2, other)
     ndim = max(input.ndim, other.ndim)
     a = (1,) * (ndim - input.ndim) + tuple(input.shape)
     b = (1,) * (ndim - other.ndim) + tuple(other.shape)
@@ -457,6 +458,8 @@ def cross(input, other, dim: int | None = None, *, out=None):
     """The cross products of vectors of length 3 along `dim`, by default the first dimension of size 3."""
     a = _array_of("cross", "input", 1, input)
     _array_of("cross", "other", 2, other)
+    if input.dtype is not other.dtype:
+        raise RuntimeError(f"expected scalar type {scalar_name(input.dtype)} but found {scalar_name(other.dtype)}")
     if dim is None:
         warn_once(
             "Using torch.cross without specifying the dim arg is deprecated.\nPlease either pass the dim explicitly or "

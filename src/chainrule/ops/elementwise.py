@@ -14,7 +14,16 @@ from ..backend import integers
 from ..inplace import in_place_method
 from ..op import ELEMENTWISE, NUMBERS, common_dtype, general, number_array, op, python_number
 from ..tensor import Tensor
-from .publishing import DYNAMIC, is_operand, no_derivative, no_kernel, operators, piecewise_slope, publish, refuse_batches
+from .publishing import (
+    DYNAMIC,
+    is_operand,
+    no_derivative,
+    no_kernel,
+    operators,
+    piecewise_slope,
+    publish,
+    refuse_batches,
+)
 
 __all__: list[str] = []
 
@@ -26,9 +35,9 @@ def unary(name: str, forward, vjp=None, *aliases: str, **settings):
     return publish(globals(), op(name, kind=ELEMENTWISE, forward=forward, vjp=vjp, **settings), *aliases)
 
 
-def binary(name: str, forward, vjp=None, *aliases: str, **settings):
+def binary(name: str, forward, vjp=None, *aliases: str, twin: bool = True, **settings):
     """An elementwise operation on two tensors, published the same way."""
-    return publish(globals(), op(name, kind=ELEMENTWISE, forward=forward, vjp=vjp, **settings), *aliases)
+    return publish(globals(), op(name, kind=ELEMENTWISE, forward=forward, vjp=vjp, **settings), *aliases, twin=twin)
 
 
 def _flat(xp, g):
@@ -646,6 +655,7 @@ maximum = binary(
     (_larger_vjp, _smaller_vjp),
     numbers=False,
     refuses=_refuses_complex("maximum not implemented for complex tensors."),
+    twin=False,
 )
 minimum = binary(
     "minimum",
@@ -653,6 +663,7 @@ minimum = binary(
     (_smaller_vjp, _larger_vjp),
     numbers=False,
     refuses=_refuses_complex("minimum not implemented for complex tensors."),
+    twin=False,
 )
 fmax = binary(
     "fmax",
@@ -663,6 +674,7 @@ fmax = binary(
     ),
     numbers=False,
     refuses=_refuses_complex("fmax not implemented for complex tensors."),
+    twin=False,
 )
 fmin = binary(
     "fmin",
@@ -673,6 +685,7 @@ fmin = binary(
     ),
     numbers=False,
     refuses=_refuses_complex("fmin not implemented for complex tensors."),
+    twin=False,
 )
 
 
@@ -731,6 +744,7 @@ logaddexp = binary(
     (lambda xp, g, x, y: g / (xp.one(x) + xp.exp(y - x)), lambda xp, g, x, y: g / (xp.one(x) + xp.exp(x - y))),
     numbers=False,
     refuses=no_kernel("logaddexp_cpu", "biu"),
+    twin=False,
 )
 logaddexp2 = binary(
     "logaddexp2",
@@ -738,6 +752,7 @@ logaddexp2 = binary(
     (lambda xp, g, x, y: g / (xp.one(x) + xp.exp2(y - x)), lambda xp, g, x, y: g / (xp.one(x) + xp.exp2(x - y))),
     numbers=False,
     refuses=no_kernel("logaddexp2_cpu", "biuc"),
+    twin=False,
 )
 xlogy = binary(
     "xlogy",
@@ -834,8 +849,16 @@ _clamp_tensors = op(
 )
 
 
+def _check_fits(dtype, bounds) -> None:
+    limits = dtypes.iinfo(dtype)
+    for bound in bounds:
+        if isinstance(bound, int) and not limits.min <= bound <= limits.max:
+            name = "int" if dtype is dtypes.int32 else f"{dtype.name}_t"
+            raise RuntimeError(f"value cannot be converted to type {name} without overflow")
+
+
 def clamp(input, min=None, max=None, *, out=None):
-    """`input` kept within bounds, which are both numbers or both tensors; one of them may be None."""
+    """`input` kept within bounds, which are numbers or tensors; one of them may be None."""
     if (
         out is None
         and min.__class__ in _PLAIN_BOUNDS
@@ -849,14 +872,15 @@ def clamp(input, min=None, max=None, *, out=None):
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     bounds = [bound for bound in (min, max) if bound is not None]
-    tensors = [isinstance(bound, Tensor) for bound in bounds]
-    if all(tensors):
-        return general(_clamp_tensors.record, (input, min, max), (), out)
-    if not isinstance(input, Tensor) or any(tensors):
+    if not isinstance(input, Tensor) or not all(isinstance(bound, (Tensor, *NUMBERS)) for bound in bounds):
         raise TypeError(
             f"clamp() received an invalid combination of arguments - got ({type(input).__name__}, "
             f"min={type(min).__name__}, max={type(max).__name__})"
         )
+    if any(isinstance(bound, Tensor) for bound in bounds):
+        return general(_clamp_tensors.record, (input, min, max), (), out)
+    if input._array.dtype.kind in "iu":
+        _check_fits(input.dtype, bounds)
     common = common_dtype((input, min, max))
     if common is not input.dtype:
         input = input.to(common)
@@ -938,7 +962,9 @@ def _check_lerp(x, end, weight):
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{dtypes.scalar_name(x.dtype)}'")
     for name, value in (("end", end), ("weight", weight)):
         if isinstance(value, Tensor) and value._array.dtype is not x._array.dtype:
-            raise RuntimeError(f"expected dtype {dtypes.c_name(x.dtype)} for `{name}` but got dtype {dtypes.c_name(value.dtype)}")
+            raise RuntimeError(
+                f"expected dtype {dtypes.c_name(x.dtype)} for `{name}` but got dtype {dtypes.c_name(value.dtype)}"
+            )
 
 
 def _wide(xp, formula, x, *others):

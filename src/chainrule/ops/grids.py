@@ -228,11 +228,11 @@ def grid_sample(input, grid, mode: str = "bilinear", padding_mode: str = "zeros"
 
     `mode`: "bilinear" (between 8 elements in three dimensions), "nearest" or "bicubic" (4-d only). `padding_mode` says
     what is outside: "zeros", the "border", or the input's "reflection"."""
-    if mode not in ("bilinear", "nearest", "bicubic"):
+    if mode not in _INTERPOLATIONS:
         raise ValueError(
             f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
         )
-    if padding_mode not in ("zeros", "border", "reflection"):
+    if padding_mode not in _PADDINGS:
         raise ValueError(
             "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: "
             f"'{padding_mode}'"
@@ -247,6 +247,17 @@ def grid_sample(input, grid, mode: str = "bilinear", padding_mode: str = "zeros"
         wide = general(record, (input.float(), grid.float()), (mode, padding_mode, align_corners))
         return wide.to(input.dtype)
     return general(record, (input, grid), (mode, padding_mode, align_corners))
+
+
+_INTERPOLATIONS, _PADDINGS = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
+
+
+def grid_sampler(input, grid, interpolation_mode: int, padding_mode: int, align_corners: bool):
+    """`grid_sample`, its modes named by their numbers."""
+    return grid_sample(input, grid, _INTERPOLATIONS[interpolation_mode], _PADDINGS[padding_mode], align_corners)
+
+
+grid_sampler_2d = grid_sampler_3d = grid_sampler
 
 
 def _check_sampling(input, grid, mode: str) -> None:

@@ -687,8 +687,7 @@ def masked_fill(input, mask, value):
         raise must_be_tensor("masked_fill", "mask", 1, mask)
     if mask._array.dtype.kind != "b":
         raise RuntimeError(
-            "masked_fill_ only supports boolean masks, but got mask with dtype "
-            f"{C_NAMES.get(mask.dtype.name, mask.dtype.name)}"
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {dtypes.c_name(mask.dtype)}"
         )
     if mask._array.shape != input._array.shape:
         views.joint_shape(mask._array.shape, input._array.shape)
@@ -727,6 +726,8 @@ def masked_select(input, mask, *, out=None):
     )
     views.joint_shape(mask._array.shape, input._array.shape)
     if out is not None:
+        if out.dtype is not input.dtype:
+            raise RuntimeError("masked_select(): self and result must have the same scalar type")
         check_overlap(out, input, mask)
     return general(_masked_select.record, (input, mask), (), out)
 
@@ -804,7 +805,7 @@ def unravel_index(indices, shape):
     if not isinstance(indices, Tensor):
         raise TypeError(f"unravel_index(): argument 'indices' must be Tensor, not {type(indices).__name__}")
     if indices._array.dtype.kind not in "iu":
-        raise ValueError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
     shape = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
     if any(n < 0 for n in shape):
         raise ValueError(f"'shape' cannot have negative values, but got {shape}")

@@ -169,6 +169,10 @@ def embedding_bag(
                 f"offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. "
                 f"However, got {starts[0]}"
             )
+        if starts.size and starts[-1] > input.numel():
+            raise RuntimeError(
+                f"offsets[-1] can not be greater than input's length {input.numel()} but got offsets[-1] of {starts[-1]}"
+            )
         count = starts.size - include_last_offset
         bag = np.searchsorted(starts[:count], np.arange(input.numel()), side="right") - 1
     else:
@@ -204,7 +208,8 @@ def one_hot(tensor, num_classes: int = -1):
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
     if num_classes == -1:
         refuse_batches(
-            "When vmap-ing torch.nn.functional.one_hot, please provide an explicit positive num_classes argument.", tensor
+            "When vmap-ing torch.nn.functional.one_hot, please provide an explicit positive num_classes argument.",
+            tensor,
         )
     return _one_hot(tensor, num_classes)
 

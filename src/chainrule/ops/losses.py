@@ -171,12 +171,15 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction: str
 def huber_loss(input, target, reduction: str = "mean", delta: float = 1.0, weight=None):
     """Half the squared difference where that is at most `delta`, beyond it linear (Huber 1964)."""
     reduction = _reduction(reduction, None, None)
+    dtype = input.dtype if isinstance(input, Tensor) else None
     input, target = _together("huber_loss", input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
-    if weight is not None:
-        return _weighted(_huber_loss(input, target, "none", delta), weight, reduction)
-    return _huber_loss(input, target, reduction, delta)
+    if weight is not None:  # here PyTorch's mean is not by the weights, as that of mse_loss is
+        loss = _reduce(_huber_loss(input, target, "none", delta) * weight, reduction)
+    else:
+        loss = _huber_loss(input, target, reduction, delta)
+    return loss if loss.dtype is dtype else loss.to(dtype)
 
 
 # ---------------------------------------------------------------- classes
@@ -234,6 +237,8 @@ def nll_loss(
             f"Expected input batch_size ({array.shape[0]}) to match target batch_size "
             f"({classes.shape[0] if classes.ndim else 1})."
         )
+    if array.ndim == 1 and classes.ndim == 1 and classes.size != 1:
+        raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {classes.size}")
     if array.ndim == 2 and classes.ndim > 1:
         raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     if target.dtype not in (dtypes.int64, dtypes.uint8):
@@ -441,6 +446,9 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     array = input._array
     if array.size and not (array.min() >= 0 and array.max() <= 1):
         raise RuntimeError("all elements of input should be between 0 and 1")
+    wanted = target._array
+    if wanted.size and not (wanted.min() >= 0 and wanted.max() <= 1):
+        raise RuntimeError("all elements of target should be between 0 and 1")
     if weight is not None:
         weight = weight.expand(input.shape)
     return general(_bce.record, (input, target, weight), (reduction,))
@@ -459,9 +467,9 @@ def binary_cross_entropy_with_logits(
             f"result type {dtypes.scalar_name(input.dtype)} can't be cast to the desired output type "
             f"{dtypes.scalar_name(target.dtype)}"
         )
-    weight, pos_weight = (None if w is None else w.expand(input.shape).to(input.dtype) for w in (weight, pos_weight))
-    if target.dtype is not input.dtype:
-        target = target.to(input.dtype)
+    common = common_dtype((input, target, weight, pos_weight))
+    input, target = input.to(common), target.to(common)
+    weight, pos_weight = (None if w is None else w.expand(input.shape).to(common) for w in (weight, pos_weight))
     return general(_bce_logits.record, (input, target, weight, pos_weight), (reduction,))
 
 
@@ -476,6 +484,8 @@ def kl_div(input, target, size_average=None, reduce=None, reduction: str = "mean
         )
     reduction = "sum" if batchmean else _reduction(reduction, size_average, reduce)
     _check_tensors("kl_div", input=input, target=target)
+    if common_dtype((input, target)).category < dtypes.FLOATING:
+        raise RuntimeError("kl_div: Integral inputs not supported.")
     if log_target:
         loss = target.exp() * (target - input)
     else:
@@ -574,8 +584,12 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction: s
     _check_tensors("soft_margin_loss", input=input, target=target)
     if input.shape != target.shape:
         input, target = broadcast_tensors(input, target)
+    if not (input.is_floating_point() or input.is_complex()):
+        raise RuntimeError(
+            f"result type Float can't be cast to the desired output type {dtypes.scalar_name(input.dtype)}"
+        )
     common = common_dtype([input, target])
-    return _soft_margin_loss(input.to(common), target.to(common), reduction)
+    return _soft_margin_loss(input.to(common), target.to(common), reduction).to(input.dtype)
 
 
 def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction: str = "mean"):

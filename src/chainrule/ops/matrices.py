@@ -153,8 +153,7 @@ def cholesky_solve(B, L, upper: bool = False, *, out=None):
             raise RuntimeError(f"{name} should have at least 2 dimensions, but has {array.ndim} dimensions instead")
     if a.shape[-1] != a.shape[-2]:
         raise RuntimeError(
-            f"cholesky_solve: A must be batches of square matrices, but they are {a.shape[-2]} by {a.shape[-1]} "
-            "matrices"
+            f"A must be batches of square matrices, but they are {a.shape[-2]} by {a.shape[-1]} matrices"
         )
     if a.shape[-2] != b.shape[-2]:
         raise RuntimeError(

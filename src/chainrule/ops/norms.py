@@ -6,7 +6,7 @@ import math
 
 from .. import dtypes
 from ..inplace import in_place_method
-from ..op import common_dtype, general, method, op
+from ..op import common_dtype, general, method, must_be_tensor, op
 from ..tensor import Tensor
 from .reduction import array_of, dims_argument
 from .shape import wrap_dim
@@ -150,6 +150,8 @@ def norm(input, p="fro", dim=None, keepdim: bool = False, out=None, dtype=None):
 @method()
 def dist(input, other, p=2):
     """The norm of ``input - other``."""
+    if not isinstance(other, Tensor):
+        raise must_be_tensor("dist", "other", 2, other)
     common = common_dtype((input, other))
     if common.category < dtypes.FLOATING:
         raise RuntimeError(

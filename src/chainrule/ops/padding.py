@@ -131,6 +131,14 @@ def pad(input, pad, mode: str = "constant", value: float | None = None):
     return general(record, (input,), (widths, mode))
 
 
+_pad = pad
+
+
+def constant_pad_nd(input, pad, value=0):
+    """The function `pad` with a constant, as torch has it."""
+    return _pad(input, pad, "constant", value)
+
+
 def _pad_constant(input, widths, value):
     for d, (a, b) in enumerate(widths):
         size = input.shape[d]

@@ -395,7 +395,7 @@ def _unpool(n: int, input, indices, kernel_size, stride, padding, output_size):
     if index.size and (index.min() < 0 or index.max() >= count):
         wrong = index.max() if index.max() >= count else index.min()
         raise RuntimeError(
-            f"Found an invalid max index: {wrong} (output volumes are of size {'x'.join(map(str, size))}"
+            f"Found an invalid max index: {wrong} (output volumes are of size {'x'.join(map(str, size))})"
         )
     return general(_MAX_UNPOOLS[n].record, (input, indices), ((*input.shape[:2], *size),))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..backend.products import in_kind
-from ..dtypes import scalar_name
+from ..dtypes import c_name, scalar_name
 from ..inplace import fill_out, in_place_method
 from ..modes import local
 from ..op import general, must_be_tensor, op
@@ -168,6 +168,10 @@ def mm(input, mat2, *, out=None):
             f"mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} and {b.shape[0]}x{b.shape[1]})"
         )
     _same_dtype(input, mat2)
+    if out is not None and out.dtype is not input.dtype:
+        raise RuntimeError(
+            f"Expected out tensor to have dtype {c_name(input.dtype)}, but got {c_name(out.dtype)} instead"
+        )
     return _two(_mm.record, input, mat2, out)
 
 
@@ -343,7 +347,9 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
 
 def outer(input, vec2, *, out=None):
     """The matrix of all products of two vectors' elements."""
-    for name, value in (("self", input), ("vec2", vec2)):
+    for position, (name, value) in enumerate((("self", input), ("vec2", vec2)), 1):
+        if not isinstance(value, Tensor):
+            raise must_be_tensor("outer", "input" if name == "self" else name, position, value)
         if value._array.ndim != 1:
             raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {value._array.ndim}-D")
     product = input.reshape(input._array.shape[0], 1) * vec2
@@ -363,6 +369,9 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
 
 def inner(input, other, *, out=None):
     """Products of vectors along the last dimensions of two tensors."""
+    _array("inner", "input", 1, input), _array("inner", "other", 2, other)
+    if input.dtype is not other.dtype:
+        raise RuntimeError("both inputs should have same dtype")
     if not input._array.ndim or not other._array.ndim:
         product = input * other
     elif input.shape[-1] != other.shape[-1]:

@@ -420,7 +420,9 @@ def index_copy(input, dim: int, index, source, *, out=None):
             f"dimensionality ({len(given)}), destination dimensionality ({len(own)})"
         )
     if index.dtype is not dtypes.int64:
-        raise IndexError("index_copy_(): Expected a long tensor for index, but got " + dtypes.scalar_name(index.dtype))
+        raise RuntimeError(
+            "index_copy_(): Expected a long tensor for index, but got " + dtypes.scalar_name(index.dtype)
+        )
     if input._array.dtype is not source._array.dtype:
         raise RuntimeError(
             "index_copy_(): self and source expected to have the same dtype, but got (self) "
@@ -453,7 +455,7 @@ def index_fill(input, dim: int, index, value):
     if index.dtype is not dtypes.int64:
         raise IndexError("index_fill_(): Expected dtype int64 for index.")
     if index._array.ndim > 1:
-        raise IndexError("Index has to be a vector/scalar")
+        raise RuntimeError("Index has to be a vector/scalar")
     n = input._array.shape[dim] if input._array.ndim else 1
     array = index._array
     if array.size and (array.min() < -n or array.max() >= n):
