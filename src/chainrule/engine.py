@@ -228,6 +228,7 @@ class SavedTensor:
             raise RuntimeError("Calling register_hooks on a saved tensor with value None is forbidden")
         tensor = relink(self.tensor._array, (node, self.number)) if self.is_output else self.tensor
         self.pack(tensor, pack_hook, unpack_hook)
+        node.own_meta()  # so that backward looks whether unpacking has registered other hooks
 
     def pack(self, tensor, pack_hook, unpack_hook) -> None:
         counter = version_counter(tensor)
@@ -447,7 +448,7 @@ class _Task:
     """One backward call."""
 
     depth = 0  # how many backward calls it runs inside of, on this thread's stack
-    current = None  # the node being run, kept up to date in anomaly mode only
+    current = None  # the node or leaf whose hooks or code of the user's are being run
 
     def __init__(self, roots, gradients, retain_graph, create_graph, inputs, accumulate, position) -> None:
         self.create_graph = create_graph
@@ -604,6 +605,7 @@ class _Task:
     # ---- everything off the straight path: hooks, captures, several outputs, user code, backward on Tensors
 
     def _run_careful(self, node, arrived: list) -> None:
+        self.current = node
         gradient = arrived.pop()
         if node.n_outputs != 1:
             gradient = [gradient] + [self.buffers.pop((node, i), None) for i in range(1, node.n_outputs)]
@@ -631,10 +633,10 @@ class _Task:
             node.check_saved()
         anomaly = local.anomaly
         if anomaly is not None:
-            self.current = node
             results = anomaly.watch(node, self._results, gradient, needs)
         else:
             results = self._results(node, gradient, needs)
+        meta = node.meta  # a hook that unpacks saved tensors may have registered others
         others_hold = node.on_tensors_only  # user code may have kept what it was given or has returned
         if meta is not None and meta.hooks:
             results = self._run_posthooks(node, results, gradient)
@@ -742,6 +744,8 @@ class _Task:
         """Hands a leaf the whole of its gradient."""
         gradient = self.buffers.pop(leaf, None)
         extra = leaf._extra
+        if extra is not None:
+            self.current = leaf
         if self.wanted is not None and (leaf, 0) not in self.wanted:
             if extra is not None and extra.hooks and len(self.roots) == 1 and leaf is self.roots[0][0]:
                 call_tensor_hooks(extra.hooks, self._tensor(gradient))

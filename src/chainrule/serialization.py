@@ -76,6 +76,10 @@ def _check_storage(tensor) -> None:
 def _reduce(self, protocol):
     """Pickles the elements, not the graph: what comes back is a leaf."""
     _check_storage(self)
+    if self._backward_hooks:
+        from .utils.hooks import warn_if_has_hooks
+
+        warn_if_has_hooks(self)
     state = dict(self.__dict__) or None
     if self.dtype is dtypes.bfloat16:
         return _rebuild_bfloat16, (memory(self).view(np.uint16).copy(), self.requires_grad, _kind(self), state)

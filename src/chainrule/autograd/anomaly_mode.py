@@ -29,8 +29,11 @@ class Anomaly:
         from traceback import extract_stack, format_list
 
         node.metadata["traceback_"] = format_list([f for f in extract_stack() if not is_own(f.filename)])
-        if local.task is not None and local.task.current is not None:
-            node.metadata["parent_"] = local.task.current
+        from .graph import current_node
+
+        parent = current_node()
+        if parent is not None:
+            node.metadata["parent_"] = parent
 
     def watch(self, node, run, gradient, needs) -> Any:
         """Runs a node; an error, or a nan among its results, warns with the stack of the forward call."""

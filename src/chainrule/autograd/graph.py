@@ -286,6 +286,12 @@ Node.__dir__ = list_attributes
 # ---------------------------------------------------------------- edges
 
 
+def current_node() -> Node | None:
+    """The node that backward is running in this thread, as far as it runs code of the user's; None outside."""
+    node = None if local.task is None else local.task.current
+    return accumulate_grad(node) if isinstance(node, Tensor) else node
+
+
 class GradientEdge(NamedTuple):
     """Where a tensor's gradient goes: an output of a node. Stands for the tensor in backward and grad."""
 
@@ -472,6 +478,30 @@ def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
     """Counts an in-place write that was made behind autograd's back, on one tensor or several."""
     for one in (tensor,) if isinstance(tensor, Tensor) else tensor:
         version_counter(one).version += 1
+
+
+def _get_grad_fn_or_grad_acc(t: Tensor | GradientEdge) -> Node:
+    """The node that a gradient for `t` goes to."""
+    return t.node if isinstance(t, GradientEdge) else t.grad_fn or accumulate_grad(t)
+
+
+# ---------------------------------------------------------------- what concerns other devices, or compiled programs
+
+
+def set_warn_on_accumulate_grad_stream_mismatch(enabled: bool) -> None:
+    """Accepted, and without effect: there are no streams."""
+
+
+def set_override_stale_capture_stream(enabled: bool) -> None:
+    """Accepted, and without effect: there are no streams."""
+
+
+def region_activation_memory_budget(budget: float) -> Any:
+    """RuntimeError: only a compiled program has such a region. ValueError for a budget outside of [0, 1]."""
+    name = "torch.autograd.graph.region_activation_memory_budget"
+    if not 0 <= budget <= 1:
+        raise ValueError(f"{name}: must be in [0, 1], got {budget}")
+    raise RuntimeError(f"{name} can only be used inside a torch.compile region; it has no effect in eager mode.")
 
 
 # ---------------------------------------------------------------- saved tensors

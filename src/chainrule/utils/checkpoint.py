@@ -30,16 +30,20 @@ __all__ = [
     "CheckpointError",
     "CheckpointFunction",
     "CheckpointPolicy",
+    "DefaultDeviceType",
     "GraphExecGroup",
+    "SAC_IGNORED_OPS",
     "SelectiveCheckpointContext",
     "check_backward_validity",
     "checkpoint",
     "checkpoint_sequential",
     "create_selective_checkpoint_contexts",
     "detach_variable",
+    "get_device_states",
     "noop_context_fn",
     "set_checkpoint_debug_enabled",
     "set_checkpoint_early_stop",
+    "set_device_states",
 ]
 
 _DEBUG_TIP = (
@@ -54,6 +58,35 @@ _EXPLICIT = (
 )
 _early_stop: bool | None = None  # set_checkpoint_early_stop
 _debug: bool | None = None  # set_checkpoint_debug_enabled
+
+
+# Operations that selective checkpoints do not ask about: those that only pass memory on. There are none here.
+SAC_IGNORED_OPS: frozenset = frozenset()
+
+
+class DefaultDeviceType:
+    """The device whose random state a checkpoint keeps where its arguments name none: always the CPU's, too."""
+
+    _device_type = "cpu"
+
+    @staticmethod
+    def set_device_type(device: str = "cuda") -> None:
+        """Remembers a device."""
+        DefaultDeviceType._device_type = device
+
+    @staticmethod
+    def get_device_type() -> str:
+        """The device remembered."""
+        return DefaultDeviceType._device_type
+
+
+def get_device_states(*args: Any) -> tuple[list[int], list[Tensor]]:
+    """([], []): the devices other than the CPU that the arguments are on, and their random states."""
+    return [], []
+
+
+def set_device_states(devices: list[int], states: list[Tensor], *, device_type: str | None = None) -> None:
+    """Gives devices random states; there are none but the CPU."""
 
 
 class CheckpointError(RuntimeError):

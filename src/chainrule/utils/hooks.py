@@ -7,7 +7,9 @@ from collections import OrderedDict
 from itertools import count
 from typing import Any
 
-__all__ = ["RemovableHandle"]
+from ..warning import warn
+
+__all__ = ["RemovableHandle", "unserializable_hook", "warn_if_has_hooks"]
 
 next_id = count().__next__
 
@@ -59,3 +61,19 @@ def register(hooks: OrderedDict, hook: Any) -> RemovableHandle:
     handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
     return handle
+
+
+def unserializable_hook(f: Any) -> Any:
+    """Decorates a hook that is known not to be pickled with its tensor, so that nobody is warned of it."""
+    f.__torch_unserializable__ = True
+    return f
+
+
+def warn_if_has_hooks(tensor: Any) -> None:
+    """Warns of the hooks of a tensor that is being pickled."""
+    for hook in (tensor._backward_hooks or {}).values():
+        if not hasattr(hook, "__torch_unserializable__"):
+            warn(
+                f"backward hook {hook!r} on tensor will not be serialized.  If this is expected, you can decorate the "
+                "function with @torch.utils.hooks.unserializable_hook to suppress this warning"
+            )
