@@ -15,9 +15,22 @@ from typing import Any
 from ..tensor import Tensor
 from .briefly import place as place_of
 from .graph import Graph, Item, graph_of
-from .layout import SPACING, Bend, Box, Group, arrange, chains_of, levels_of, place, points_between, steps_of, width_of
+from .layout import (
+    SPACING,
+    Bend,
+    Box,
+    Group,
+    arrange,
+    chains_of,
+    letters_in,
+    levels_of,
+    place,
+    points_between,
+    steps_of,
+    width_of,
+)
 
-SHOWN_AT_FIRST = 60  # about as many nodes and groups are open in a large graph
+SHOWN_AT_FIRST = 100  # about as many nodes and groups are open in a large graph
 LONGEST_LABEL = 40
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
@@ -49,7 +62,7 @@ class Drawing:
         self.details = [_detail(item) for item in graph.items]
         self.widths = [
             # the second line is in smaller letters, and becomes the gradient when backward comes by
-            max(width_of(len(label)), width_of(0.82 * max(len(detail), len(item.slope))))
+            max(width_of(letters_in(label)), width_of(0.82 * max(len(detail), len(item.slope))))
             for label, detail, item in zip(self.labels, self.details, graph.items, strict=True)
         ]
         self.folded = _folded_at_first(self.root)
@@ -176,7 +189,7 @@ def _folded_at_first(root: Group) -> set[int]:
     if sum(1 for _ in root.nodes()) <= SHOWN_AT_FIRST:
         return set()
     folded = {id(group) for group in root.groups()} - {id(root)}
-    shown, level = len(root.members), _side_by_side(root)
+    shown, level = len(root.members), _together([root])
     while level:
         inner: list[list[Group]] = []
         for groups in level:
@@ -185,17 +198,16 @@ def _folded_at_first(root: Group) -> set[int]:
                 continue
             folded.difference_update(map(id, groups))
             shown += more
-            for group in groups:
-                inner += _side_by_side(group)
+            inner += _together(groups)
         level = inner
     return folded
 
 
-def _side_by_side(group: Group) -> list[list[Group]]:
-    """The groups in a group, those together that are open or folded together: rounds are alike."""
-    inside = [m for m in group.members if isinstance(m, Group)]
-    alike = [m for m in inside if m.span is not None]
-    return [*([m] for m in inside if m.span is None), *([alike] if alike else [])]
+def _together(groups: list[Group]) -> list[list[Group]]:
+    """The groups inside, those together that are open or folded together: rounds are alike, and what is in them."""
+    inside = [m for group in groups for m in group.members if isinstance(m, Group)]
+    alike = inside if len(groups) > 1 else [m for m in inside if m.span is not None]
+    return [*([m] for m in inside if m not in alike), *([alike] if alike else [])]
 
 
 class _Picture:

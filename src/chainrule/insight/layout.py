@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import pairwise
 from math import ceil, sqrt
 from typing import NamedTuple
+from unicodedata import east_asian_width
 
 MOST_MEMBERS = 24  # of one group, before it is divided
 WIDEST = 8  # members of a row, beside passing lines
@@ -38,7 +39,7 @@ class Group:
     @property
     def width(self) -> float:
         """Its width when it is folded, and the least when it is not."""
-        return width_of(len(self.label)) + 24
+        return width_of(letters_in(self.label)) + 24
 
     def nodes(self) -> Iterable[int]:
         """The numbers of all nodes inside."""
@@ -413,6 +414,11 @@ class Spot:
 def width_of(letters: float) -> float:
     """The width of a node, or of a folded group, with a text of so many letters in it."""
     return max(SPACING["narrowest"], SPACING["letter"] * letters + 20)
+
+
+def letters_in(text: str) -> int:
+    """How many letters wide a text is: East Asian ones take two."""
+    return sum(2 if east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def place(
