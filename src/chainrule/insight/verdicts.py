@@ -593,7 +593,7 @@ class Judge:
                 escape = self.likely_escape(leaf)
                 if escape is not None:
                     found.append((leaf, self.cut_reason(leaf, escape)))
-                else:
+                elif read or self._learning_outside() or not _is_used_somewhere(leaf):
                     found.append((leaf, self.never_used(leaf, in_optimizer)))
         return self._grouped(found)
 
@@ -961,6 +961,8 @@ class Judge:
             if made is None:
                 if tensor is None or tensor._requires_grad:
                     continue
+                if not witness.flows_of(tensor) and any(not r.was_none for leaf in witness.all_leaves for r in leaf.reads):
+                    continue  # data, next to tensors that do have gradients: it is shown on purpose
             reason = self.no_gradient(tensor, position, made)
             if reason is not None:
                 found.append((_read_name(position), reason))
@@ -1060,6 +1062,19 @@ class Judge:
 
 
 _NUMBERS = ("nan", "inf", "diverged", "backward", "hook")
+
+
+def _is_used_somewhere(leaf: Leaf) -> bool:
+    """Whether the program's text uses the attribute of a module that holds a leaf, though this run did not."""
+    parts = [part.partition("[")[0] for part in (leaf.name or "").split(".")[1:-1]]
+    syntax = syntax_of(place_at(leaf.position).file)
+    if not parts or syntax is None:
+        return True
+    used = {n.attr for n in ast.walk(syntax.tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load)}
+    texts = {n.value for n in ast.walk(syntax.tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    return parts[0] in used or any(name.startswith(("getattr", "setattr")) for name in texts) or any(
+        isinstance(n, ast.Call) and getattr(n.func, "id", "") in ("getattr", "setattr") for n in ast.walk(syntax.tree)
+    )
 
 
 def _same_name(one: Leaf, other: Leaf) -> bool:
