@@ -109,11 +109,15 @@ Monomial = tuple[tuple[Atom, Fraction], ...]  # factors and their exponents, in 
 class Formula:
     """A sum of terms: {factors with their exponents: coefficient}. Immutable."""
 
-    __slots__ = ("_hash", "terms")
+    __slots__ = ("_depth", "_hash", "_indices", "_is_conditional", "_size", "terms")
 
     def __init__(self, terms: Mapping[Monomial, Fraction] = {}) -> None:
         self.terms: dict[Monomial, Fraction] = dict(terms)
         self._hash: int | None = None
+        self._indices: set[Index] | None = None
+        self._depth: int | None = None
+        self._is_conditional: bool | None = None
+        self._size: int | None = None
 
     # ---- identity: the order of terms and factors does not count
 
@@ -139,6 +143,37 @@ class Formula:
         if len(self.terms) == 1 and () in self.terms:
             return self.terms[()]
         return None
+
+    @property
+    def depth(self) -> int:
+        """How many sums and products over an index lie inside each other."""
+        if self._depth is None:
+            self._depth = 0
+            for monomial in self.terms:
+                for one, _ in monomial:
+                    inside = max((part.depth for part in _parts(one)), default=0)
+                    self._depth = max(self._depth, inside + isinstance(one, (Total, Product)))
+        return self._depth
+
+    @property
+    def size(self) -> int:
+        """The number of atoms in it."""
+        if self._size is None:
+            self._size = sum(
+                1 + sum(part.size for part in _parts(one)) for monomial in self.terms for one, _ in monomial
+            )
+        return self._size
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether there are conditions on indices in it."""
+        if self._is_conditional is None:
+            self._is_conditional = any(
+                isinstance(one, (Delta, AtLeast)) or any(part.is_conditional for part in _parts(one))
+                for monomial in self.terms
+                for one, _ in monomial
+            )
+        return self._is_conditional
 
     # ---- arithmetic
 
@@ -205,11 +240,9 @@ class Formula:
 
     def indices(self) -> set[Index]:
         """The indices that no sum inside binds."""
-        found: set[Index] = set()
-        for monomial in self.terms:
-            for one, _ in monomial:
-                found |= indices_of(one)
-        return found
+        if self._indices is None:
+            self._indices = {index for monomial in self.terms for one, _ in monomial for index in indices_of(one)}
+        return self._indices
 
     def replace(self, change: Callable[[Atom], Formula | None]) -> Formula:
         """The formula with each atom replaced by what `change` says; None: look inside the atom."""
@@ -244,8 +277,11 @@ class Formula:
             if isinstance(one, Partial):
                 of, by = (_swap(s, old, new) for s in (one.of, one.by))
                 return atom(Partial(of, by))
+            if isinstance(one, Total) and one.index not in taken and not one.body.is_conditional:
+                return atom(Total(one.index, one.body.rename(old, new)))  # nothing in it can simplify
             return None
 
+        taken = indices(new)
         return self.replace(change)
 
     def derivative(self, by: Symbol) -> Formula:
@@ -401,17 +437,13 @@ def _solved(index: Index, deltas: list[Delta]) -> tuple[list[Delta], Position] |
 
 def _bind(index: Index, body: Formula) -> Formula:
     # A canonical number for the bound index makes equal sums equal: deeper than every sum inside.
-    bound = Index(-1 - _depth(body), index.size)
+    bound = Index(-1 - body.depth, index.size)
     return atom(Total(bound, body.rename(index, bound)))
-
-
-def _depth(formula: Formula) -> int:
-    return max((1 + _depth(one.body) for one in formula.atoms() if isinstance(one, (Total, Product))), default=0)
 
 
 def multiplied(index: Index, body: Formula, where: tuple[Position, ...] = ()) -> Formula:
     """The product of `body` over `index`, where all of `where` are at least 0."""
-    bound = Index(-1 - _depth(body), index.size)
+    bound = Index(-1 - body.depth, index.size)
     where = tuple(replaced(p, index, bound) for p in where)
     return atom(Product(bound, body.rename(index, bound), (), where))
 

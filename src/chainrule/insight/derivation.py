@@ -38,6 +38,8 @@ from .writing import shown_name, text
 
 MOST_PATHS = 64  # followed one by one; more are counted and gathered by their last step
 MOST_QUANTITIES = 200  # for which formulas are worked out
+DEEPEST_SUMS = 8  # inside each other, in the derivative
+LARGEST = 100  # atoms of the derivative
 MOST_CHAINS = 6  # written out as a sum
 
 
@@ -121,8 +123,12 @@ class _Derivation:
     def explanation(self) -> Explanation:
         if self.is_complex:
             self.notes.append("Formulas are derived for real numbers only.")
+        gradients, passed = self._walk()
+        result = gradients.get(self.target)
+        value = None if result is None else wrap(np.array(result))
+        self._compare_with_backward(value)
         quantities = self._quantities()  # gives names to what has none, by which the numbers are gathered
-        value, gradients, contributions = self._numbers()
+        contributions = self._contributions(passed)
         whole = self._chain(quantities)
         chain, chains = self._named_chain(quantities)
         explanation = Explanation(
@@ -149,38 +155,43 @@ class _Derivation:
 
     # ---- numbers
 
-    def _numbers(self) -> tuple[Tensor | None, dict[Edge, np.ndarray], dict[tuple[Edge, Edge], np.ndarray]]:
-        """∂y/∂x by walking the graph, ∂y/∂ of everything on the way, and what each named value passed to each other."""
-        seed = np.ones_like(self.y._array)
-        gradients: dict[Edge, Any] = {self.root: seed}
-        contributions: dict[tuple[Edge, Edge], Any] = {}
-        owner: dict[Any, Edge] = {}
+    def _walk(self) -> tuple[dict[Edge, Any], list[tuple[Node, list[tuple[Edge, Any]]]]]:
+        """∂y/∂ of everything on the way to x, by walking the graph, and what each node passed on."""
+        gradients: dict[Edge, Any] = {self.root: np.ones_like(self.y._array)}
+        passed: list[tuple[Node, list[tuple[Edge, Any]]]] = []
         try:
             for node in self.on_the_way:
-                if node is self.target[0]:
-                    continue
                 arrived = [gradients.get((node, i)) for i in range(node.n_outputs)]
-                if all(g is None for g in arrived):
+                if node is self.target[0] or all(g is None for g in arrived):
                     continue
-                named = next(((node, i) for i in range(node.n_outputs) if (node, i) in self.symbols), None)
-                origin = named or owner.get(node, self.root)
+                on: list[tuple[Edge, Any]] = []
                 for edge, result in zip(edges_of(node), self.values.pull(node, arrived)):
                     if edge is None or result is None or not self.routes.get(edge):
                         continue
                     have = gradients.get(edge)
                     gradients[edge] = result if have is None else have + result
-                    if edge in self.symbols:
-                        key = origin, edge
-                        contributions[key] = contributions[key] + result if key in contributions else result
-                    else:
-                        owner[edge[0]] = origin
+                    on.append((edge, result))
+                passed.append((node, on))
         except Unknown as error:
             self.notes.append(f"There are no numbers: {error}.")
-            return None, {}, {}
-        result = gradients.get(self.target)
-        value = None if result is None else wrap(np.array(result))
-        self._compare_with_backward(value)
-        return value, gradients, contributions
+            return {}, []
+        self.values.shapes = {edge: np.shape(gradient) for edge, gradient in gradients.items()}
+        return gradients, passed
+
+    def _contributions(self, passed: list[tuple[Node, list[tuple[Edge, Any]]]]) -> dict[tuple[Edge, Edge], Any]:
+        """What each named value passed to each other."""
+        contributions: dict[tuple[Edge, Edge], Any] = {}
+        owner: dict[Any, Edge] = {}
+        for node, on in passed:
+            named = next(((node, i) for i in range(node.n_outputs) if (node, i) in self.symbols), None)
+            origin = named or owner.get(node, self.root)
+            for edge, result in on:
+                if edge in self.symbols:
+                    key = origin, edge
+                    contributions[key] = contributions[key] + result if key in contributions else result
+                else:
+                    owner[edge[0]] = origin
+        return contributions
 
     def _compare_with_backward(self, value: Tensor | None) -> None:
         """Runs the engine's backward where that can disturb nothing: no hook would run, nothing was freed."""
@@ -294,7 +305,11 @@ class _Derivation:
                         continue
                     quantity.slopes[parent_edge] = slope
                     if complete and arrived is not None:
+                        if arrived.size * slope.size > LARGEST**2 or arrived.depth > DEEPEST_SUMS:
+                            raise TooLong
                         added = _summed_over(quantity.place, arrived * slope)
+                        if added.size > LARGEST:
+                            raise TooLong
                         whole[parent_edge] = whole.get(parent_edge, ZERO) + added
                 except TooLong:
                     complete = False
@@ -343,6 +358,8 @@ class _Derivation:
                     for one in _common_deltas(slope):
                         step = step * atom(one)
                     added = _summed_over(quantity.place, whole.get(quantity.edge, ZERO) * step)
+                    if added.depth > DEEPEST_SUMS or added.size > LARGEST:
+                        raise TooLong
                     whole[parent_edge] = whole.get(parent_edge, ZERO) + added
         except TooLong:
             return None, number

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import sympy
 
 MOST_SHOWN = 12  # steps of a derivation; between the first and the last half of them the rest is counted
+LONGEST_LINE = 160  # signs of a local derivative that is written out
+STEPS = 30_000  # of the evaluation of a local derivative
 LONGEST_CALL = 40  # signs of an expression that stands for a formula that is not known
 MOST_NUMBERS = 12  # elements of a tensor that are written out
 
@@ -162,22 +164,27 @@ class Explanation:
             return None
         return ("·" if write is text else r" \cdot ").join(sides)
 
-    def _locals(self, write: Any, notation: Any) -> list[tuple[str, str, str, Quantity, Quantity]]:
-        """(∂a/∂b, its formula, its number, a, b) of each step."""
+    def _locals(self, write: Any, notation: Any, gap: Any) -> list[Any]:
+        """[∂a/∂b, its formula, its number] of each step, without the middle ones of many; `gap` is in their place."""
         by_edge = {q.edge: q for q in self.quantities}
-        found = []
-        for quantity in self.quantities:
-            for edge in quantity.slopes:
-                parent = by_edge[edge]
-                by, aligned = _aligned(quantity, parent)
-                letters = Letters(_free(quantity.place))
-                if notation is TEXT:
-                    left = f"∂{TEXT.symbol(quantity.symbol, letters)}/∂{TEXT.symbol(by, letters)}"
-                else:
-                    left = LATEX.atom(Partial(quantity.symbol, by), letters)
-                formula = write(aligned, letters) if aligned != atom(Partial(quantity.symbol, by)) else ""
-                number = "" if aligned.number is not None else self._number_of(aligned, by, quantity, parent)
-                found.append((left, formula, number, quantity, parent))
+        steps = [(quantity, by_edge[edge]) for quantity in self.quantities for edge in quantity.slopes]
+        found: list[Any] = []
+        for step in [] if self._is_one_step() else _elided(steps, gap):
+            if step is None or isinstance(step, str):
+                found.append(step)
+                continue
+            quantity, parent = step
+            by, aligned = _aligned(quantity, parent)
+            letters = Letters(_free(quantity.place))
+            if notation is TEXT:
+                left = f"∂{TEXT.symbol(quantity.symbol, letters)}/∂{TEXT.symbol(by, letters)}"
+            else:
+                left = LATEX.atom(Partial(quantity.symbol, by), letters)
+            formula = write(aligned, letters) if aligned != atom(Partial(quantity.symbol, by)) else ""
+            if len(text(aligned, letters)) > LONGEST_LINE:
+                formula = "…" if notation is TEXT else r"\dots"
+            number = "" if aligned.number is not None else self._number_of(aligned, by, quantity, parent)
+            found.append([left, formula, number])
         return found
 
     def _number_of(self, slope: Formula, by: Symbol, quantity: Quantity, parent: Quantity) -> str:
@@ -187,8 +194,10 @@ class Explanation:
         inside = slope.indices()
         place = [p for p in dict.fromkeys((*quantity.symbol.index, *by.index)) if p in inside]
         shape = tuple(p.size for p in place)
-        found = values_of(slope, self.arrays, tuple(place), shape, MOST_NUMBERS + 1)
-        if found and len(found) == math.prod(shape) <= MOST_NUMBERS:
+        if math.prod(shape) > MOST_NUMBERS:
+            return ""
+        found = values_of(slope, self.arrays, tuple(place), shape, MOST_NUMBERS + 1, STEPS)
+        if found and len(found) == math.prod(shape):
             return shown_value(np.array([found[where] for where in np.ndindex(shape)]).reshape(shape))
         numbers = quantity.numbers.get(parent.edge)
         return "" if numbers is None or numbers.size > MOST_NUMBERS else shown_value(numbers)
@@ -201,12 +210,10 @@ class Explanation:
         left = self._left(TEXT, letters)
         lines = [f"{left} = {shown_value(self.value._array)}" if self.value is not None else left, ""]
         lines += [f"  {line}" for line in _columns(self._definitions())]
-        local = [
-            " = ".join(part for part in (a, formula, number) if part)
-            for a, formula, number, *_ in self._locals(text, TEXT)
-        ]
-        if local and not self._is_one_step():
-            lines += ["", *(f"  {line}" for line in _elided(local, "derivatives"))]
+        local = self._locals(text, TEXT, "derivatives")
+        written = [step if isinstance(step, str) else " = ".join(part for part in step if part) for step in local]
+        if written:
+            lines += ["", *(f"  {line}" for line in written)]
         sides = self._steps(text)
         if self.chain is None and self.chains:
             sides.insert(0, "the product of these" if self.chains == 1 else f"a sum of {self.chains} products of these")
@@ -220,7 +227,10 @@ class Explanation:
 
     def _definitions(self) -> list[tuple[str, str, str]]:
         rows = []
-        for quantity in reversed(self.quantities):
+        for quantity in _elided(self.quantities[::-1], ("steps", "", "")):
+            if isinstance(quantity, tuple):
+                rows.append(quantity)
+                continue
             letters = Letters(_free(quantity.place))
             side = TEXT.symbol(quantity.symbol, letters)
             if quantity.definition is not None:
@@ -230,7 +240,7 @@ class Explanation:
             number = f"= {shown_value(quantity.value)}" if quantity.value is not None else "= ?"
             where = "" if quantity.source is None else f"{short_path(quantity.source.file)}:{quantity.source.line}"
             rows.append((side, number, where))
-        return _elided(rows, ("steps", "", ""))
+        return rows
 
     def _called(self, quantity: Quantity) -> str:
         """What made a value that has no formula: a custom Function or an operation by name, else the program's text."""
@@ -271,11 +281,11 @@ class Explanation:
             if quantity.definition is not None:
                 letters = Letters(_free(quantity.place))
                 rows.append(f"{LATEX.symbol(quantity.symbol, letters)} &= {latex(quantity.definition, letters)}")
-        for row in _elided(self._locals(latex, LATEX), None) if not self._is_one_step() else ():
+        for row in self._locals(latex, LATEX, None):
             if row is None:
                 rows.append(r"& \;\vdots")
                 continue
-            left, formula, number = row[:3]
+            left, formula, number = row
             sides = [side for side in (formula, _latex_value(number)) if side]
             rows.append(f"{left} &= " + " = ".join(sides) if sides else f"& {left}")
         sides = self._steps(latex)

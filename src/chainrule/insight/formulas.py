@@ -6,6 +6,7 @@ what backward computes with, which is why the two can check each other. An opera
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -14,12 +15,15 @@ import numpy as np
 
 from ..engine import Node
 from ..op import ELEMENTWISE
+from ..tensor import Tensor
 from .algebra import Formula, Symbol, TooLong, Whole, atom, number
 from .positions import Position, fresh
 from .syntax import simple_name
 from .values import Edge, Unknown, Values, edges_of, operand_of, record_of
 
+LONGEST_NAME = 24  # of an expression that stands for its value
 DEEPEST = 24  # operations in one formula, along one way down
+MOST_SUMS = 2  # matrix products and convolutions inside each other in one formula
 Place = tuple[Position, ...]  # one element of a tensor: an index or a number for each dimension
 
 
@@ -45,7 +49,7 @@ class Formulas:
         self.promoted = 0  # values that got a name here
         self._given_names = set(symbols.values())
         self.patterns: dict[tuple, Any] = {}  # what rules have found out about a node, for its other elements
-        self._depth = 0
+        self._depth = self._sums = 0
         self._short: dict[Edge, tuple[Place, Formula] | None] = {}
         self._uses: dict[Edge, int] = {}
         for node in values.order:
@@ -61,7 +65,7 @@ class Formulas:
 
         What is used more than once or lies deep gets a symbol, and so do an operation without a rule and its inputs."""
         if edge not in self.symbols:
-            if self._depth > DEEPEST:
+            if self._depth > DEEPEST or (self._sums >= MOST_SUMS and self._contracts(edge)):
                 self.promote(edge)
             elif self._uses[edge] == 1:
                 return self.definition(edge, place)
@@ -88,7 +92,9 @@ class Formulas:
     def definition(self, edge: Edge, place: Place) -> Formula:
         """The formula of an element of a node's output; where there is none, its symbol."""
         rule = rule_of(edge[0])
+        contraction = is_contraction(edge[0])
         self._depth += 1
+        self._sums += contraction
         try:
             if rule is None:
                 raise NoFormula
@@ -102,6 +108,21 @@ class Formulas:
             return atom(self.symbol(edge, place))
         finally:
             self._depth -= 1
+            self._sums -= contraction
+
+    def _contracts(self, edge: Edge) -> bool:
+        """Whether a value without a name is computed by a matrix product or the like, before the next name is met."""
+        seen: set[Edge] = set()
+        stack = [edge]
+        while stack:
+            one = stack.pop()
+            if one in seen or one in self.symbols:
+                continue
+            seen.add(one)
+            if is_contraction(one[0]):
+                return True
+            stack += [e for e in edges_of(one[0]) if e is not None and not isinstance(e[0], Tensor)]
+        return False
 
     def promote(self, edge: Edge) -> None:
         """Gives a value that the program has no name for a name."""
@@ -234,8 +255,9 @@ class Call:
 
     def _unknown_constant(self, place: int, error: Unknown) -> Formula:
         """A constant of which only the name is known: good enough where it drops out of the derivative."""
-        name = simple_name(operand_of(self.node, place))
-        if name is None or name in self.formulas.symbols.values():
+        expression = operand_of(self.node, place)
+        name = None if expression is None else ast.unparse(expression)
+        if name is None or len(name) > LONGEST_NAME or name in self.formulas.symbols.values():
             raise NoFormula(str(error))
         return atom(Symbol(name))
 
@@ -265,8 +287,6 @@ def _symbol(name: str, shape: tuple[int, ...], place: Place) -> Symbol:
 
 def _constant_text(expression: Any, shape: tuple[int, ...]) -> str | None:
     """The name of a constant as it is written; hᵀ of h.t(), and h where only dimensions of one element differ."""
-    import ast
-
     name = simple_name(expression)
     if name is not None:
         return name
@@ -288,10 +308,8 @@ def _constant_text(expression: Any, shape: tuple[int, ...]) -> str | None:
 
 def _condition_text(expression: Any) -> str:
     """A condition as it is written, in brackets: [x > 0]."""
-    import ast
-
     text = "" if expression is None else ast.unparse(expression)
-    return f"[{text}]" if 0 < len(text) <= 24 else "c"
+    return f"[{text}]" if 0 < len(text) <= LONGEST_NAME else "c"
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
@@ -332,6 +350,18 @@ def rule(*names: str):
         return function
 
     return register
+
+
+_CONTRACTIONS = {
+    "mm", "mv", "dot", "bmm", "matmul", "matvec", "vecmat", "addmm", "addmv", "baddbmm", "convolution", "convolution_input",
+    "convolution_weight",
+}  # fmt: skip
+
+
+def is_contraction(node: Any) -> bool:
+    """Whether a node is a matrix product or a convolution."""
+    record = record_of(node)
+    return record is not None and record.name in _CONTRACTIONS
 
 
 def is_elementwise(node: Node) -> bool:

@@ -85,6 +85,7 @@ class Values:
         self.twins: dict[Node, Node | str] = {}  # of freed nodes; why there is none
         self.order = reachable(root[0])
         self.known: dict[Edge, np.ndarray] = {}
+        self.shapes: dict[Edge, tuple[int, ...]] = {}  # known though the numbers are not
         self.reasons: dict[Edge, str] = {}
         self.written: dict[Edge, np.ndarray] = {}  # what tensors that were written to hold now
         for tensor in held:
@@ -156,7 +157,12 @@ class Values:
         """The shape of what an edge leads to; Unknown with the reason."""
         if isinstance(edge[0], CopySlices):
             return edge[0].base_like.shape
-        return self.value(edge).shape
+        try:
+            return self.value(edge).shape
+        except Unknown:
+            if edge in self.shapes:
+                return self.shapes[edge]
+            raise
 
     def _compute(self, node: Node) -> None:
         record = record_of(node)
