@@ -355,4 +355,10 @@ ROWS = {
         dtypes="fd",
         empty=False,
     ),
+    "fractional_max_pool2d": row(
+        distinct(2, 1, 5, 4), given([[[0.3, 0.9]], [[0.6, 0.1]]]), settings=((2, 2), (3, 2)), differentiable=(0,), check=first, dtypes="d", empty=False
+    ),
+    "fractional_max_pool3d": row(
+        distinct(1, 1, 3, 4, 4), given([[[0.3, 0.9, 0.5]]]), settings=((2, 2, 1), (1, 2, 2)), differentiable=(0,), check=first, dtypes="d", empty=False
+    ),
 }  # fmt: skip

@@ -41,10 +41,11 @@ from ..ops.contractions import pdist
 from ..ops.convolution import *
 from ..ops.creation import empty_like, ones
 from ..ops.elementwise import sigmoid, tanh
+from ..ops.fractional import *
 from ..ops.grids import *
 from ..ops.lookup import *
 from ..ops.losses import *
-from ..ops.losses import legacy_reduction
+from ..ops.losses import cross_entropy, legacy_reduction
 from ..ops.normalization import *
 from ..ops.padding import *
 from ..ops.pooling import *
@@ -95,6 +96,49 @@ def bilinear(input1, input2, weight, bias=None):
     rows1, rows2 = input1.reshape(-1, input1.shape[-1]), input2.reshape(-1, input2.shape[-1])
     found = (rows1.matmul(weight) * rows2).sum(-1).t().reshape(*leading, weight.shape[0])
     return found if bias is None else found + bias
+
+
+def linear_cross_entropy(
+    input,
+    linear_weight,
+    target,
+    *,
+    linear_bias=None,
+    weight=None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options=None,
+):
+    """`cross_entropy` of `linear`, for weights (classes, *rest, inputs); `options`, which say how PyTorch saves memory, change
+    no result."""
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
+    if linear_weight.ndim < 2:
+        raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {linear_weight.ndim}")
+    features, outputs = input.shape[-1], tuple(linear_weight.shape[:-1])
+    if linear_weight.shape[-1] != features:
+        raise RuntimeError(
+            "expected equal input and linear_weight last dimensions (in_features), got "
+            f"{features} and {linear_weight.shape[-1]}, respectively"
+        )
+    if linear_bias is not None and tuple(linear_bias.shape) != outputs:
+        raise RuntimeError(f"expected linear_bias shape {outputs}, got {tuple(linear_bias.shape)}")
+    if len(outputs) > 1 and input.ndim == 1:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires batched input, (N, "
+            f"{features}), got unbatched input with shape {tuple(input.shape)}"
+        )
+    if target.is_floating_point() and ignore_index is not None:
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    bias = None if linear_bias is None else linear_bias.reshape(-1)
+    logits = linear(input, linear_weight.reshape(math.prod(outputs), features), bias)
+    if len(outputs) > 1:
+        logits = logits.reshape(input.shape[0], *outputs)
+    ignored = -100 if ignore_index is None else ignore_index
+    return cross_entropy(
+        logits, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing
+    )
 
 
 # ---------------------------------------------------------------- dropout
