@@ -253,6 +253,14 @@ def gather(torch: Torch, size):
     ]
 
 
+@operation_rows("index_select", small=(8, 16), large=(1000, 1000))
+def index_select(torch: Torch, size):
+    return lambda x, index: torch.index_select(x, 0, index), [
+        floats(torch, *size, requires_grad=True),
+        indices(torch, size[0], below=size[0]),
+    ]
+
+
 @operation_rows("cat of three", small=(8, 16), large=(1000, 1000))
 def cat(torch: Torch, size):
     return lambda *parts: torch.cat(parts, 1), [

@@ -129,3 +129,11 @@ def test_other_dtypes_are_numpys():
     assert (torch.exp(torch.from_numpy(x.astype(np.complex64))).numpy() == np.exp(x.astype(np.complex64))).all()
     assert (torch.exp(torch.from_numpy(x.astype(np.float16))).numpy() == np.exp(x.astype(np.float16))).all()
     assert torch.exp(torch.empty(0, 3)).shape == (0, 3)
+
+
+def test_the_slope_of_a_saturated_tanh_keeps_its_digits():
+    x = torch.tensor(7.0, requires_grad=True)
+    out = x.tanh()
+    (slope,) = torch.autograd.grad(out, x)
+    exact = 1 - Decimal(out.item()) ** 2
+    assert abs(Decimal(slope.item()) / exact - 1) < Decimal("2e-7")

