@@ -445,6 +445,13 @@ for _ in range(200):
     assert done.returncode == 0 and "1 checked" in done.stdout
 
 
+def test_what_is_too_large_to_copy_is_told(tmp_path):
+    text = RIGHT.replace("torch.tensor([1.0, 2.0], requires_grad=True)", "torch.ones(3000, 2000, requires_grad=True)")
+    done = run(tmp_path, text, "--gradcheck")
+    assert done.returncode == 0 and "0 checked, 0 wrong" in done.stdout
+    assert "Cube could not be checked: its tensors have 6000000 elements, more than 5000000" in done.stdout
+
+
 # ---------------------------------------------------------------- the plugin
 
 

@@ -46,6 +46,8 @@ class Checker:
 
         with Recorder(wanted) as recorder:
             result = yield
+        for finding in recorder.too_large:
+            self._add(finding, item.nodeid)
         problems = []
         for call in recorder.calls:
             finding = verify(call, self.known_wrong)

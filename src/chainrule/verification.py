@@ -32,6 +32,7 @@ from .tensor import Tensor, wrap
 
 SECONDS = 5.0  # for one call
 ONE_BY_ONE = 64  # elements up to which each is moved by itself
+MOST_ELEMENTS = 5_000_000  # of all tensors of a call
 STEP = 1e-6
 BESIDE = 1e-3  # how far from inputs with a kink another look is taken
 
@@ -78,10 +79,10 @@ class Call:
     @property
     def name(self) -> str:
         """The class's name."""
-        return self.cls.__qualname__
+        return _name_of(self.cls)
 
-    def code(self) -> Any:
-        """The code that is to blame for a wrong gradient."""
+    def blamed(self) -> Callable:
+        """The function that is to blame for a wrong gradient."""
         raise NotImplementedError
 
     def blame(self, mismatch: Mismatch) -> str:
@@ -95,8 +96,7 @@ class Call:
     @property
     def place(self) -> str:
         """`file:line`."""
-        code = self.code()
-        return self.cls.__module__ if code is None else f"{short_path(code.co_filename)}:{code.co_firstlineno}"
+        return _place_of(self.blamed()) or self.cls.__module__
 
     def run(self, moved: dict[int, np.ndarray]) -> tuple[list[Tensor], list[Tensor]]:
         """The leaves and the outputs that require grad, of one more run; `moved` says by how much which tensor."""
@@ -105,8 +105,7 @@ class Call:
         set_rng_state(self.random_states[0])
         random.setstate(self.random_states[1])
         np.random.set_state(self.random_states[2])
-        outputs: list[Tensor] = []
-        _Copies(lambda tensor: outputs.append(tensor)).of(self.call(fresh))
+        outputs = _tensors_in(self.call(fresh))
         return [fresh.of(tensor) for _, tensor in self.tensors], outputs
 
     def _named(self, forward: Callable, skipped: int) -> None:
@@ -138,11 +137,10 @@ class FunctionCall(Call):
         with_setup = cls.setup_context is not autograd.Function.setup_context
         self._named(cls.forward, 0 if with_setup else 1)
 
-    def code(self) -> Any:
+    def blamed(self) -> Callable:
         from .autograd.function import _user_backward
 
-        backward = _user_backward(self.cls)
-        return getattr(inspect.unwrap(backward), "__code__", None)
+        return _user_backward(self.cls)
 
     def call(self, fresh: _Copies) -> Any:
         # no leaves: a Function may write to its inputs
@@ -171,8 +169,8 @@ class ModuleCall(Call):
                     seen.add(id(tensor))
                     self.tensors.append(("parameter " + f"{prefixes[id(one)]}.{name}".lstrip("."), tensor))
 
-    def code(self) -> Any:
-        return getattr(inspect.unwrap(self.cls.forward), "__code__", None)
+    def blamed(self) -> Callable:
+        return self.cls.forward
 
     def call(self, fresh: _Copies) -> Any:
         before = [(one, dict(vars(one))) for one, _ in self.states]
@@ -188,6 +186,16 @@ class ModuleCall(Call):
         hooked = any(one._backward_hooks or one._backward_pre_hooks for one, _ in self.states)
         hint = "; it has backward hooks" if hooked else ""
         return f"the gradients of {self.name} are wrong: {_said(mismatch)}{hint}"
+
+
+def _name_of(cls: type) -> str:
+    return cls.__qualname__.rpartition("<locals>.")[2]
+
+
+def _place_of(function: Any) -> str:
+    """`file:line` of a function; empty where it is no Python code."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return "" if code is None else f"{short_path(code.co_filename)}:{code.co_firstlineno}"
 
 
 def _become(module: Module, state: dict) -> None:
@@ -263,7 +271,7 @@ def verify(call: Call, known_wrong: dict[type, str]) -> Finding:
     except Unchecked as error:
         return Finding(UNCHECKED, call.name, call.place, f"{call.name} could not be checked: {error}")
     if outcome == WRONG and isinstance(call, ModuleCall):
-        inside = sorted(cls.__qualname__ for cls in call.used if cls in known_wrong and cls is not call.cls)
+        inside = sorted(_name_of(cls) for cls in call.used if cls in known_wrong and cls is not call.cls)
         if inside:
             text += f"; it uses {' and '.join(inside)}, whose own are wrong"
     return Finding(outcome, call.name, call.place, text)
@@ -452,6 +460,7 @@ class Recorder:
     def __init__(self, wanted: Callable[[type, Any], bool]) -> None:
         self.wanted = wanted
         self.calls: list[Call] = []
+        self.too_large: list[Finding] = []
         self._open: list[ModuleCall] = []
 
     def __enter__(self) -> Recorder:
@@ -476,11 +485,20 @@ class Recorder:
         for call in self._open:
             call.used.add(cls)
 
+    def _has_size(self, cls: Any, values: Any) -> bool:
+        """Whether copies of these tensors are small enough to be kept."""
+        count = sum(tensor.numel() for tensor in _tensors_in(values))
+        if count > MOST_ELEMENTS:
+            text = f"{_name_of(cls)} could not be checked: its tensors have {count} elements, more than {MOST_ELEMENTS}"
+            self.too_large.append(Finding(UNCHECKED, _name_of(cls), _place_of(cls.forward), text))
+        return count <= MOST_ELEMENTS
+
     def _function_ran(self, cls: type, arguments: tuple, *context: Any) -> Any:
         call = None
         if not is_own(_file_of(cls.forward)):  # type: ignore[attr-defined]
             self._used(cls)
-            if not any(context) and _records(arguments) and self.wanted(cls, _signature(arguments)):
+            wanted = not any(context) and _records(arguments) and self.wanted(cls, _signature(arguments))
+            if wanted and self._has_size(cls, arguments):
                 call = FunctionCall(cls, arguments)  # before it runs: a forward may write to its inputs
         result = self._run_function(cls, arguments, *context)
         if call is not None:
@@ -494,7 +512,8 @@ class Recorder:
         self._used(cls)
         parameters = tuple(module.parameters())
         signature = module.training, _signature(arguments), _signature(tuple(keywords.items())), _signature(parameters)
-        if not (_records((arguments, keywords, parameters)) and self.wanted(cls, signature)):
+        given = arguments, keywords, parameters
+        if not (_records(given) and self.wanted(cls, signature) and self._has_size(cls, given)):
             return self._call_module(module, *arguments, **keywords)
         call = ModuleCall(module, arguments, keywords)
         self._open.append(call)
@@ -511,10 +530,15 @@ def _file_of(function: Any) -> str:
     return "" if code is None else code.co_filename
 
 
-def _records(values: Any) -> bool:
-    """Whether a graph is recorded, of ordinary tensors: not under transformations, which run their own."""
+def _tensors_in(values: Any) -> list[Tensor]:
     found: list[Tensor] = []
     _Copies(found.append).of(values)
+    return found
+
+
+def _records(values: Any) -> bool:
+    """Whether a graph is recorded, of ordinary tensors: not under transformations, which run their own."""
+    found = _tensors_in(values)
     if not local.grad_enabled or any(t._extra is not None and t._extra.special for t in found):
         return False
     return any(t.requires_grad for t in found)
