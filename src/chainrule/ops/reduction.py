@@ -470,6 +470,8 @@ def count_nonzero(input, dim=None):
 def _var_vjp(xp, g, x, dim, correction, keepdim):
     """Of a variance: twice the distance from the mean, over the degrees of freedom."""
     free = xp.reduced_count(x.shape, dim) - correction
+    if free <= 0 and (dim is None or not x.ndim):
+        return xp.keep_reduced(g, x.shape, dim, keepdim) * xp.number(g, math.nan)
     away = x - xp.mean(x, dim, True)
     factor = xp.number(g, 2 / free if free > 0 else math.inf)
     return xp.keep_reduced(g, x.shape, dim, keepdim) * factor * away
