@@ -512,7 +512,7 @@ def broadcast_tensors(*tensors):
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
     shape = joint_shape(*[x._array.shape for x in tensors])
-    return tuple([expand(x, shape) for x in tensors])
+    return tuple([x if x._array.shape == shape else expand(x, shape) for x in tensors])
 
 
 def joint_shape(*shapes) -> tuple[int, ...]:
