@@ -639,7 +639,7 @@ class _Task:
         meta = node.meta  # a hook that unpacks saved tensors may have registered others
         others_hold = node.on_tensors_only  # user code may have kept what it was given or has returned
         if meta is not None and meta.hooks:
-            results = self._run_posthooks(node, results, gradient)
+            results = self._run_posthooks(node, results, gradient, needs)
             others_hold = True
         if self.freed is not None and node.saves_tensors:
             node.saved = self.freed
@@ -722,9 +722,11 @@ class _Task:
                 keep_gradient(tensor, gradients[number])
         return self._from_tensors(node, gradients)
 
-    def _run_posthooks(self, node, results, gradient):
+    def _run_posthooks(self, node, results, gradient, needs):
         """Runs the node's hooks, which may replace the gradients of its inputs."""
-        inputs = [None] * len(node.edges) if results is None else [self._tensor(r) for r in results]
+        inputs: list = [None] * len(node.edges)
+        if results is not None:
+            inputs = [None if need is None else self._tensor(r) for r, need in zip(results, needs, strict=True)]
         positions = input_positions(node)
         seen = tuple([inputs[i] for i in positions])
         seen = call_node_hooks(node.meta.hooks, seen, tuple(self._tensors(node, gradient)[: outputs_seen(node)]))
