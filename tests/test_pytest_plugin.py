@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import subprocess
+import sys
 import tomllib
 from importlib.util import find_spec
 
@@ -30,12 +34,20 @@ RIGHT = """
 """
 
 
-def run(tmp_path, text, *options):
+def run(tmp_path, text, *options, apart=False):
+    """Runs a suite: in this process, which is faster, or `apart` from it."""
     write_script(tmp_path / "test_suite.py", text)
-    return python(
-        "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "_chainrule_pytest", *options,
-        cwd=tmp_path, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
-    )  # fmt: skip
+    arguments = ["-q", "-p", "no:cacheprovider", "-p", "_chainrule_pytest", *options]
+    if apart:
+        return python("-m", "pytest", *arguments, cwd=tmp_path, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    shown = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(shown):
+        patch.chdir(tmp_path)
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        patch.setattr(sys, "dont_write_bytecode", True)  # a suite may be written anew within a second
+        patch.delitem(sys.modules, "test_suite", raising=False)  # the one of another test
+        status = pytest.main([*arguments, "--import-mode=importlib", "--capture=sys", "--color=no"])
+    return subprocess.CompletedProcess(arguments, int(status), shown.getvalue(), "")
 
 
 def modules(text, test):
@@ -54,7 +66,9 @@ def test_right_functions_pass(tmp_path):
 
 
 def test_nothing_is_said_and_nothing_imported_without_the_option(tmp_path):
-    done = run(tmp_path, "import sys\ndef test_it():\n    assert not {'chainrule', 'numpy'} & set(sys.modules)\n")
+    done = run(
+        tmp_path, "import sys\ndef test_it():\n    assert not {'chainrule', 'numpy'} & set(sys.modules)\n", apart=True
+    )
     assert done.returncode == 0, done.stdout
     assert "gradients of custom" not in done.stdout
 
@@ -458,7 +472,7 @@ def test_what_is_too_large_to_copy_is_told(tmp_path):
 @pytest.mark.skipif(find_spec("xdist") is None, reason="needs pytest-xdist")
 def test_with_several_processes(tmp_path):
     wrong = RIGHT.replace("return 3 * x ** 2 * g", "return 3 * x * g")
-    done = run(tmp_path, wrong, "--gradcheck", "-p", "xdist", "-n", "2")
+    done = run(tmp_path, wrong, "--gradcheck", "-p", "xdist", "-n", "2", apart=True)
     assert done.returncode == 1
     assert "1 checked, 1 wrong" in done.stdout and "the backward of Cube is wrong" in done.stdout
 
