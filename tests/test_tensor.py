@@ -271,3 +271,13 @@ def test_devices_that_are_not_there():
     for call in (lambda: x.cuda(0), lambda: x.to(0), lambda: x.pin_memory()):
         with pytest.raises(RuntimeError, match="Cannot access accelerator device when none is available"):
             call()
+
+
+def test_other_names_of_arguments():
+    x = torch.ones(2, 1)
+    assert x.squeeze(axis=1).shape == torch.squeeze(x, axis=1).shape == (2,)
+    assert x.unsqueeze(axis=0).shape == torch.unsqueeze(x, axis=-1).squeeze(axis=2).unsqueeze(0).shape == (1, 2, 1)
+    assert x.expand(size=(2, 3)).shape == (2, 3)
+    assert torch.get_device(x) == -1
+    with pytest.raises(TypeError, match="missing 1 required positional arguments"):
+        x.unsqueeze()

@@ -34,7 +34,7 @@ def load(
     model: str,
     *args: Any,
     source: str = "github",
-    trust_repo: bool | str | None = None,
+    trust_repo: bool | str | None = "check",
     force_reload: bool = False,
     verbose: bool = True,
     skip_validation: bool = False,
@@ -52,7 +52,7 @@ def list(
     github: str,
     force_reload: bool = False,
     skip_validation: bool = False,
-    trust_repo: bool | str | None = None,
+    trust_repo: bool | str | None = "check",
     verbose: bool = True,
 ) -> builtins.list[str]:
     """The names of the models of a repository on GitHub."""
@@ -65,7 +65,7 @@ def help(
     model: str,
     force_reload: bool = False,
     skip_validation: bool = False,
-    trust_repo: bool | str | None = None,
+    trust_repo: bool | str | None = "check",
 ) -> str | None:
     """The docstring of a model of a repository on GitHub."""
     return _entry(_module(github, "github", force_reload, True, trust_repo, "help"), model).__doc__
@@ -154,9 +154,7 @@ def _ask(repository: str, trust_repo, caller: str) -> None:
     if os.path.exists(file):
         with open(file, encoding="utf-8") as lines:
             trusted = {line.strip() for line in lines}
-    if trust_repo is None:
-        trust_repo = "check"
-    if repository in trusted and trust_repo != False:  # noqa: E712
+    if repository in trusted and trust_repo is not False:
         return
     if trust_repo is not True:
         answer = input(

@@ -371,7 +371,7 @@ def scatter_object_list(
     scatter_object_output_list[0] = scatter_object_input_list[0]  # type: ignore[index]
 
 
-def barrier(group: Any = None, async_op: bool = False, device_ids: Any = None) -> Work | None:
+def barrier(group: Any = None, async_op: bool = False, device_ids: Any = None, timeout: Any = None) -> Work | None:
     """Waits for nobody."""
     _world()
     return _done(async_op)

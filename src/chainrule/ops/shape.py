@@ -426,8 +426,10 @@ def ravel(input):
 
 
 @method()
-def squeeze(input, dim=None):
-    """`input` without its dimensions of size 1 (or those of them in `dim`): a view."""
+def squeeze(input, dim=None, *, axis=None):
+    """`input` without its dimensions of size 1 (or those of them in `dim`, by another name `axis`): a view."""
+    if axis is not None:
+        dim = axis
     shape = input._array.shape
     if dim is None:
         return _squeeze(input, tuple([d for d, n in enumerate(shape) if n == 1]))
@@ -439,16 +441,20 @@ def squeeze(input, dim=None):
 
 
 @method()
-def unsqueeze(input, dim: int):
-    """`input` with a dimension of size 1 put in at `dim`: a view."""
+def unsqueeze(input, dim=None, *, axis=None):
+    """`input` with a dimension of size 1 put in at `dim`, by another name `axis`: a view."""
+    if dim is None:
+        if axis is None:
+            raise TypeError('unsqueeze() missing 1 required positional arguments: "dim"')
+        dim = axis
     return _unsqueeze(input, wrap_dim(dim, input._array.ndim + 1))
 
 
 @method()
-def expand(input, *sizes, implicit: bool = False):
+def expand(input, *sizes, size=None, implicit: bool = False):
     """`input` broadcast to larger sizes (-1: as it is) without copying: a view."""
     have = input._array.shape
-    shape = shape_argument(sizes, "expand")
+    shape = shape_argument(sizes if size is None else (size,), "expand")
     extra = len(shape) - len(have)
     if extra < 0:
         raise RuntimeError(
