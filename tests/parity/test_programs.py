@@ -641,6 +641,9 @@ class Writer:
                         f"torch.where({x} > 0, {x}, {y})",
                     ]
                 )
+        complexes = [self.tensors[name].is_complex() for name in (x, y) if name in self.tensors]
+        if "where" in expression and any(complexes):  # PyTorch fails on the way back to a real one
+            expression = f"{x} + {y}"
         if self.tensors[x].numel() == 0 and "complex" in expression:
             expression = f"{x} + {y}"
         if self.numbers and rng.random() < 0.2:
