@@ -21,6 +21,7 @@ class Culprit:
     leaf: Tensor | None
     is_forward: bool
     inputs: list  # its input arrays and numbers; None where not known
+    constant: int | None = None  # the input that was bad from the start, and has no history
     masked: bool = False  # the gradient that came in was 0 where it went bad: the result is not even used there
 
 
@@ -43,6 +44,10 @@ def _inputs(values: Values, node: Node) -> list:
 def first_bad(values: Values, root: Edge, target: Edge, seed: np.ndarray) -> Culprit | None:
     """The first operation, in the order in which they ran, whose output is bad while its inputs are not; if there is
     none, the first in backward whose gradient towards `target` is bad while the one that came in is not."""
+    for node in reversed(values.order):
+        for place, (edge, array) in enumerate(zip(edges_of(node), _inputs(values, node))):
+            if edge is None and isinstance(array, np.ndarray) and np.any(np.isnan(array)) and array.dtype.kind in "fc":
+                return Culprit(node, None, True, [array], place)
     for node in reversed(values.order):
         inputs = _inputs(values, node)
         for edge, array in zip(edges_of(node), inputs):
@@ -68,7 +73,7 @@ def first_bad(values: Values, root: Edge, target: Edge, seed: np.ndarray) -> Cul
             bad = ~np.isfinite(np.asarray(result))
             came = next(np.asarray(g) for g in arrived if g is not None)
             masked = came.shape == bad.shape and bool(np.all(came[bad] == 0))
-            found.append(Culprit(node, None, False, _inputs(values, node), masked))
+            found.append(Culprit(node, None, False, _inputs(values, node), None, masked))
             return True
         return False
 

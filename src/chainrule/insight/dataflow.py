@@ -8,6 +8,7 @@ cut on the way, if every way is cut. Nothing of the user's program is executed.
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -168,6 +169,7 @@ class Run:
         self._called: list[Function] = []
         self._returns: list[list[Value]] = []
         self._scopes: list[Variables] = []
+        self._modules: dict[str, Variables | None] = {}
         self.main = self._scope(None)
         files = program_files(file)
         self.syntax: Any = None  # Syntax of the file that the run is in
@@ -258,6 +260,8 @@ class Run:
             new = self._computed(self.value(node.value, scope), node)
             merged = self._merged([old, new])
             merged.origin = old.origin
+            if any(isinstance(n, ast.Attribute) and n.attr == "grad" for n in ast.walk(node.value)):
+                self.events.append(Event("step", self.place(node), old, node))
             if self._blocks[-1] is not None:  # written in place, unrecorded: still the tensor that it was
                 self._bind_again(node.target, merged, scope)
             else:
@@ -302,10 +306,53 @@ class Run:
         elif isinstance(node, ast.Match):
             self.value(node.subject, scope)
             self._branches([case.body for case in node.cases], scope)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            self._import(node, scope)
         elif isinstance(node, ast.Global):
             scope.globals.update(node.names)
         elif isinstance(node, ast.Assert):
             self.value(node.test, scope)
+
+    def _import(self, node: ast.Import | ast.ImportFrom, scope: Variables) -> None:
+        """Binds what is imported from the program's other files, which are run when they are first met."""
+        for alias in node.names:
+            name = alias.name if isinstance(node, ast.Import) else node.module or ""
+            module = self._module(name)
+            if module is None:
+                continue
+            if isinstance(node, ast.Import):
+                scope.bind(alias.asname or name.partition(".")[0], Value(instance=f"module {name}"))
+            elif alias.name == "*":
+                scope.values.update(module.values)
+            elif alias.name in module.values:
+                scope.bind(alias.asname or alias.name, module.values[alias.name])
+
+    def _module(self, name: str) -> Variables | None:
+        if name in self._modules:
+            return self._modules[name]
+        import sys
+
+        file = getattr(sys.modules.get(name), "__file__", None)
+        directory = os.path.dirname(os.path.abspath(self.file))
+        inside = (
+            file is not None and os.path.abspath(file).startswith(directory + os.sep) and "site-packages" not in file
+        )
+        syntax = (
+            syntax_of(file)
+            if file is not None and inside and os.path.abspath(file) != os.path.abspath(self.file)
+            else None
+        )
+        self._modules[name] = None
+        if syntax is None:
+            return None
+        made = self._modules[name] = self._scope(None)
+        outer, self.syntax = self.syntax, syntax
+        try:
+            self._block(syntax.tree.body, made)
+        finally:
+            self.syntax = outer
+        self.attributes[f"module {name}"] = made.values
+        return made
 
     def _pass(self, number: int, body: list[ast.stmt], scope: Variables) -> None:
         """One pass through a loop."""
@@ -377,6 +424,9 @@ class Run:
             parts = value.elements if value.elements is not None and len(value.elements) == len(target.elts) else None
             for i, one in enumerate(target.elts):
                 part = parts[i] if parts else self._element(value, i)
+                source = getattr(node, "value", None)
+                if i == 1 and isinstance(source, ast.Call) and _last_name(source.func) in WITH_INDICES:
+                    part = self._cut(part, "argmax", node)
                 self._assign(one.value if isinstance(one, ast.Starred) else one, part, scope, node, names)
             return
         if isinstance(target, ast.Attribute) and target.attr == "requires_grad":
@@ -643,7 +693,7 @@ class Run:
             self.events.append(Event(name, place, owner, node))
             return Value()
         if name in ("zero_", "retain_grad"):
-            is_gradient = isinstance(node.func.value, ast.Attribute) and node.func.value.attr == "grad"
+            is_gradient = any(isinstance(n, ast.Attribute) and n.attr == "grad" for n in ast.walk(node.func.value))
             if name == "zero_" and is_gradient:
                 self.events.append(Event("zero_grad", place, owner, node))
             if name == "retain_grad":

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ..engine import Freed
 from ..tensor import Tensor
 from .dataflow import Place
+from .holders import modules_of
+from .places import attribute_line, backward_place, place_in
 from .reasons import CUTS, Reason, lies, place_of
 from .source import Source
 from .syntax import simple_name, syntax_of
@@ -115,7 +117,7 @@ def _no_history(judge: Judge, error: BaseException, frame: FrameType, place: Pla
 def _of_cut(judge: Judge, cut: Break, leaves: list[Leaf], start: str) -> Reason:
     """A cut behind which nothing is left."""
     reason = judge.cut_reason(leaves[0], cut)
-    head, _, rest = reason.sentence.partition(" because ")
+    _, _, rest = reason.sentence.partition(" because ")
     rest = rest.replace("its way to the loss", f"the history from {judge.label(leaves[0])}", 1)
     more = "" if len(leaves) == 1 else f" ({len(leaves) - 1} other tensors lose theirs there, too.)"
     return Reason(reason.cause, f"{start} {rest}{more}", reason.remedy, reason.source)
@@ -153,7 +155,7 @@ def _receiver_name(position: Position) -> str:
 
 def _wanted(file: str) -> Place | None:
     """Where the program makes the tensor whose `.grad` it uses."""
-    from .verdicts import _bindings, _place
+    from .verdicts import _bindings
 
     syntax = syntax_of(file)
     if syntax is None:
@@ -163,7 +165,7 @@ def _wanted(file: str) -> Place | None:
             name = simple_name(node.value)
             lines = [] if name is None else sorted(_bindings(syntax, name))
             if lines:
-                return _place(file, lines[0])
+                return place_in(file, lines[0])
     return None
 
 
@@ -212,7 +214,7 @@ def _second(judge: Judge, error: BaseException, frame: FrameType, place: Place) 
             "second backward",
             f"{name}.backward() {lies(place)} fails the second time because {what} only once, "
             "and its graph was used up in the first round.",
-            f"compute it again in each round, inside the loop, detach() it, or pass retain_graph=True to backward",
+            "compute it again in each round, inside the loop, detach() it, or pass retain_graph=True to backward",
             made,
         )
     return Reason(
@@ -351,11 +353,9 @@ def _value(frame: FrameType, name: str) -> Any:
 
 
 def _no_parameters(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason:
-    from .verdicts import _attribute_line
-
-    judge.witness._look_into_modules(frame)
+    judge.witness.look_into_modules(frame)
     for leaf, (module, attribute) in judge.witness.hidden.items():
-        where = _attribute_line(module, attribute)
+        where = attribute_line(module, attribute)
         if where is None:
             continue
         what = "in a plain list or dict" if leaf.is_parameter else "as a plain tensor"
@@ -371,9 +371,9 @@ def _no_parameters(judge: Judge, error: BaseException, frame: FrameType, place: 
             remedy,
             where,
         )
-    for module in judge.witness.modules_of(frame):
+    for module in modules_of(frame):
         for attribute, value in vars(module).items():
-            where = _attribute_line(type(module), attribute) if isinstance(value, Tensor) else None
+            where = attribute_line(type(module), attribute) if isinstance(value, Tensor) else None
             if where is not None:
                 return Reason(
                     "not registered",
@@ -426,8 +426,6 @@ def _integer_leaf(judge: Judge, error: BaseException, frame: FrameType, place: P
 
 def _wrong_function(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
     """A custom Function's backward gives gradients of the wrong number or shape."""
-    from .verdicts import backward_place
-
     kind = re.search(r"(\w+)Backward", str(error))
     for one in judge.witness.calls:
         if kind is not None and one.__name__ == kind[1]:
@@ -460,7 +458,7 @@ def _inference_saved(judge: Judge, error: BaseException, frame: FrameType, place
 
 def _none_used(judge: Judge, frame: FrameType, place: Place) -> Reason | None:
     """The program failed on a None; perhaps it was a `.grad`."""
-    from .verdicts import _only_shown, line_at, place_at
+    from .verdicts import line_at, place_at
 
     witness = judge.witness
     if witness.last_none is None:

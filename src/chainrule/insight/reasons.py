@@ -18,10 +18,12 @@ from ..tensor import Tensor, gradient_edge
 from .badnumbers import SECOND_WHERE, ZEROS, Culprit, first_bad, first_zero, is_bad, remedy_for, walk
 from .dataflow import Cut, Origin, Place, Run, Value
 from .explanation import shown_value
+from .holders import modules_of, unregistered
 from .names import Scope, caller
+from .places import attribute_line, backward_place, place_in, return_of
 from .source import Source, short_path
 from .syntax import simple_name, syntax_of
-from .values import Edge, Unknown, Values, edges_of, freed_at, reachable, record_of, same
+from .values import Edge, Unknown, Values, edges_of, freed_at, operand_of, reachable, record_of, same
 
 # {kind of cut: (what happens there, what to do)}
 CUTS = {
@@ -326,6 +328,15 @@ class Diagnosis:
         if cut is not None:
             return self._cut_reason(cut, f"{name}.backward() fails: {name} does not require grad, because the history from {{}}", value)  # fmt: skip
         if not self.x.requires_grad:
+            frozen = self._frozen_at()
+            if frozen is not None:
+                return Reason(
+                    "requires_grad_false",
+                    f"{name}.backward() fails: nothing that {name} was computed from requires grad, since requires_grad was set to "
+                    f"False {lies(frozen)}.",
+                    "leave requires_grad=True for the parameters that are to be trained, such as those of the last layer",
+                    frozen,
+                )
             made = self._made()
             where = "" if made is None else f" ({self.name} was made {lies(made)})"
             return Reason(
@@ -340,6 +351,31 @@ class Diagnosis:
             f"compute {name} from {self.name}",
         )
 
+    def _frozen_at(self) -> Place | None:
+        """The line that sets requires_grad to False, if the program has one."""
+        file = self.frame.f_code.co_filename
+        syntax = syntax_of(file)
+        for node in ast.walk(syntax.tree) if syntax is not None else ():
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and node.value.value is False:
+                if any(isinstance(t, ast.Attribute) and t.attr == "requires_grad" for t in node.targets):
+                    return place_in(file, node.lineno)
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "requires_grad_"
+            ):
+                if node.args and isinstance(node.args[0], ast.Constant) and node.args[0].value is False:
+                    return place_in(file, node.lineno)
+        return None
+
+    def _learns(self, name: str) -> bool:
+        """Whether a variable is a tensor that requires grad, or a module with one."""
+        value = self.scope.look_up(name)
+        if isinstance(value, Tensor):
+            return value.requires_grad
+        parameters = getattr(value, "parameters", None)
+        return callable(parameters) and not isinstance(value, type) and any(p.requires_grad for p in parameters())
+
     # ---- x.grad is None
 
     def _why_none(self) -> Reason:
@@ -349,6 +385,9 @@ class Diagnosis:
         if x.grad_fn is not None:
             return self._why_not_a_leaf()
         if loss is None:
+            cut = self._cut_in_text()
+            if cut is not None:
+                return cut
             if self._called("backward"):
                 return Reason(
                     "not used",
@@ -383,12 +422,26 @@ class Diagnosis:
                 f"call {self.loss_name}.backward()",
                 place,
             )
+        for node in reachable(loss.grad_fn):
+            custom = self._custom(Culprit(node, None, False, []), "is None")
+            if custom is not None and _edge_leads((node, 0), gradient_edge(x)):
+                return custom
         return Reason(
             "inputs",
             f"{name}.grad is None although {self.loss_name} depends on {name}: the backward was asked for other inputs, or "
             "the gradient was cleared.",
             "leave out inputs=, or add the tensor to it",
         )
+
+    def _cut_in_text(self) -> Reason | None:
+        """The cut on the way to what the text called backward on last."""
+        origin = _origin_of(self._static(self.x_text, self.name))
+        for event in reversed(self.run.events):
+            if event.kind == "backward" and origin is not None:
+                cut = event.value.flows.get(origin)
+                if isinstance(cut, Cut):
+                    return self._cut_reason({origin: cut}, f"{self.name}.grad is None because {{}}", None)
+        return None
 
     def _grad_instead(self) -> Reason:
         event = next(e for e in reversed(self.run.events) if e.kind == "grad")
@@ -552,11 +605,7 @@ class Diagnosis:
         cut = None if origin is None else value.flows.get(origin)
         if origin is not None and isinstance(cut, Cut):
             return {origin: cut}
-        cuts = {
-            o: c
-            for o, c in value.flows.items()
-            if c is not None and getattr(self.scope.look_up(o.name), "requires_grad", False)
-        }
+        cuts = {o: c for o, c in value.flows.items() if c is not None and self._learns(o.name)}
         return cuts or None
 
     def _cut_reason(self, cuts: dict[Origin, Cut], frame: str, value: Any) -> Reason:
@@ -598,6 +647,22 @@ class Diagnosis:
                 f"{what} has {kind} in it, and the operation that made it is not in a graph that is still there.",
                 "call why before the loss is computed anew, or run the program under torch.autograd.detect_anomaly()",
             )
+        if culprit.constant is not None and culprit.node is not None:
+            place = place_of(culprit.node)
+            operand = (
+                simple_name(operand_of(culprit.node, culprit.constant))
+                or self._name_of(culprit.inputs[0])
+                or "an input"
+            )
+            known = self.run.found.get(operand) if not self.run.exhausted else None
+            made = place if known is None or known.origin is None else known.origin.place
+            return Reason(
+                kind,
+                f"{what} has {kind} in it because {operand}, made {lies(made)}, holds {shown_value(culprit.inputs[0])} already, when it "
+                f"is used {lies(place)}.",
+                "clean the data first: leave such rows out, or torch.nan_to_num; look at what it was divided by",
+                made,
+            )
         if culprit.node is None:
             leaf = self.scope.names.get(id(culprit.leaf), "a leaf")
             return Reason(
@@ -619,6 +684,13 @@ class Diagnosis:
         if culprit.is_forward and not is_bad(self.loss._array):  # it does not reach the loss: something masks it
             remedy = f"{SECOND_WHERE}; or {remedy}"
         return Reason(kind, sentence, remedy, place)
+
+    def _name_of(self, array: np.ndarray) -> str | None:
+        """The name of the tensor that an array belongs to."""
+        for tensor in self.scope.tensors:
+            if isinstance(tensor._array, np.ndarray) and np.shares_memory(tensor._array, array):
+                return self.scope.names[id(tensor)]
+        return None
 
     def _why_zero(self) -> Reason:
         """Every element of x.grad is 0."""
@@ -643,14 +715,61 @@ class Diagnosis:
                     "clear gradients before backward, and use them before they are cleared",
                     cleared,
                 )
+            if again is not None and np.any(again):
+                hooked = self._hook_to_blame("is 0")
+                if hooked is not None:
+                    return hooked
             culprit = first_zero(
-                values, gradient_edge(self.loss), target, self._seed(), lambda e: _edge_leads(e, target)
+                values, gradient_edge(self.loss), target, self._seed(), lambda e: _edge_leads(e, target), near=True
             )
         except Unknown as error:
+            constant = self._constant_operation(target)
+            if constant is not None:
+                return constant
             return Reason(
                 "zero", f"{name}.grad is 0; the graph behind it is gone: {error}.", "call why before the backward"
             )
-        return self._zero_at(culprit) or self._stationary()
+        return self._custom(culprit) or self._zero_at(culprit) or self._stationary()
+
+    def _constant_operation(self, target: Edge) -> Reason | None:
+        """An operation on the way to x whose slope is 0 whatever its numbers are."""
+        for node in reachable(self.loss.grad_fn):
+            record = record_of(node)
+            if record is not None and record.name in STEPS and _edge_leads((node, 0), target):
+                return self._zero_at(Culprit(node, None, False, []))
+        return None
+
+    def _hook_to_blame(self, is_what: str) -> Reason | None:
+        """The hook that the program has put on the way to x, if there is only one."""
+        hooks = list(self.x._extra.hooks.values()) if self.x._extra is not None and self.x._extra.hooks else []
+        for node in reachable(self.loss.grad_fn):
+            for held in (node.meta.tensor_hooks or {}).values() if node.meta is not None else ():
+                hooks += held.values()
+        if len(hooks) != 1:
+            return None
+        code = getattr(hooks[0], "__code__", None)
+        place = None if code is None else return_of(code)
+        where = "" if place is None else f" {lies(place)}"
+        return Reason(
+            "hook",
+            f"{self.name}.grad {is_what} because the hook {getattr(hooks[0], '__name__', '')} returns such a gradient{where}.",
+            "let the hook return the gradient that it wants to go on, or None to leave it as it is; or remove it",
+            place,
+        )
+
+    def _custom(self, culprit: Culprit | None, state: str = "is 0") -> Reason | None:
+        """The same for a custom Function: its backward is to blame."""
+        kind = None if culprit is None else getattr(type(culprit.node), "_forward_cls", None)
+        place = None if kind is None else backward_place(kind)
+        if kind is None or place is None:
+            return None
+        return Reason(
+            "backward",
+            f"{self.name}.grad {state} because the backward of {kind.__name__} returns such a gradient {lies(place)}.",
+            "correct the backward: it returns the derivative times the gradient that it is given; torch.autograd.gradcheck "
+            "verifies it",
+            place,
+        )
 
     culprit: Any = None  # the node found to blame for numbers
 
@@ -709,7 +828,7 @@ class Diagnosis:
         try:
             again = walk(values, gradient_edge(self.loss), self._seed(), lambda *_: False, {target}).get(target)
         except Unknown:
-            return None
+            return self._accumulated_in_text()
         have = np.asarray(self.x._grad._array)
         if again is None or have.shape != np.shape(again):
             return None
@@ -742,6 +861,9 @@ class Diagnosis:
                 f"call {self.loss_name}.backward()",
                 place,
             )
+        accumulated = self._accumulated_in_text()
+        if accumulated is not None:
+            return accumulated
         if self._changed_since():
             return None
         if len(backwards) > 1:
@@ -753,6 +875,26 @@ class Diagnosis:
                 f"clear it before each backward: optimizer.zero_grad(), or {self.name}.grad = None",
                 place,
             )
+        return None
+
+    def _accumulated_in_text(self) -> Reason | None:
+        """A backward that the program comes to again, after an update, without clearing gradients in between."""
+        last: dict[ast.AST, int] = {}
+        for number, event in enumerate(self.run.events):
+            if event.kind != "backward":
+                continue
+            between = [e.kind for e in self.run.events[last.get(event.call, number) + 1 : number]]
+            last[event.call] = number
+            if not between or "zero_grad" in between or "clear" in between:
+                continue
+            if "step" in between:
+                return Reason(
+                    "accumulated",
+                    f"{self.name}.grad accumulates: the backward {lies(event.place)} adds to what the last update has used "
+                    "already, and nothing clears it in between.",
+                    f"clear it before each backward: optimizer.zero_grad(), or {self.name}.grad = None",
+                    event.place,
+                )
         return None
 
     def _changed_since(self) -> bool:
@@ -784,6 +926,9 @@ class Diagnosis:
         for groups in optimizers.values():
             if any(self.x is p for group in groups for p in group.get("params", ())):
                 return None
+        hidden = self._unregistered()
+        if hidden is not None:
+            return hidden
         name = next(iter(optimizers))
         value = self.run.found.get(name)
         place = None if value is None or value.origin is None else value.origin.place
@@ -794,6 +939,34 @@ class Diagnosis:
             f"pass it to the optimizer: add {self.name} to its parameters",
             place,
         )
+
+    def _unregistered(self) -> Reason | None:
+        """x is held by a module that does not know it for a parameter."""
+        for module in modules_of(self.frame):
+            for attribute, tensor in unregistered(module):
+                if tensor is self.x:
+                    return not_registered(self.name, tensor, type(module), attribute)
+        return None
+
+
+# operations that are constant between jumps
+STEPS = ("round", "floor", "ceil", "trunc", "sign", "sgn", "heaviside", "bernoulli")
+
+
+def not_registered(name: str, tensor: Tensor | None, module: type, attribute: str) -> Reason:
+    place = attribute_line(module, attribute)
+    where = "" if place is None else f" {lies(place)}"
+    if type(tensor) is Tensor:
+        what, remedy = "is a plain tensor", f"make it a parameter: self.{attribute} = torch.nn.Parameter(…)"
+    else:
+        what = "is kept in a plain list or dict, where a module does not look"
+        remedy = "use torch.nn.ModuleList, ModuleDict or ParameterList, which register what they hold"
+    return Reason(
+        "not registered",
+        f"{name} gets a gradient but never changes: it {what}{where}, so that {module.__name__}.parameters() does not have it.",
+        remedy,
+        place,
+    )
 
 
 def _origin_of(value: Value | None) -> Origin | None:
@@ -855,7 +1028,7 @@ def _kind_of_softmax(culprit: Culprit) -> str:
     given = culprit.inputs[0] if culprit.inputs else None
     if given is None or not np.size(given):
         return ""
-    if 1 in np.shape(given) and np.shape(given)[-1] == 1 or np.size(given) == 1:
+    if (1 in np.shape(given) and np.shape(given)[-1] == 1) or np.size(given) == 1:
         return "softmax of one"
     sizes = np.ptp(np.asarray(given), axis=-1)
     return "softmax of all" if np.any(sizes < 20) else ""

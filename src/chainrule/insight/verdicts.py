@@ -16,7 +16,8 @@ from ..tensor import Tensor, gradient_edge, wrap
 from .badnumbers import Culprit, is_bad, remedy_for
 from .dataflow import Cut, Place, Run
 from .explanation import shown_value
-from .reasons import CUTS, Diagnosis, Reason, lies, place_of
+from .places import backward_place, place_in, return_of
+from .reasons import CUTS, Diagnosis, Reason, lies, not_registered, place_of
 from .source import Source
 from .syntax import simple_name, syntax_of
 from .values import edges_of, reachable, record_of
@@ -28,13 +29,13 @@ GROWN = 1e3  # by this factor a loss has grown when numbers overflow: then the s
 def place_at(position: Position) -> Place:
     """A position as a Place; of a function (offset -1), its first line, which is that of its first decorator."""
     code, lasti = position
-    return _place(code.co_filename, code.co_firstlineno) if lasti < 0 else place_of(Source(code, lasti))
+    return place_in(code.co_filename, code.co_firstlineno) if lasti < 0 else place_of(Source(code, lasti))
 
 
 def block_at(position: Position) -> Place:
     """The line that opens a block, without the block itself."""
     place = place_at(position)
-    return _place(place.file, place.line)
+    return place_in(place.file, place.line)
 
 
 def line_at(position: Position) -> tuple[str, int]:
@@ -215,14 +216,8 @@ def _update_line(witness: Witness, leaf: Leaf) -> Place | None:
         if isinstance(node, (ast.AugAssign, ast.Assign)):
             target = node.target if isinstance(node, ast.AugAssign) else node.targets[0]
             if simple_name(target) in (f"{leaf.name}.data", leaf.name) and isinstance(node, ast.AugAssign):
-                return _place(file, node.lineno)
+                return place_in(file, node.lineno)
     return None
-
-
-def _place(file: str, line: int) -> Place:
-    import linecache
-
-    return Place(file, line, linecache.getline(file, line).strip())
 
 
 def _why_zero(witness: Witness, leaf: Leaf, loss: Tensor, frame: FrameType) -> Reason | None:
@@ -255,7 +250,7 @@ def _is_natural(node: Node) -> bool:
 def _hook_reason(witness: Witness, hook: Any, what: str, is_what: str, kind: str) -> Reason:
     registered = witness.hook_places.get(id(hook))
     code = getattr(hook, "__code__", None)
-    place = None if code is None or is_own(code.co_filename) else _return_of(code)
+    place = None if code is None or is_own(code.co_filename) else return_of(code)
     place = place or (None if registered is None else place_at(registered))
     where = "" if place is None else f" {lies(place)}"
     since = "" if registered is None else f", registered {lies(place_at(registered))},"
@@ -266,27 +261,6 @@ def _hook_reason(witness: Witness, hook: Any, what: str, is_what: str, kind: str
         "let the hook return the gradient that it wants to go on, or None to leave it as it is; or remove it",
         place,
     )
-
-
-def _return_of(code: Any) -> Place:
-    """The return statement of a function, if it has only one, else its first line."""
-    syntax = syntax_of(code.co_filename)
-    line = code.co_firstlineno
-    if syntax is not None:
-        for node in ast.walk(syntax.tree):
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == code.co_name:
-                first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-                if first == code.co_firstlineno or node.lineno == code.co_firstlineno:
-                    returns = [n for n in ast.walk(node) if isinstance(n, ast.Return)]
-                    line = returns[-1].lineno if returns else node.lineno
-    return _place(code.co_filename, line)
-
-
-def backward_place(function: type) -> Place | None:
-    """The last return of a custom Function's backward."""
-    method = getattr(function, "backward", None)
-    code = getattr(getattr(method, "__wrapped__", method), "__code__", None)
-    return None if code is None or is_own(code.co_filename) else _return_of(code)
 
 
 def _custom_place(reason: Reason, asked: Diagnosis) -> Reason | None:
@@ -453,7 +427,7 @@ def made_at(name: str | None, before: Position) -> Place | None:
     lines = sorted(_bindings(syntax, name))
     earlier = [line for line in lines if line <= place.line]
     chosen = earlier[-1] if earlier else (lines[0] if lines else None)
-    return None if chosen is None else _place(place.file, chosen)
+    return None if chosen is None else place_in(place.file, chosen)
 
 
 def _bindings(syntax: Any, name: str) -> Iterator[int]:
@@ -798,7 +772,7 @@ class Judge:
         for leaf in outside:
             hidden = witness.hidden.get(leaf)
             if hidden is not None:
-                found.append((leaf, self._unregistered(leaf, *hidden)))
+                found.append((leaf, not_registered(self.label(leaf), leaf.tensor(), *hidden)))
         if found:
             return self._grouped(found)
         for leaf in outside:
@@ -828,25 +802,6 @@ class Judge:
     def _trained_in_part(self, top: str) -> bool:
         """Whether an optimizer has some of a module's parameters: then it was chosen to leave the others out."""
         return any((leaf.name or "").partition(".")[0] == top for leaf in self.in_optimizer)
-
-    def _unregistered(self, leaf: Leaf, module: type, attribute: str) -> Reason:
-        place = _attribute_line(module, attribute)
-        tensor = leaf.tensor()
-        is_plain = not leaf.is_parameter
-        where = "" if place is None else f" {lies(place)}"
-        if is_plain:
-            what, remedy = "is a plain tensor", f"make it a parameter: self.{attribute} = torch.nn.Parameter(…)"
-        else:
-            what = "is kept in a plain list or dict, where a module does not look"
-            remedy = "use torch.nn.ModuleList, ModuleDict or ParameterList, which register what they hold"
-        del tensor
-        return Reason(
-            "not registered",
-            f"{self.label(leaf)} gets a gradient but never changes: it {what}{where}, so that {module.__name__}.parameters() "
-            "does not have it.",
-            remedy,
-            place,
-        )
 
     def steps_without_gradient(self) -> list[tuple[str, Reason]]:
         found = []
@@ -961,7 +916,9 @@ class Judge:
             if made is None:
                 if tensor is None or tensor._requires_grad:
                     continue
-                if not witness.flows_of(tensor) and any(not r.was_none for leaf in witness.all_leaves for r in leaf.reads):
+                if not witness.flows_of(tensor) and any(
+                    not r.was_none for leaf in witness.all_leaves for r in leaf.reads
+                ):
                     continue  # data, next to tensors that do have gradients: it is shown on purpose
             reason = self.no_gradient(tensor, position, made)
             if reason is not None:
@@ -1072,36 +1029,18 @@ def _is_used_somewhere(leaf: Leaf) -> bool:
         return True
     used = {n.attr for n in ast.walk(syntax.tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load)}
     texts = {n.value for n in ast.walk(syntax.tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-    return parts[0] in used or any(name.startswith(("getattr", "setattr")) for name in texts) or any(
-        isinstance(n, ast.Call) and getattr(n.func, "id", "") in ("getattr", "setattr") for n in ast.walk(syntax.tree)
+    return (
+        parts[0] in used
+        or any(name.startswith(("getattr", "setattr")) for name in texts)
+        or any(
+            isinstance(n, ast.Call) and getattr(n.func, "id", "") in ("getattr", "setattr")
+            for n in ast.walk(syntax.tree)
+        )
     )
 
 
 def _same_name(one: Leaf, other: Leaf) -> bool:
     return one.name == other.name or one.name is None or other.name is None
-
-
-def _attribute_line(module: type, attribute: str) -> Place | None:
-    """Where a module's class assigns an attribute of itself."""
-    for kind in module.__mro__:
-        method = vars(kind).get("__init__")
-        code = getattr(method, "__code__", None)
-        syntax = None if code is None else syntax_of(code.co_filename)
-        if syntax is None or is_own(code.co_filename):
-            continue
-        for node in ast.walk(syntax.tree):
-            if isinstance(node, ast.ClassDef) and node.name == kind.__name__:
-                for one in ast.walk(node):
-                    targets = (
-                        one.targets
-                        if isinstance(one, ast.Assign)
-                        else [one.target]
-                        if isinstance(one, ast.AnnAssign)
-                        else []
-                    )
-                    if any(simple_name(t) == f"self.{attribute}" for t in targets):
-                        return _place(code.co_filename, one.lineno)
-    return None
 
 
 def _only_shown(position: Position) -> bool:

@@ -20,8 +20,9 @@ from ..overrides import TorchFunctionMode
 from ..tensor import Tensor, gradient_edge, version_counter, wrap
 from .badnumbers import is_bad
 from .dataflow import CUTTING_METHODS, NO_VALUE, WITH_INDICES
+from .holders import modules_of, unregistered, variables_of
 from .names import Scope, caller
-from .values import Edge, edges_of, reachable
+from .values import reachable
 from .watching import WatchedTask, Watcher
 
 Position = tuple[CodeType, int]  # a code object and an instruction offset in it
@@ -339,13 +340,10 @@ class Witness(Watcher):
     def _keep_array(self, array: Any, flows: Flows) -> None:
         bases = list(_bases(array))
         if bases:
-            table, number = self._arrays, id(bases[-1])
-            table[number] = weakref.ref(bases[-1], lambda _: table.pop(number, None)), flows
+            _note(self._arrays, bases[-1], flows)
 
     def _keep(self, key: Any, flows: Flows) -> None:
-        number = id(key)
-        table = self._flows
-        table[number] = weakref.ref(key, lambda _: table.pop(number, None)), flows
+        _note(self._flows, key, flows)
 
     @staticmethod
     def _merged(parts: Iterable[Flows]) -> Flows:
@@ -416,8 +414,7 @@ class Witness(Watcher):
                 arrays = [np.array(a._array) if isinstance(a, Tensor) and a._array.size <= 1000 else getattr(a, "_array", a) for a in args]  # fmt: skip
                 birth = Birth(name, where(), arrays, None, one._node)
             key = one if one._node is None else one._node
-            number, table = id(key), self._births
-            table[number] = weakref.ref(key, lambda _, n=number: table.pop(n, None)), birth
+            _note(self._births, key, birth)
 
     def birth_of(self, tensor: Tensor) -> Birth | None:
         """Where a tensor's bad numbers come from."""
@@ -674,42 +671,18 @@ class Witness(Watcher):
         for leaf in self.all_leaves:
             if leaf.name is None:
                 leaf.name = _name_in_containers(leaf.tensor(), frame)
-        self._look_into_modules(frame)
+        self.look_into_modules(frame)
 
-    def _look_into_modules(self, frame: FrameType | None) -> None:
+    def look_into_modules(self, frame: FrameType | None) -> None:
         """Finds leaves that modules of the program hold without having registered them."""
         from ..nn.modules.module import Module
 
-        for name, value in _variables(frame):
+        for name, value in variables_of(frame):
             if isinstance(value, Module):
                 self.top_modules.setdefault(name, weakref.ref(value))
-        for module in self.modules_of(frame):
-            self._look_into(module)
-
-    @staticmethod
-    def modules_of(frame: FrameType | None) -> list[Any]:
-        """The modules that the program's variables hold, and those in them."""
-        from ..nn.modules.module import Module
-
-        found = {id(m): m for _, value in _variables(frame) if isinstance(value, Module) for m in value.modules()}
-        return list(found.values())
-
-    def _look_into(self, module: Any) -> None:
-        from ..nn.modules.module import Module
-
-        for attribute, held in list(vars(module).items()):
-            if attribute.startswith("_") and attribute in ("_parameters", "_buffers", "_modules"):
-                continue
-            entries: list[Any] = [held]
-            if isinstance(held, dict):
-                entries = list(held.values())
-            elif isinstance(held, (list, tuple)):
-                entries = list(held)
-            for entry in entries:
-                tensors = entry.parameters() if isinstance(entry, Module) else [entry]
-                for tensor in tensors:
-                    if isinstance(tensor, Tensor) and tensor._requires_grad and tensor._node is None:
-                        self.hidden.setdefault(self.leaf_of(tensor), (type(module), attribute))
+        for module in modules_of(frame):
+            for attribute, tensor in unregistered(module):
+                self.hidden.setdefault(self.leaf_of(tensor), (type(module), attribute))
 
     # ---- what happens to `.grad`
 
@@ -725,7 +698,7 @@ class Witness(Watcher):
                 self.last_none = tensor, one
             elif not result._requires_grad and tensor._requires_grad and id(result) not in self._flows:
                 source = Break("gradient", self.given_at or one.position)
-                self._keep(result, {leaf: source for leaf in self._tensor_flows(tensor)})
+                self._keep(result, dict.fromkeys(self._tensor_flows(tensor), source))
             if tensor._requires_grad and tensor._node is None:
                 reads = self.leaf_of(tensor).reads
                 reads.append(one)
@@ -906,6 +879,12 @@ def _like(function: Callable, original: Callable) -> Callable:
     return function
 
 
+def _note(table: dict[int, Any], key: Any, value: Any) -> None:
+    """Keeps a value for an object, by its identity, as long as it lives."""
+    number = id(key)
+    table[number] = weakref.ref(key, lambda _: table.pop(number, None)), value
+
+
 def _file_of(cls: type) -> str:
     method = getattr(cls, "backward", None)
     code = getattr(getattr(method, "__wrapped__", method), "__code__", None)
@@ -982,7 +961,7 @@ def _call_of(frame: FrameType) -> Call:
 
 def _name_in_containers(tensor: Tensor | None, frame: FrameType | None) -> str | None:
     """The name of a tensor that a list or dictionary of the program holds."""
-    for name, value in _variables(frame) if tensor is not None else ():
+    for name, value in variables_of(frame) if tensor is not None else ():
         entries: Iterable = ()
         if isinstance(value, dict):
             entries = list(value.items())
@@ -992,14 +971,3 @@ def _name_in_containers(tensor: Tensor | None, frame: FrameType | None) -> str |
             if one is tensor and not name.startswith("_"):
                 return f"{name}[{key!r}]"
     return None
-
-
-def _variables(frame: FrameType | None) -> Iterator[tuple[str, Any]]:
-    """The variables of a frame and of its callers."""
-    for _ in range(20):
-        if frame is None:
-            return
-        if not is_own(frame.f_code.co_filename):
-            yield from list(frame.f_locals.items())
-            yield from list(frame.f_globals.items())
-        frame = frame.f_back
