@@ -167,7 +167,7 @@ def test_in_place_change_of_shape():
 def test_out_is_refused():
     with fw.dual_level():
         dual = fw.make_dual(torch.ones(2), torch.ones(2))
-        with pytest.raises(RuntimeError, match=r"out=\.\.\. arguments don't support automatic differentiation"):
+        with pytest.raises(RuntimeError, match="Trying to use forward AD with add_out that does not support it"):
             torch.add(dual, 1.0, out=torch.zeros(2))
 
 

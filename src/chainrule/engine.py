@@ -185,10 +185,12 @@ def outputs_seen(node) -> int:
 class SavedTensor:
     """A saved value that needs more than a bare reference: a version to compare, or what a pack hook returned."""
 
+    __module__ = "torch._C._autograd"  # as PyTorch shows it
+
     is_output = False
     number = 0
     counter = None
-    unpack_hook = packed = edge = None
+    unpack_hook = packed = edge = dtype = None
     owner: Any = None  # weak reference to the node that saves it
 
     def __init__(self, tensor=None, is_output: bool = False, number: int = 0, hooks=None) -> None:
@@ -211,6 +213,8 @@ class SavedTensor:
 
     def register_hooks(self, pack_hook, unpack_hook) -> None:
         """Packs the value now with `pack_hook`, and unpacks it with `unpack_hook` each time it is needed."""
+        if self.tensor is None and self.unpack_hook is None:
+            raise RuntimeError("Calling register_hooks on a saved tensor with value None is forbidden")
         node = None if self.owner is None else self.owner()
         if node is None or node.saved.__class__ is Freed:
             raise RuntimeError(
@@ -224,8 +228,6 @@ class SavedTensor:
                 "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of "
                 "hooks is allowed at a time."
             )
-        if self.tensor is None:
-            raise RuntimeError("Calling register_hooks on a saved tensor with value None is forbidden")
         tensor = relink(self.tensor._array, (node, self.number)) if self.is_output else self.tensor
         self.pack(tensor, pack_hook, unpack_hook)
         node.own_meta()  # so that backward looks whether unpacking has registered other hooks
@@ -238,7 +240,7 @@ class SavedTensor:
         if counter.version != version:
             raise RuntimeError(
                 "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook "
-                "can not be modified by in-place operations as this can lead to unexpected side-effects. Please open "
+                "cannot be modified by in-place operations as this can lead to unexpected side-effects. Please open "
                 "an issue if you need to perform in-place operations on the input to a pack hook."
             )
         self.unpack_hook = unpack_hook
@@ -246,7 +248,7 @@ class SavedTensor:
             return  # kept as an array: the tensor holds the node, which holds this
         if not self.is_output:
             self.edge = gradient_edge(tensor)
-        self.packed = packed
+        self.packed, self.dtype = packed, tensor._array.dtype
         self.tensor = None
 
     def value(self, node, edge=(None, 0)) -> Tensor:
@@ -275,6 +277,8 @@ class SavedTensor:
                 "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
                 f"{type(unpacked).__name__}"
             )
+        if unpacked._array.dtype is not self.dtype and self.dtype is not None:
+            unpacked = wrap(unpacked._array.astype(self.dtype))  # gradients have the dtypes of what they belong to
         if self.edge is not None:
             place = self.edge
         linked = relink(unpacked._array, place if self.requires_grad else (None, 0))
@@ -316,7 +320,9 @@ def saved_input_array(entry, node):
     """The array of a saved input: a Tensor that was at version 0, or a SavedTensor."""
     if entry.__class__ is SavedTensor:
         tensor = entry.tensor
-        if entry.unpack_hook is None and not entry.is_output and tensor._counter.version == entry.version:
+        counter = None if tensor is None else tensor._counter
+        version = 0 if counter is None else counter.version
+        if entry.unpack_hook is None and not entry.is_output and version == entry.version:
             return tensor._array
         return entry.value(node)._array
     counter = entry._counter

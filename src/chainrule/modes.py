@@ -188,7 +188,9 @@ class set_grad_enabled(ContextDecorator):
 
     def __init__(self, mode: bool) -> None:
         if not isinstance(mode, bool):
-            raise TypeError(f"enabled must be a bool (got {type(mode).__name__})")
+            raise TypeError(
+                f"set_grad_enabled(): argument 'enabled' (position 1) must be bool, not {type(mode).__name__}"
+            )
         self.previous = local.grad_mode
         self.mode = mode
         _set_grad_enabled(mode)

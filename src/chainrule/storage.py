@@ -9,6 +9,7 @@ import numpy as np
 
 from . import dtypes
 from .backend.layout import dense_strides, memory_root, restride
+from .graph_errors import inference_update
 from .inplace import address
 from .modes import local
 from .op import method
@@ -189,6 +190,8 @@ def resize_(self, *sizes, memory_format=contiguous_format):
     size = shape_argument(sizes, "resize_")
     if self.requires_grad and not local.inference:
         raise RuntimeError("cannot resize variables that require grad")
+    if self.is_inference() and not local.inference:
+        raise inference_update()
     for n in size:
         if n < 0:
             raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(size)}")

@@ -147,9 +147,8 @@ def apply_special(record: Op, inputs, settings, out=None):
     if out is None:
         return result
     if any(map(carries, result if isinstance(result, tuple) else (result,))):
-        raise RuntimeError(
-            f"{record.name}(): functions with out=... arguments don't support automatic differentiation, but one of "
-            "the arguments requires grad."
+        raise NotImplementedError(
+            f"Trying to use forward AD with {record.name}_out that does not support it because it is an out= function"
         )
     from .inplace import write_out
 

@@ -90,11 +90,14 @@ def _as_tuple(values) -> tuple:
 
 def _root_gradients(outputs, gradients, is_grads_batched: bool = False) -> list:
     """A gradient for each output: the given one, checked, or one where the output is a scalar."""
+    if len(gradients) < len(outputs):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(gradients)} gradients")
     made: list[Tensor | None] = []
     for i, (output, gradient) in enumerate(zip(outputs, gradients)):
         if isinstance(gradient, Tensor):
-            if isinstance(output, Tensor):
-                gradient = _checked_gradient(i, output, gradient, is_grads_batched)
+            known = output if isinstance(output, Tensor) else output.node._input_metadata[output.output_nr]
+            if known is not None:
+                gradient = _checked_gradient(i, known, gradient, is_grads_batched)
             made.append(gradient)
         elif gradient is not None:
             raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
@@ -120,7 +123,7 @@ def _one_for(output: Tensor | GradientEdge) -> Tensor:
     return ones(info.shape, dtype=info.dtype)
 
 
-def _checked_gradient(i: int, output: Tensor, gradient: Tensor, is_grads_batched: bool) -> Tensor:
+def _checked_gradient(i: int, output: Any, gradient: Tensor, is_grads_batched: bool) -> Tensor:
     shape = gradient.shape[1:] if is_grads_batched else gradient.shape
     if shape != output.shape:
         mismatch = f"grad_output[{i}] has a shape of {shape} and output[{i}] has a shape of {output.shape}."
@@ -132,12 +135,12 @@ def _checked_gradient(i: int, output: Tensor, gradient: Tensor, is_grads_batched
                 "be considered batched, consider using vmap."
             )
         raise RuntimeError(f"Mismatch in shape: {mismatch}")
-    if output.is_complex() != gradient.is_complex():
+    if output.dtype.is_complex != gradient.is_complex():
         raise RuntimeError(
             "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
             f"grad_output[{i}] has a dtype of {gradient.dtype} and output[{i}] has a dtype of {output.dtype}."
         )
-    return gradient if gradient._array.dtype is output._array.dtype else gradient.to(output.dtype)
+    return gradient if gradient.dtype is output.dtype else gradient.to(output.dtype)
 
 
 def _roots(outputs) -> list:
@@ -289,9 +292,7 @@ def grad(
     else:
         results = run(*gradients)
     if materialize_grads:
-        results = tuple(
-            _zeros_for(x, create_graph) if r is None else r for x, r in zip(inputs, results)
-        )
+        results = tuple(_zeros_for(x, create_graph) if r is None else r for x, r in zip(inputs, results))
     return results
 
 

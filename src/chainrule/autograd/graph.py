@@ -300,6 +300,9 @@ class GradientEdge(NamedTuple):
     ownership_token: Any = None
 
 
+GradientEdge.__module__ = "torch.autograd.graph"
+
+
 def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     """The gradient edge of a tensor that requires grad."""
     if not tensor.requires_grad:
@@ -439,6 +442,9 @@ def register_multi_grad_hook(
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
     tensors = tuple(tensors)
     edges = [as_edge(t) for t in tensors]
+    for tensor in tensors:
+        if isinstance(tensor, Tensor) and not tensor.requires_grad:
+            raise AssertionError("Expected gradient function to be set")
     lock = threading.Lock()
     # per backward call: ({position: gradient}, how many will come)
     running: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
@@ -516,6 +522,9 @@ class saved_tensors_hooks:
         self.unpack_hook = unpack_hook
 
     def __enter__(self) -> None:
+        for hook in (self.pack_hook, self.unpack_hook):
+            if not callable(hook):
+                raise TypeError(f"hooks on saved tensors must be callable, not {type(hook).__name__}")
         hooks = local.saved_hooks
         if hooks and isinstance(hooks[-1], str):
             raise RuntimeError(hooks[-1])
@@ -610,6 +619,13 @@ class _AllowMutationOnSavedContext:
             if original is not None:
                 with no_grad():
                     self.cloned[handle] = original.detach().clone()
+
+
+def _not_picklable(self, protocol) -> Any:
+    raise TypeError(f"cannot pickle '{type(self).__name__}' object")
+
+
+Node.__reduce_ex__ = _not_picklable
 
 
 class _Handle:
