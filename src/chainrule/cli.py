@@ -115,6 +115,7 @@ def add_explain(commands: argparse._SubParsersAction) -> None:
     explain.add_argument("--of", metavar="NAME", help="derive the gradient of this variable")
     explain.add_argument("--wrt", metavar="NAME", help="with respect to this variable only")
     explain.add_argument("--html", metavar="PAGE", help="also write it to this file as HTML")
+    explain.add_argument("--svg", metavar="PICTURE", help="also write it to this file as a picture")
     explain.add_argument("--latex", metavar="TEXT", help="also write it to this file as LaTeX")
     explain.add_argument("--json", metavar="DATA", help="also write it to this file as JSON")
     add_program(explain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from html import escape
@@ -270,7 +271,7 @@ def _explain(finished: Finished, arguments: argparse.Namespace) -> int:
         one = explain(y, x)  # written at once, while the leaves hold what they held
         gradient = None if one.value is None else one.value.tolist()
         known = {"of": one.y, "wrt": one.x, "gradient": gradient, "paths": one.paths, "checked": one.checked}
-        return {**known, "text": one.text(), "latex": one.latex(), "html": one._repr_html_()}
+        return {**known, "text": one.text(), "latex": one.latex(), "html": one.html(), "svg": one.svg()}
 
     try:
         found = [call(derived, x) for x in chosen[:MOST_EXPLAINED]]
@@ -281,6 +282,7 @@ def _explain(finished: Finished, arguments: argparse.Namespace) -> int:
         print(f"\nand {len(chosen) - MOST_EXPLAINED} more; name one with --wrt NAME")
     _write(arguments.latex, lambda: "\n\n".join(one["latex"] for one in found) + "\n")
     _write(arguments.html, lambda: _page(finished.file, "".join(one["html"] for one in found)))
+    _write(arguments.svg, lambda: _stacked([one["svg"] for one in found]))
     _write(arguments.json, lambda: json.dumps(found, indent=1, default=str))
     return 0
 
@@ -300,6 +302,16 @@ def _leaves(finished: Finished, y: Tensor) -> list[Tensor]:
         else:
             stack.extend(one.edges)
     return [tensor for _, tensor in finished.named_tensors() if id(tensor) in behind]
+
+
+def _stacked(pictures: list[str]) -> str:
+    """SVG pictures, one below the other."""
+    sizes = [tuple(int(n) for n in re.search(r'width="(\d+)" height="(\d+)"', p).groups()) for p in pictures]  # type: ignore[union-attr]
+    width, height, top, placed = max(w for w, _ in sizes), sum(h for _, h in sizes), 0, []
+    for picture, (_, own) in zip(pictures, sizes):
+        placed.append(picture.replace("<svg ", f'<svg y="{top}" ', 1))
+        top += own
+    return f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">{"".join(placed)}</svg>\n'
 
 
 def _page(file: str, body: str) -> str:
