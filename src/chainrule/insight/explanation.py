@@ -302,6 +302,30 @@ class Explanation:
         closing = "\n".join(f"- {escaped_markdown(line.strip())}" for line in self._closing())
         return f"{self._repr_latex_()}\n\n{closing}".rstrip()
 
+    def html(self) -> str:
+        """The derivation as HTML that needs nothing else: as in a terminal, with its LaTeX to be unfolded."""
+        left = self._left(TEXT, Letters(_free(self._target.place)))
+        return (
+            f'<section class="chainrule-explanation"><h2>{escape(left)}</h2><pre>{escape(self.text().rstrip())}</pre>'
+            f"<details><summary>LaTeX</summary><pre>{escape(self.latex())}</pre></details></section>"
+        )
+
+    def svg(self) -> str:
+        """The derivation as one SVG picture of its text."""
+        lines = self.text().rstrip().splitlines()
+        width, height = 7.3 * max(map(len, lines)) + 24, 17 * len(lines) + 20
+        rows = "".join(
+            f'<text x="12" y="{17 * n + 22}" xml:space="preserve">{escape(line)}</text>'
+            for n, line in enumerate(lines)
+            if line
+        )
+        title = escape(lines[0])
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{title}" width="{width:.0f}" '
+            f'height="{height}" viewBox="0 0 {width:.0f} {height}" font-family="monospace" font-size="12">'
+            f'<title>{title}</title><rect width="100%" height="100%" fill="white"/>{rows}</svg>\n'
+        )
+
     def _repr_html_(self) -> str:
         closing = "".join(f"<div>{escape(line)}</div>" for line in self._closing())
         return f'<div class="chainrule-explanation">{escape(self._repr_latex_())}{closing}</div>'

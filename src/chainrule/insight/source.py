@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import sys
 from itertools import islice
 
 
@@ -10,6 +11,9 @@ def short_path(file: str) -> str:
     """A file's path as one would type it: from the current directory, if the file is inside it."""
     import os
 
+    cell = _cell_of(file)
+    if cell is not None:
+        return cell
     if not os.path.isabs(file):
         return file
     try:
@@ -17,6 +21,14 @@ def short_path(file: str) -> str:
     except (OSError, ValueError):  # the current directory is gone, or on another drive
         return file
     return file if relative.startswith(os.pardir) else relative
+
+
+def _cell_of(file: str) -> str | None:
+    """`In[3]`, for the name that IPython gives the text of a cell."""
+    shell = sys.modules.get("IPython")
+    running = None if shell is None else shell.get_ipython()
+    number = None if running is None else getattr(running.compile, "_filename_map", {}).get(file)
+    return None if number is None else f"In[{number}]"
 
 
 class Source:
@@ -46,7 +58,9 @@ class Source:
         # columns count bytes of UTF-8
         encoded = [line.encode() for line in lines]
         encoded[-1] = encoded[-1][: self.end_column]
-        encoded[0] = encoded[0][self.column :]
+        # a call in a chain over several lines begins at its own name: `.cos()`
+        start = self.column - encoded[0][: self.column].endswith(b".")
+        encoded[0] = encoded[0][start:]
         return " ".join(part.decode(errors="replace").strip() for part in encoded)
 
     def __str__(self) -> str:
