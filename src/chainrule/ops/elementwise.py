@@ -12,7 +12,7 @@ import math
 from .. import dtypes
 from ..backend import integers
 from ..inplace import in_place_method
-from ..op import ELEMENTWISE, NUMBERS, common_dtype, general, number_array, op, python_number
+from ..op import ELEMENTWISE, NUMBERS, common_dtype, general, must_be_tensor, number_array, op, python_number
 from ..tensor import Tensor
 from .publishing import (
     DYNAMIC,
@@ -1009,8 +1009,9 @@ _lerp = op(
 
 def lerp(input, end, weight, *, out=None):
     """``input + weight * (end - input)``; `weight` is a number or a tensor."""
-    if not isinstance(end, Tensor):
-        raise TypeError(f"lerp(): argument 'end' (position 2) must be Tensor, not {type(end).__name__}")
+    for position, (name, value) in enumerate((("input", input), ("end", end)), 1):
+        if not isinstance(value, Tensor):
+            raise must_be_tensor("lerp", name, position, value)
     return general(_lerp.record, (input, end, weight), (), out)
 
 

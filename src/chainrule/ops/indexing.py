@@ -616,6 +616,8 @@ def _check_flat_index(function: str, input, index) -> None:
 @method()
 def take(input, index, *, out=None):
     """The elements of `input`, read as a vector, at the positions `index`."""
+    if not isinstance(index, Tensor):
+        raise must_be_tensor("take", "index", 2, index)
     _check_flat_index("take", input, index)
     if out is not None:
         check_overlap(out, input, index)
@@ -625,6 +627,9 @@ def take(input, index, *, out=None):
 @method()
 def put(input, index, source, accumulate: bool = False):
     """A copy of `input` with the elements of `source` put (or added) at the positions `index`, all read as vectors."""
+    for position, (name, value) in enumerate((("index", index), ("source", source)), 2):
+        if not isinstance(value, Tensor):
+            raise must_be_tensor("put", name, position, value)
     _check_flat_index("put_", input, index)
     if source._array.dtype is not input._array.dtype:
         raise RuntimeError(
@@ -716,6 +721,8 @@ def masked_fill_(self, mask, value):
 @method()
 def masked_select(input, mask, *, out=None):
     """The elements of `input` where `mask` holds, in one dimension."""
+    if not isinstance(mask, Tensor):
+        raise must_be_tensor("masked_select", "mask", 2, mask)
     if mask._array.dtype.kind != "b" and mask.dtype is not dtypes.uint8:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     refuse_batches(
@@ -735,6 +742,9 @@ def masked_select(input, mask, *, out=None):
 @method()
 def masked_scatter(input, mask, source):
     """A copy of `input` with the elements of `source`, one after the other, where `mask` holds."""
+    for position, (name, value) in enumerate((("mask", mask), ("source", source)), 2):
+        if not isinstance(value, Tensor):
+            raise must_be_tensor("masked_scatter", name, position, value)
     if input._array.dtype is not source._array.dtype:
         raise RuntimeError(
             "masked_scatter: expected self and source to have same dtypes but got"
@@ -761,6 +771,8 @@ def masked_scatter_(self, mask, source):
 @method()
 def nonzero(input, *, out=None, as_tuple: bool = False):
     """The positions of the elements that are not zero: one a row, or a tensor for each dimension."""
+    if not isinstance(input, Tensor):
+        raise must_be_tensor("nonzero", "input", 1, input)
     refuse_batches(NO_FALLBACK.format("nonzero_numpy") if as_tuple else DYNAMIC.format("nonzero"), input)
     array = memory(input)
     if as_tuple:

@@ -222,7 +222,7 @@ _index_fill_tensor = op(
 def _check_index(function: str, input, dim: int, index, src=None) -> None:
     """Refuses, in PyTorch's words, an index that does not fit; `src`: what is to be written, a Tensor or None."""
     if not isinstance(index, Tensor):
-        raise must_be_tensor(function, "index", 2, index)
+        raise must_be_tensor(function, "index", 3, index)
     own, places = input._array.shape, index._array.shape
     if not index._array.size:
         return
