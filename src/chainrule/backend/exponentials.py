@@ -46,9 +46,8 @@ def logsumexp(x, dim, keepdim):
     return narrowed(found, x.dtype)
 
 
-def _lowered(x, dim, out=None):
-    """`x` minus its maximum along `dim`, as a fresh array."""
-    return np.subtract(x, np.maximum.reduce(x, axis=dim, keepdims=True), out=out)
+def _top(x, dim):
+    return np.maximum.reduce(x, dim, None, None, True)
 
 
 def softmax(x, dim):
@@ -59,10 +58,10 @@ def softmax(x, dim):
         return exp(x - x)
     wide = widened(x)
     if wide.size <= PART:
-        return narrowed(_normalized(exp_in_place(_lowered(wide, dim)), dim), x.dtype)
+        return narrowed(_normalized(exp_in_place(wide - _top(wide, dim)), dim), x.dtype)
     out = np.empty_like(wide)
     for part in parts(wide, dim):
-        block = _lowered(wide[part], dim, out[part])
+        block = np.subtract(wide[part], _top(wide[part], dim), out=out[part])
         _normalized(np.exp(block, out=block), dim)
     return narrowed(out, x.dtype)
 
@@ -70,17 +69,21 @@ def softmax(x, dim):
 def _total(x, dim):
     """The sum of a part along `dim`. In single precision PyTorch's vectors have 16 lanes, and it adds rows that are shorter
     one element after the other; NumPy does so below 8."""
-    if 8 <= x.shape[dim] < 16 and x.size <= LARGEST and x.dtype is SINGLE and dim % x.ndim == x.ndim - 1:
+    if x.size > LARGEST:
+        return sum(x, dim, True)
+    if 8 <= x.shape[dim] < 16 and x.dtype is SINGLE and dim % x.ndim == x.ndim - 1:
         return np.add.accumulate(x, dim)[..., -1:]
-    return sum(x, dim, True)
+    return np.add.reduce(x, dim, None, None, True)
 
 
 def _normalized(out, dim):
     """`out` divided by its sum along `dim`, in its own memory; by the sum's reciprocal along the last, as PyTorch does."""
     total = _total(out, dim)
     if dim % out.ndim == out.ndim - 1:
-        return np.multiply(out, np.reciprocal(total), out=out)
-    return np.divide(out, total, out=out)
+        out *= np.reciprocal(total)
+    else:
+        out /= total
+    return out
 
 
 def log_softmax(x, dim):
@@ -91,12 +94,12 @@ def log_softmax(x, dim):
         return x - x
     wide = widened(x)
     if wide.size <= PART:
-        out = _lowered(wide, dim)
+        out = wide - _top(wide, dim)
         out -= log(_total(exp(out), dim))
         return narrowed(out, x.dtype)
     out = np.empty_like(wide)
     for part in parts(wide, dim):
-        block = _lowered(wide[part], dim, out[part])
+        block = np.subtract(wide[part], _top(wide[part], dim), out=out[part])
         block -= np.log(sum(np.exp(block), dim, True))
     return narrowed(out, x.dtype)
 
