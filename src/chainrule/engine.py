@@ -545,7 +545,7 @@ class _Task:
             return node in self.pending and (node, 0) in self.wanted
         if self.needed is None:
             return node in self.nodes
-        return node in self.needed or node in self.captured_nodes
+        return node in self.nodes and (node in self.needed or node in self.captured_nodes)
 
     def _add(self, node, number: int, gradient) -> None:
         """Adds a gradient for output `number` of `node` (or for a leaf) to what has arrived there."""
