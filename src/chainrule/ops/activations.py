@@ -98,7 +98,7 @@ _elu = _activation(
     ),
     lambda xp, g, x, alpha, scale, input_scale: xp.where(
         x <= 0,
-        g * xp.number(g, input_scale * alpha * scale) * xp.exp(xp.minimum(x, xp.zero(x)) * xp.number(x, input_scale)),
+        g * xp.number(g, input_scale * alpha * scale) * xp.exp(xp.where(x < 0, x, xp.zero(x)) * xp.number(x, input_scale)),
         g * xp.number(g, scale),
     ),
     "elu_cpu",
@@ -106,7 +106,7 @@ _elu = _activation(
 _celu = _activation(
     "celu",
     lambda xp, x, /, alpha: xp.where(x <= 0, xp.expm1(x * xp.number(x, 1 / alpha)) * xp.number(x, alpha), x),
-    lambda xp, g, x, alpha: xp.where(x <= 0, g * xp.exp(xp.minimum(x, xp.zero(x)) * xp.number(x, 1 / alpha)), g),
+    lambda xp, g, x, alpha: xp.where(x <= 0, g * xp.exp(xp.where(x < 0, x, xp.zero(x)) * xp.number(x, 1 / alpha)), g),
     "elu_cpu",
 )
 ROOT_HALF, ROOT_2_PI = math.sqrt(0.5), math.sqrt(2 * math.pi)
