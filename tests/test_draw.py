@@ -372,6 +372,17 @@ def test_layers_of_a_sequential_are_frames():
     assert {"model[0]", "model[2]"} <= {group.label for group in drawing.root.groups()}
 
 
+def test_what_lists_and_dictionaries_hold_has_a_name():
+    layers = [torch.nn.Linear(2, 2) for _ in range(2)]
+    weights = {"first": torch.ones(2, requires_grad=True)}
+    h = torch.ones(3, 2)
+    for layer in layers:
+        h = torch.tanh(layer(h))
+    graph = graph_of((h * weights["first"]).sum())
+    leaves = {item.name for item in graph.items if item.source is None}
+    assert leaves == {"weights['first']", "layers[0].weight", "layers[0].bias", "layer.weight", "layer.bias"}
+
+
 def test_names_are_the_programs_own():
     x = torch.ones(2, requires_grad=True)
     h = x

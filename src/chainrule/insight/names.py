@@ -9,7 +9,7 @@ from collections import Counter
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
-from ..engine import Node
+from ..engine import Node, is_own
 from ..inplace import CopySlices
 from ..tensor import Tensor
 from .source import Source
@@ -31,19 +31,32 @@ class Scope:
         self._frames: list[FrameType] = []
         outer = frame
         while outer is not None and len(self._frames) < 50:
-            self._frames.append(outer)
+            if not is_own(outer.f_code.co_filename):
+                self._frames.append(outer)
             outer = outer.f_back
         holders: list[tuple[str, Any]] = []
+        containers: list[tuple[str, Any]] = []
         tables = [table for one in self._frames for table in (one.f_locals, one.f_globals)]
         for table in [*tables, *([] if variables is None else [variables])]:
             for name, value in list(table.items()):
-                if name.startswith("_"):
+                if not name[:1].isalpha():  # private, or pytest's
                     continue
                 if isinstance(value, Tensor):
                     self._add(name, value)
+                elif type(value) in (list, tuple, dict):
+                    containers.append((name, value))
                 elif hasattr(value, "__dict__") and not isinstance(value, (type, ModuleType)):
                     holders.append((name, value))
-        self.modules = [value for _, value in holders if hasattr(value, "_modules") and hasattr(value, "_parameters")]
+        for name, value in containers[:MOST_HOLDERS]:  # after the variables, whose names are better
+            for key, one in list(value.items() if type(value) is dict else enumerate(value[:MOST_HOLDERS]))[
+                :MOST_HOLDERS
+            ]:
+                if isinstance(one, Tensor):
+                    self._add(f"{name}[{key!r}]", one)
+                elif _is_module(one):
+                    holders.append((f"{name}[{key!r}]", one))
+        holders.sort(key=lambda holder: not _is_module(holder[1]))
+        self.modules = [value for _, value in holders if _is_module(value)]
         for name, value in holders[:MOST_HOLDERS]:
             self._look_inside(name, value)
         self.arrays = {id(t._array): self.names[id(t)] for t in self.tensors}  # {id of an array: its tensor's name}
@@ -87,6 +100,11 @@ class Scope:
         syntax = syntax_of(source.file)
         call = None if syntax is None else syntax.expression(source)
         return list(call.args) if isinstance(call, ast.Call) else []
+
+
+def _is_module(value: Any) -> bool:
+    held = getattr(value, "__dict__", None)
+    return isinstance(held, dict) and "_modules" in held and "_parameters" in held
 
 
 def _held(value: Any, attribute: str) -> Any:
@@ -221,8 +239,6 @@ def _unique(wanted: list[tuple[Edge, str]], leaves: int) -> dict[Edge, str]:
 
 def caller(depth: int = 1) -> FrameType:
     """The innermost frame outside this package."""
-    from ..engine import is_own
-
     frame = sys._getframe(depth)
     while is_own(frame.f_code.co_filename) and frame.f_back is not None:
         frame = frame.f_back
