@@ -187,9 +187,10 @@ def in_place_anywhere(function, tensor: Tensor, *arguments, **settings) -> Tenso
 
 def _check_permission(function, tensor: Tensor, arguments) -> bool:
     """Refuses a write that is forbidden; whether autograd follows it."""
-    tracked = local.grad_enabled and tensor._array.dtype.kind in "fcV"
-    tracked = tracked and (
-        tensor.requires_grad or any(isinstance(a, Tensor) and a.requires_grad for a in arguments)
+    tracked = (
+        local.grad_enabled
+        and tensor._array.dtype.kind in "fcV"
+        and (tensor.requires_grad or any(isinstance(a, Tensor) and a.requires_grad for a in arguments))
     )
     if tracked and tensor.is_inference():  # autograd sees the write only if one of the operands is a normal tensor
         as_tensors = function.__name__ in NUMBERS_AS_TENSORS
