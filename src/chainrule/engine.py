@@ -535,14 +535,13 @@ class _Task:
         if len(self.roots) == 1 and node is self.roots[0][0]:
             return False  # PyTorch does not count it
         if isinstance(node, Tensor):
-            if self.wanted is None:
-                return node in self.pending
-            if node in self.pending and (node, 0) in self.wanted and not self.accumulate:
+            runs = node in self.pending and (self.wanted is None or (node, 0) in self.wanted)
+            if runs and self.wanted is not None and not self.accumulate:
                 raise RuntimeError(
                     "A leaf node was passed to _will_engine_execute_node but we are currently running autograd.grad(). "
                     "This is currently not supported."
                 )
-            return node in self.pending and (node, 0) in self.wanted
+            return runs
         if self.needed is None:
             return node in self.nodes
         return node in self.nodes and (node in self.needed or node in self.captured_nodes)
