@@ -300,7 +300,7 @@ def _zeros_for(value: Tensor | GradientEdge, requires_grad: bool) -> Tensor:
     from ..ops.creation import zeros_like
 
     if isinstance(value, GradientEdge):
-        raise RuntimeError(f"materialize_grads cannot be used when the given input is a GradientEdge")
+        raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
     return zeros_like(value, requires_grad=requires_grad)
 
 
