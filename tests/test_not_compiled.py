@@ -138,7 +138,6 @@ def test_exported_programs(model, tmp_path):
         lambda: torch.nested.nested_tensor([]),
         lambda: torch.onnx.export(None, None, "f"),
         lambda: torch._inductor.aoti_compile_and_package(None),
-        lambda: torch.utils.tensorboard.SummaryWriter(),
         lambda: dist.rpc.init_rpc("worker"),
         lambda: dist.optim.DistributedOptimizer(None, []),
         lambda: dist.autograd.backward(1, []),
