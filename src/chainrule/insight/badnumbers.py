@@ -147,6 +147,13 @@ SECOND_WHERE = (
 )
 
 
+def _makers_of_makers(node: Node) -> list[str]:
+    behind = [e[0] for e in edges_of(node) if e is not None and not isinstance(e[0], Tensor)]
+    further = [e[0] for one in behind for e in edges_of(one) if e is not None and not isinstance(e[0], Tensor)]
+    names = [record.name for one in further if (record := record_of(one)) is not None]
+    return [name for name in names if name in ("sigmoid", "softmax")]
+
+
 def remedy_for(culprit: Culprit, values: Values | None = None, operation: str = "") -> str:
     """What to write instead, for the operations that are known to go bad; `operation`: its name, if no node has it."""
     node = culprit.node
@@ -158,6 +165,7 @@ def remedy_for(culprit: Culprit, values: Values | None = None, operation: str = 
         return SECOND_WHERE
     makers = [] if node is None else [record_of(e[0]).name for e in edges_of(node) if e is not None and not isinstance(e[0], Tensor) and record_of(e[0])]  # fmt: skip
     if name in ("log", "log2", "log10"):
+        makers += [] if node is None else _makers_of_makers(node)
         if "softmax" in makers:
             return "use torch.log_softmax, which never takes the logarithm of 0"
         if "sigmoid" in makers:

@@ -268,6 +268,13 @@ def _overwritten(judge: Judge, error: BaseException, frame: FrameType, place: Pl
     if written is None:
         return None
     where = "" if saved is None else f", saved {lies(saved)},"
+    if ".step(" in written.text:
+        return Reason(
+            "in-place",
+            f"backward fails because a parameter that it needs{where} was changed by the step {lies(written)}.",
+            "call every backward before the first step, or compute the loss again after it",
+            written,
+        )
     return Reason(
         "in-place",
         f"backward fails because a value that it needs{where} was overwritten {lies(written)}.",

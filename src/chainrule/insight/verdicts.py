@@ -59,6 +59,8 @@ def ancestors(position: Position) -> Iterator[ast.AST]:
 
 
 def _remedy_of_block(block: Place, remedy: str) -> str:
+    if "checkpoint(" in block.text:
+        return "pass use_reentrant=False to checkpoint, or give it an input that requires grad"
     if block.text.startswith("@"):
         return "take the decorator away, or call the function inside torch.enable_grad()"
     if "set_grad_enabled" in block.text and not block.text.startswith("with"):
