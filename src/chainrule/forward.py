@@ -367,6 +367,25 @@ def transposed(record: Op, inputs, tangents, settings, outputs) -> list[Tensor |
 # ---------------------------------------------------------------- in-place writes
 
 
+class copied_tangents:
+    """For the length of a block a tensor's tangents are copies: what is recorded inside may save them, and does not save
+    what will be overwritten."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.extra = own_extra(below_batches(tensor))
+
+    def __enter__(self) -> None:
+        self.tangent = self.extra.tangent
+        self.extra.tangent = _copied(self.tangent)
+
+    def __exit__(self, *exc) -> None:
+        self.extra.tangent = self.tangent
+
+
+def _copied(tangent: Tangent | None) -> Tangent | None:
+    return None if tangent is None else Tangent(tangent.level, tangent.value.clone(), _copied(tangent.below))
+
+
 def overwrite_dual(tensor: Tensor, result: Tensor, number: int) -> Tensor:
     """Overwrites a tensor with a result, with tangents at level `number`: the tangent is written too, where its views
     see it."""

@@ -202,6 +202,12 @@ def _check_permission(function, tensor: Tensor, arguments) -> bool:
 def _write(function, tensor: Tensor, arguments, settings, tracked: bool) -> Tensor:
     # Hooks see what is saved before it is overwritten, so they are given a copy; inference tensors cannot be saved.
     copied = active_saved_hooks() is not None or (tracked and tensor.is_inference())
+    if local.levels and tensor._extra is not None and tensor._extra.special:
+        from .forward import copied_tangents
+
+        with copied_tangents(tensor):
+            result = function(tensor.clone() if copied else tensor, *arguments, **settings)
+        return overwrite(tensor, result)
     source = snapshot(tensor) if copied else tensor
     return overwrite(tensor, function(source, *arguments, **settings))
 

@@ -6,7 +6,7 @@ Containers are tuples, lists, dictionaries, named tuples and torch.return_types;
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -76,35 +76,33 @@ def _kind(tree: Any):
 def tree_flatten(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> tuple[list, TreeSpec]:
     """(the leaves in order, the tree's structure); `is_leaf` may call a container a leaf."""
     leaves: list = []
+    return leaves, _walk(tree, leaves, is_leaf)
 
-    def walk(node: Any) -> TreeSpec:
-        kind = _kind(node)
-        if kind is None or (is_leaf is not None and is_leaf(node)):
-            leaves.append(node)
-            return LEAF
-        if kind in (dict, OrderedDict):
-            return TreeSpec(kind, list(node), [walk(v) for v in node.values()])
-        if kind == "named":
-            return TreeSpec(type(node), None, [walk(v) for v in node])
-        return TreeSpec(kind, None, [walk(v) for v in node])
 
-    structure = walk(tree)
-    return leaves, structure
+def _walk(node: Any, leaves: list, is_leaf: Callable[[Any], bool] | None) -> TreeSpec:
+    """The structure of a tree, whose leaves are put into a list. (A function inside another that calls itself would be a
+    reference cycle, and hold the leaves.)"""
+    kind = _kind(node)
+    if kind is None or (is_leaf is not None and is_leaf(node)):
+        leaves.append(node)
+        return LEAF
+    if kind in (dict, OrderedDict):
+        return TreeSpec(kind, list(node), [_walk(v, leaves, is_leaf) for v in node.values()])
+    return TreeSpec(type(node) if kind == "named" else kind, None, [_walk(v, leaves, is_leaf) for v in node])
 
 
 def tree_unflatten(leaves, structure: TreeSpec) -> Any:
     """The tree of that structure with these leaves."""
-    remaining = iter(leaves)
+    return _build(structure, iter(leaves))
 
-    def build(node: TreeSpec) -> Any:
-        if node.type is None:
-            return next(remaining)
-        entries = [build(c) for c in node.children]
-        if node.type in (dict, OrderedDict):
-            return node.type(zip(node.context, entries, strict=True))
-        return node.type(*entries) if hasattr(node.type, "_fields") else node.type(entries)
 
-    return build(structure)
+def _build(node: TreeSpec, remaining: Iterator) -> Any:
+    if node.type is None:
+        return next(remaining)
+    entries = [_build(c, remaining) for c in node.children]
+    if node.type in (dict, OrderedDict):
+        return node.type(zip(node.context, entries, strict=True))
+    return node.type(*entries) if hasattr(node.type, "_fields") else node.type(entries)
 
 
 def tree_leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list:
