@@ -438,3 +438,14 @@ def test_integer_and_half_parameters():
     assert D.Bernoulli(torch.tensor(0.5, dtype=torch.float16)).sample().dtype == torch.float16
     assert D.Normal(torch.tensor(0.0, dtype=torch.float64), 1).sample().dtype == torch.float64
     assert D.Normal(torch.zeros(0), torch.ones(0)).sample((3,)).shape == (3, 0)
+
+
+def test_the_divergence_of_wishart_distributions():
+    """KL = log normalizers and traces: here against the mean of log p - log q over samples."""
+    torch.manual_seed(0)
+    p = D.Wishart(torch.tensor([5.0, 6.0]), torch.tensor([[2.0, 0.5], [0.5, 1.0]]))
+    q = D.Wishart(torch.tensor(7.0), torch.eye(2))
+    samples = p.sample((4000,))
+    estimate = (p.log_prob(samples) - q.log_prob(samples)).mean(0)
+    assert torch.allclose(D.kl_divergence(p, q), estimate, atol=0.1)
+    assert torch.allclose(D.kl_divergence(p, p), torch.zeros(2), atol=1e-5)

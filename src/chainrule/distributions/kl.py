@@ -101,7 +101,8 @@ def _exponential_families(p, q):
     slopes = torch.autograd.grad(normalizer.sum(), natural, create_graph=True)
     result = q._log_normalizer(*q._natural_params) - normalizer
     for theirs, ours, slope in zip(q._natural_params, natural, slopes, strict=True):
-        result = result - sum_rightmost((theirs - ours) * slope, len(q.event_shape))
+        term = (theirs - ours) * slope
+        result = result - sum_rightmost(term, term.dim() - result.dim())
     return result
 
 
