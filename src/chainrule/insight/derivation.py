@@ -176,6 +176,7 @@ class _Derivation:
             self.notes.append(f"There are no numbers: {error}.")
             return {}, []
         self.values.shapes = {edge: np.shape(gradient) for edge, gradient in gradients.items()}
+        self.values.dtypes = {edge: gradient.dtype for edge, gradient in gradients.items()}
         return gradients, passed
 
     def _contributions(self, passed: list[tuple[Node, list[tuple[Edge, Any]]]]) -> dict[tuple[Edge, Edge], Any]:

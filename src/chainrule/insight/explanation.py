@@ -126,8 +126,8 @@ class Explanation:
                 continue
             side = write(formula, Letters(free))
             if formula is self.chain:
-                if _is_partial(formula):
-                    continue  # one step: it would say that ∂y/∂x is ∂y/∂x
+                if _is_partial(formula) or self._is_one_step():
+                    continue  # it would say that ∂y/∂x is ∂y/∂x
                 sides.append(side)
                 product = self._product(write, Letters(free))
                 if product is not None:

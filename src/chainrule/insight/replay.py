@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -18,30 +19,53 @@ from .source import Source
 from .syntax import Syntax, syntax_of
 from .values import Edge, Unknown, Values, edges_of
 
+MOST_CONSTANTS = 8  # of the program's tensors, tried as an argument that has no name any more
+
+
+class _NotNamed(Unknown):
+    """The value of a variable of a function that has returned."""
+
 
 class Replay:
     """Calls made again for a graph whose numbers are `values`; `modules` are those that the program holds."""
 
-    def __init__(self, values: Values, look_up: Any, modules: Iterable[Any]) -> None:
+    def __init__(self, values: Values, look_up: Any, modules: Iterable[Any], held: Iterable[Tensor]) -> None:
         self.values = values
         self.look_up = look_up
         self.modules = list(modules)
+        self.constants = [tensor for tensor in held if not tensor._requires_grad]
 
     def twins(self, node: Node) -> dict[Node, Node]:
         """{each node that the call which made `node` recorded: its like from the new call}; Unknown with the reason."""
         group = self._group(node)
-        call = _Call(self, node, group)
+        try:
+            return self._kept(*self._matching(node, group, None))
+        except Unknown as reason:
+            # a parameter of the program's function: the one constant in sight that the call takes
+            found = []
+            for constant in self.constants[:MOST_CONSTANTS] if isinstance(reason, _NotNamed) else ():
+                with suppress(Unknown):
+                    found.append(self._matching(node, group, constant))
+            if len(found) != 1:
+                raise
+            return self._kept(*found[0])
+
+    def _kept(self, pairs: dict[Node, Node], made: list[Tensor]) -> dict[Node, Node]:
+        back = {new: old for old, new in pairs.items()}
+        for tensor in made:
+            if tensor._node in back and not _written(tensor):
+                self.values.known.setdefault((back[tensor._node], tensor.output_nr), np.asarray(tensor._array))
+        return pairs
+
+    def _matching(self, node: Node, group: set[Node], guess: Tensor | None) -> tuple[dict[Node, Node], list[Tensor]]:
+        call = _Call(self, node, group, guess)
         results = call.run()
         last = max((n for n in group if not any(n in other.edges for other in group)), key=lambda n: n.sequence)
         for result in results:
             made = result._node if isinstance(result, Tensor) else None
             pairs = None if made is None else _matched(made, last, group, call.stand_ins)
             if pairs is not None:
-                back = {new: old for old, new in pairs.items()}
-                for tensor in call.made:
-                    if tensor._node in back and not _written(tensor):
-                        self.values.known.setdefault((back[tensor._node], tensor.output_nr), np.asarray(tensor._array))
-                return pairs
+                return pairs, call.made
         raise Unknown(f"calling {ast.unparse(call.expression)} again records something else")
 
     def _group(self, node: Node) -> set[Node]:
@@ -65,8 +89,8 @@ class Replay:
 class _Call:
     """One call, with tensors standing in for what the graph led to."""
 
-    def __init__(self, replay: Replay, node: Node, group: set[Node]) -> None:
-        self.replay, self.node = replay, node
+    def __init__(self, replay: Replay, node: Node, group: set[Node], guess: Tensor | None) -> None:
+        self.replay, self.node, self.guess = replay, node, guess
         source = Source(node.code, node.lasti)
         syntax = syntax_of(source.file)
         expression = None if syntax is None else syntax.expression(source)
@@ -113,6 +137,10 @@ class _Call:
             return expression.value
         if found is None and len(self.stand_ins) == 1 and not isinstance(expression, ast.Constant):
             return next(iter(self.stand_ins.values()))  # nothing else can have led there
+        if found is None and isinstance(expression, ast.Name):
+            if self.guess is None:
+                raise _NotNamed(f"{expression.id} is not known any more")
+            return self.guess
         if found is None:
             raise Unknown(f"{ast.unparse(expression)} is not known any more")
         return found

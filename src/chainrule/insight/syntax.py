@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import linecache
 import re
+import sys
+from types import ModuleType
 
 from .source import Source
 
@@ -104,10 +106,7 @@ def syntax_of(file: str) -> Syntax | None:
 
 
 def _code_only(file: str, lines: list[str]) -> list[str]:
-    """A page of Markdown with everything blank but its Python blocks, which are run under the page's name; a cell of a
-    notebook without its magics."""
-    if ".ipynb[" in file or file.startswith("<ipython"):
-        return ["\n" if line.lstrip().startswith(("%", "!")) else line for line in lines]
+    """A page of Markdown with everything blank but its Python blocks, which are run under the page's name."""
     if not file.endswith(".md"):
         return lines
     kept, fence, python = [], "", False
@@ -186,4 +185,12 @@ def is_module(syntax: Syntax, expression: ast.expr) -> bool:
     """Whether an expression is a module: `torch`, `torch.nn.functional`."""
     while isinstance(expression, ast.Attribute):
         expression = expression.value
-    return isinstance(expression, ast.Name) and expression.id in syntax.modules
+    if not isinstance(expression, ast.Name):
+        return False
+    name = expression.id  # imported here, by another cell, or before this text began
+    return (
+        name in syntax.modules or name in _CUSTOMARY or isinstance(vars(sys.modules["__main__"]).get(name), ModuleType)
+    )
+
+
+_CUSTOMARY = {"torch", "F", "nn", "np", "numpy", "chainrule"}  # what modules are called

@@ -80,12 +80,14 @@ class Values:
     ) -> None:
         from .replay import Replay
 
+        held = list(held)
         self.look_up = look_up
-        self.replay = Replay(self, look_up, modules)
+        self.replay = Replay(self, look_up, modules, held)
         self.twins: dict[Node, Node | str] = {}  # of freed nodes; why there is none
         self.order = reachable(root[0])
         self.known: dict[Edge, np.ndarray] = {}
         self.shapes: dict[Edge, tuple[int, ...]] = {}  # known though the numbers are not
+        self.dtypes: dict[Edge, np.dtype] = {}  # likewise
         self.reasons: dict[Edge, str] = {}
         self.written: dict[Edge, np.ndarray] = {}  # what tensors that were written to hold now
         for tensor in held:
@@ -469,7 +471,9 @@ class Values:
                 saved.append(tuple(wrap(a) if kind == INPUT else np.shape(a) for a in arrays))
             else:
                 value = self.inputs_at(node, record.inputs.index(base))
-                if kind == INPUT:
+                if value is None:
+                    saved.append(None)
+                elif kind == INPUT:
                     saved.append(self._as_tensor(value, node))
                 else:
                     saved.append(np.shape(value) if name.endswith("_shape") else wrap(value).dtype)

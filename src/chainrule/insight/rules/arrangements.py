@@ -6,6 +6,7 @@ a shift, a stride, a row-major position, a table.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -178,14 +179,15 @@ for _name in (
     "max_unpool3d", "channel_shuffle", "pixel_shuffle", "pixel_unshuffle", "constant_pad_nd", "border_pad",
     "border_pad_backward", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d",
     "replication_pad2d", "replication_pad3d", "im2col", "col2im", "embedding", "embedding_backward", "zero",
-    "scatter_reduce", "index_reduce",
+    "scatter_reduce", "index_reduce", "fractional_max_pool2d", "fractional_max_pool3d",
 ):  # fmt: skip
     RULES[_name] = _rearranged
 
 # what a table of places is called where the program has no name for it
 _TABLE_NAMES = {
     "max": "argmax", "amax": "argmax", "max_dim": "argmax", "cummax": "argmax", "max_pool2d": "argmax", "max_pool3d": "argmax",
-    "adaptive_max_pool2d": "argmax", "adaptive_max_pool3d": "argmax", "min": "argmin", "amin": "argmin", "min_dim": "argmin",
+    "adaptive_max_pool2d": "argmax", "adaptive_max_pool3d": "argmax", "fractional_max_pool2d": "argmax",
+    "fractional_max_pool3d": "argmax", "min": "argmin", "amin": "argmin", "min_dim": "argmin",
     "cummin": "argmin", "sort": "order", "sort_stable": "order", "topk": "order",
 }  # fmt: skip
 
@@ -194,7 +196,7 @@ class _Passes:
     """What an operation does with the elements of each input, found out by taking gradients that number the places."""
 
     def __init__(self, call: Call) -> None:
-        result = call.output()
+        values, result = self._numbers(call)
         self.taken: dict[int, Pattern] = {}  # every place of the output takes one element or none
         self.placed: dict[
             int, tuple[Pattern, np.ndarray]
@@ -206,7 +208,7 @@ class _Passes:
         for k, edge in enumerate(call.edges):
             if edge is None:
                 continue
-            x = np.asarray(call.array(k))
+            x = np.asarray(call.array(k)) if values else np.zeros(call.shape(k))
             if max(x.size, result.size) > MOST_ELEMENTS:
                 raise NoFormula
             goal, factor = _goals(call, k, result)
@@ -224,11 +226,27 @@ class _Passes:
             if source is not None:
                 self.taken[k] = pattern_of(call, source, x.shape, table)
                 arranged += np.where(source < 0, 0, x.reshape(-1)[source.clip(0)] if x.size else 0)
-        self.rest: Any = result - arranged
+        self.rest: Any = None
+        if not values:
+            return
+        self.rest = result - arranged
         if np.allclose(self.rest, 0, rtol=1e-4, atol=1e-5, equal_nan=True):
             self.rest = None
         elif "value" not in record_of(call.node).settings and all(edge is not None for edge in call.edges):
             raise NoFormula  # it does more than putting elements elsewhere
+
+    def _numbers(self, call: Call) -> tuple[bool, np.ndarray]:
+        """(whether the numbers are known, the output or something of its shape)."""
+        try:
+            for k, edge in enumerate(call.edges):
+                if edge is not None:
+                    call.array(k)
+            return True, call.output()
+        except NoFormula:
+            if any(edge is None for edge in call.edges) or "value" in record_of(call.node).settings:
+                raise  # something may be filled in
+            shape = call.formulas.shape((call.node, call.number))
+            return False, np.zeros(shape, call.formulas.values.dtypes.get((call.node, call.number), np.float64))
 
 
 def _pull(call: Call, k: int, gradient: np.ndarray) -> np.ndarray:
@@ -423,7 +441,9 @@ def _tabled(
             kept.append(axis)
     small = array[tuple(slice(None) if axis in kept else 0 for axis in range(array.ndim))]
     for k in range(len(call.edges)):  # the program's own index, if it is one
-        value = None if call.edges[k] is not None else call.array(k)
+        value = None
+        with suppress(NoFormula):
+            value = None if call.edges[k] is not None else call.array(k)
         if isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.size == small.size:
             if np.array_equal(value.reshape(small.shape) % n, small):
                 name = simple_name(operand_of(call.node, k)) or call.formulas.arrays.get(id(value)) or name
@@ -480,7 +500,7 @@ class _Written(Call):
     def at(self, place: int, position: Place) -> Formula:
         if place:
             return super().at(place, position)
-        return taken(self.whole, 0, pattern_of(self.whole, self.where, self.whole.output().shape, "at"), position)
+        return taken(self.whole, 0, pattern_of(self.whole, self.where, self.whole.node.base_like.shape, "at"), position)
 
     def __call__(self, place: int, position: Place) -> Formula:
         return super().__call__(place, position) if place else self.at(0, position)

@@ -1,0 +1,298 @@
+"""`explain` on the programs that people write: after backward, modules, loops, in-place writes, slices, large graphs."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+import chainrule as torch
+from chainrule import explain
+from chainrule.insight.algebra import ONE, at_least, delta, symbol, total, within
+from chainrule.insight.positions import bounds, difference, digits, flat, fresh, quotient, remainder, weighted
+from chainrule.insight.writing import Letters, text
+
+from .test_explain import right_sides, run
+
+# ---------------------------------------------------------------- after a backward
+
+
+NETWORK = """
+torch.manual_seed(0)
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.ModuleList([torch.nn.Linear(2, 3), torch.nn.Linear(3, 2)])
+        self.norm = torch.nn.BatchNorm1d(2)
+
+    def forward(self, h):
+        for layer in self.layers:
+            h = torch.tanh(layer(h))
+        return self.norm(h)
+
+x, target = torch.randn(4, 2), torch.tensor([0, 1, 1, 0])
+net = Net()
+out = net(x)
+loss = torch.nn.functional.cross_entropy(out, target)
+"""
+
+
+def test_what_a_backward_freed_of_modules_and_composites_is_computed_again():
+    names = run(NETWORK + "loss.backward()\ne = explain(loss, net.layers[0].weight)\n")
+    e, buffers = names["e"], [b._array.copy() for b in names["net"].buffers()]
+    assert e.value is not None, str(e)
+    np.testing.assert_allclose(e.value._array, names["net"].layers[0].weight.grad._array, rtol=1e-4, atol=1e-6)
+    assert "a value has changed since" not in str(e)
+    explain(names["loss"], names["net"].layers[0].weight)
+    for buffer, before in zip(names["net"].buffers(), buffers):
+        assert np.array_equal(buffer._array, before), "calling a module again has changed its statistics"
+
+
+def test_the_programs_own_code_hooks_and_draws_do_not_run_again():
+    called = []
+    names = run(
+        """
+w = torch.tensor([1.0, 2.0], requires_grad=True)
+linear = torch.nn.Linear(2, 2)
+linear.register_forward_hook(lambda *arguments: called.append(1))
+hooked = linear(w).sum()
+dropped = torch.nn.functional.dropout(w * 2, 0.5).sum()
+
+def own(t):
+    called.append(2)
+    return (t.softmax(0) * t).sum()
+
+mine = own(w)
+for y in (hooked, dropped, mine):
+    y.backward()
+seed = torch.get_rng_state()
+found = [explain(y, w) for y in (hooked, dropped, mine)]
+same_seed = torch.equal(seed, torch.get_rng_state())
+""",
+        called=called,
+    )
+    hooked, dropped, mine = names["found"]
+    assert called == [1, 2]
+    assert "has hooks, which do not run again" in str(hooked)
+    assert dropped.value is None and "draws random numbers" in str(dropped)
+    assert mine.value is not None and names["same_seed"]
+
+
+def test_the_graph_is_named_that_is_gone():
+    names = run("""
+class Own(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.exp()
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.saved_tensors[0].exp()
+
+x = torch.tensor(1.0, requires_grad=True)
+y = Own.apply(x) * 2
+y.backward()
+e = explain(y, x)
+""")
+    assert names["e"].value is None
+    assert "what OwnBackward saved is gone" in str(names["e"])
+    assert "backward(retain_graph=True)" in str(names["e"])
+
+
+# ---------------------------------------------------------------- names and forms
+
+
+def test_a_custom_function_is_named_by_its_class_and_has_numbers():
+    names = run("""
+class Triple(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 3
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * 3
+
+v = torch.tensor([2.0, 3.0], requires_grad=True)
+t = Triple.apply(v)
+y = (t * t).sum()
+e = explain(y, v)
+""")
+    written = str(names["e"])
+    assert "tᵢ = Triple(v)" in written
+    assert "∂tᵢ/∂vⱼ = [[3, 0], [0, 3]]" in written
+    assert names["e"].value.tolist() == [36, 54]
+
+
+def test_a_recurrent_network_is_differentiated_through_time():
+    names = run("""
+w = torch.tensor([[0.5, -0.2], [0.1, 0.3]], requires_grad=True)
+h = torch.tensor([0.2, 0.4])
+xs = torch.tensor([[0.1, 0.2], [0.3, 0.4]])
+for i in range(2):
+    h = torch.tanh(w @ h + xs[i])
+loss = (h ** 2).sum()
+e = explain(loss, w)
+""")
+    e = names["e"]
+    assert [q.name for q in e.quantities] == ["loss", "h_2", "h_1", "w"]
+    assert right_sides(e)[1] == "2h₂ᵢ·(1 - h₂ᵢ²)·h₁ⱼ + 2(1 - h₁ᵢ²)·hⱼ·Σₖ h₂ₖ·(1 - h₂ₖ²)·wₖᵢ"
+    names["loss"].backward()
+    assert torch.allclose(e.value, names["w"].grad)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("((w[1:] - w[:-1]) ** 2).sum()", "2(wᵢ - wᵢ₋₁)·[i ≥ 1] + 2(wᵢ - wᵢ₊₁)·[i ≤ 2]"),
+        ("w.max()", "[i = 3]"),
+        ("w.prod()", "Π(j ≠ i) wⱼ"),
+        ("w.cumsum(0)[2]", "[i ≤ 2]"),
+        ("w.clamp(2, 3).sum()", "[2 ≤ wᵢ ≤ 3]"),
+        ("w.flip(0)[0]", "[i = 3]"),
+        ("torch.cat([w, 2 * w]).sum()", "3"),
+        ("w.reshape(2, 2)[1].sum()", "[i ≥ 2]"),
+        ("w[idx].sum()", "Σ(idxⱼ = i) 1"),
+        ("torch.where(w > 2, w ** 2, w).sum()", "2·[w > 2]ᵢ·wᵢ - [w > 2]ᵢ + 1"),
+        ("torch.softmax(w, 0)[1]", "softmax(w)₁·([i = 1] - softmax(w)ᵢ)"),
+        ("w.var()", "2/3·wᵢ - 2/3·mean(w)"),
+        ("torch.nn.functional.silu(w).sum()", "wᵢ·σ(wᵢ)·(1 - σ(wᵢ)) + σ(wᵢ)"),
+    ],
+)
+def test_derivatives_are_written_as_a_person_would(expression, expected):
+    e = run(
+        f"w = torch.tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True)\nidx = torch.tensor([0, 2, 2])\ny = {expression}\ne = explain(y, w)\n"
+    )["e"]
+    assert right_sides(e)[0] == expected
+    assert e.checked
+
+
+def test_writes_to_a_part():
+    names = run("""
+v = torch.tensor([2.0, 3.0], requires_grad=True)
+b = torch.zeros(3)
+b[0] = v[0] ** 2
+b[1:] = 5 * v
+b[2] *= v[1]
+out = b.sum()
+e = explain(out, v)
+""")
+    names["out"].backward()
+    assert torch.equal(names["e"].value, names["v"].grad)
+    assert names["e"].checked, str(names["e"])
+    assert "b[1:]ᵢ = 5·vᵢ" in str(names["e"])
+
+
+def test_parameters_bear_their_dotted_names():
+    names = run("""
+model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU(), torch.nn.Linear(2, 1))
+y = model(torch.ones(1, 2)).sum()
+e = explain(y, model[0].weight)
+""")
+    assert "model.0.weight" in str(names["e"]) and "model.2.weight" in str(names["e"])
+    assert "leaf" not in str(names["e"])
+
+
+# ---------------------------------------------------------------- large graphs
+
+
+def timed(function):
+    start = time.perf_counter()
+    e = function()
+    written = str(e), e.latex()
+    return e, written, time.perf_counter() - start
+
+
+def test_a_deep_network_is_grouped_and_fast():
+    layers = [torch.nn.Linear(8, 8) for _ in range(100)]
+    net = torch.nn.Sequential(*[module for layer in layers for module in (layer, torch.nn.Tanh())])
+    loss = net(torch.randn(4, 8)).pow(2).mean()
+    e, (written, _), seconds = timed(lambda: explain(loss, layers[0].weight))
+    assert len(written.splitlines()) < 60 and max(map(len, written.splitlines())) < 300
+    loss.backward()
+    assert torch.allclose(e.value, layers[0].weight.grad)
+    assert seconds < 10
+
+
+def test_residual_blocks_with_many_paths():
+    class Block(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.linear = torch.nn.LayerNorm(4), torch.nn.Linear(4, 4)
+
+        def forward(self, h):
+            return h + torch.relu(self.linear(self.norm(h)))
+
+    net = torch.nn.Sequential(*[Block() for _ in range(20)])
+    loss = net(torch.randn(2, 4)).mean()
+    e, (written, _), seconds = timed(lambda: explain(loss, net[0].linear.weight))
+    assert e.paths == 2**19
+    assert len(written.splitlines()) < 60
+    assert seconds < 10
+
+
+def test_shares_between_layers_add_up():
+    names = run("""
+x = torch.tensor([[0.5], [-1.0]])
+w1 = torch.tensor([[0.1, 0.2], [0.3, 0.4]], requires_grad=True)
+w2 = torch.tensor([[0.5, -0.6]], requires_grad=True)
+hidden = torch.tanh(w1 @ x)
+skip = 2 * hidden
+out = w2 @ hidden
+y = (out + skip.sum()).sum()
+e = explain(y, w1)
+""")
+    shares = names["e"].shares(by="layer")
+    into_hidden = [s for s in shares if s.path.endswith("→ hidden")]
+    assert {s.path for s in into_hidden} == {"out → hidden", "skip → hidden"}
+    assert sum(s.fraction for s in into_hidden) == pytest.approx(1)
+    paths = names["e"].shares()
+    assert torch.allclose(sum(s.value for s in paths), names["e"].value)
+    assert sum(s.fraction for s in paths) == pytest.approx(1)
+
+
+# ---------------------------------------------------------------- as HTML and SVG
+
+
+def test_pages_and_pictures_stand_alone_and_are_escaped():
+    names = run("""
+table = {}
+x = torch.tensor(2.0, requires_grad=True)
+table["</pre><script>alert(1)</script>"] = x * 2
+y = torch.where(table["</pre><script>alert(1)</script>"] > 0, x ** 2, x)
+e = explain(y, x)
+""")
+    e = names["e"]
+    for written in (e.html(), e.svg(), e._repr_html_(), e._repr_markdown_()):
+        assert "<script" not in written
+    assert e.svg().startswith("<svg ") and e.html().count("<pre>") == e.html().count("</pre>") == 2
+
+
+# ---------------------------------------------------------------- positions
+
+
+def test_positions_of_a_reshaped_tensor():
+    i, j = fresh(2), fresh(3)
+    assert digits(flat((i, j), (2, 3)), (2, 3)) == (i, j)
+    k = fresh(6)
+    assert flat(digits(k, (2, 3)), (2, 3)) != k  # not simplified, but the same number:
+    assert bounds(quotient(k, 3)) == (0, 1) and bounds(remainder(k, 3)) == (0, 2)
+    assert remainder(weighted((i, 3), (j, 1)), 3) == j
+    assert delta(weighted((i, 3), (j, 1)), k) == delta(i, quotient(k, 3)) * delta(j, remainder(k, 3))
+
+
+def test_a_sum_over_a_shifted_delta_asks_whether_the_place_exists():
+    i, j = fresh(3), fresh(4)
+    shifted = total(i, delta(weighted((i, 1), (1, 1)), j) * symbol("a", i))
+    assert shifted == symbol("a", difference(j, 1)) * at_least(difference(j, 1))
+    assert text(shifted, Letters((j,))) == "aᵢ₋₁·[i ≥ 1]"
+    assert within(j, 4) == ONE
+
+
+def test_a_sum_over_both_digits_leaves_one_element():
+    k, a, b = fresh(6), fresh(2), fresh(3)
+    body = delta(a, quotient(k, 3)) * delta(b, remainder(k, 3)) * symbol("x", k)
+    assert total(k, body) == symbol("x", weighted((a, 3), (b, 1)))
