@@ -45,6 +45,9 @@ class OpOverloadPacket:
             raise AttributeError(name)
         return _overload(self.__name__)
 
+    def __call__(self, *args, **kwargs):
+        return _overload(self.__name__)(*args, **kwargs)
+
     def __repr__(self) -> str:
         return f"aten.{self.__name__}"
 

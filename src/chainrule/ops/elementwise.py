@@ -82,10 +82,10 @@ cosh = unary("cosh", lambda xp, x: xp.cosh(x), lambda xp, g, x: g * xp.sinh(x), 
 
 
 def _tanh_vjp(xp, g, out):
-    if out.ndim:
-        return g - g * out * out
     one = xp.one(out)
-    return g * ((one - out) * (one + out))  # right to the last digits near 1, too; of arrays it would cost too much
+    if out.ndim:
+        return g * (one - out * out)
+    return g * ((one - out) * (one + out))  # right to the last digit near 1, too; on arrays it would cost a tenth more
 
 
 tanh = unary("tanh", lambda xp, x: xp.tanh(x), _tanh_vjp, floating=True)
@@ -549,7 +549,7 @@ def _pow_of_number_vjp(xp, g, y, out, base):
 def _log(number):
     """The logarithm of a number, in full precision; nan for a negative one."""
     if isinstance(number, complex):
-        return cmath.log(number)
+        return cmath.log(number) if number else -math.inf
     return math.log(number) if number > 0 else math.nan if number else -math.inf
 
 
