@@ -42,7 +42,7 @@ def _pool(x, samples, kernel, out):
         shape[d], shape[n + d] = out[d], kernel[d]
         flat = flat * size[d] + places.reshape(*x.shape[:2], *shape)
     flat = np.reshape(flat, (*x.shape[:2], *out, math.prod(kernel)))
-    rows = flat.reshape(*x.shape[:2], -1)
+    rows = flat.reshape(*x.shape[:2], math.prod(out) * math.prod(kernel))
     values = np.take_along_axis(x.reshape(*x.shape[:2], math.prod(size)), rows, 2).reshape(flat.shape)
     best = np.argmax(widened(values), axis=-1)[..., None]
     return np.take_along_axis(values, best, -1)[..., 0], np.take_along_axis(flat, best, -1)[..., 0]
