@@ -345,21 +345,23 @@ def result_array(x):
 _SCALARS: dict = {}
 
 
-_ZEROS: dict = {}
-_ONES: dict = {}
+SINGLE = np.dtype(np.float32)
+_ZEROS: dict = {SINGLE: np.array(0, SINGLE)}
+_ONES: dict = {SINGLE: np.array(1, SINGLE)}
+_SINGLE_ZERO, _SINGLE_ONE = _ZEROS[SINGLE], _ONES[SINGLE]
 
 
 def zero(like):
     """A zero of the same dtype: 0-d beside an array, where a Python number is slow; a number beside a NumPy scalar."""
+    if type(like) is ndarray and like.dtype is SINGLE:  # the common case, without a search
+        return _SINGLE_ZERO
     return _constant(_ZEROS, 0, like)
 
 
 def one(like):
     """A one of the same dtype, in the form that is fast beside `like`."""
-    if type(like) is ndarray:
-        found = _ONES.get(like.dtype)
-        if found is not None:
-            return found
+    if type(like) is ndarray and like.dtype is SINGLE:
+        return _SINGLE_ONE
     return _constant(_ONES, 1, like)
 
 
