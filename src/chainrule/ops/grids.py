@@ -15,7 +15,7 @@ from .. import dtypes
 from ..op import LINEAR, general, must_be_tensor, op
 from ..tensor import Tensor
 from ..warning import warn
-from . import lookup, padding  # noqa: F401  (the formulas name operations of theirs)
+from . import lookup as _lookup, padding as _padding  # noqa: F401  (the formulas name operations of theirs)
 from .publishing import no_kernel
 from .resampling import CUBIC, cubic_far, cubic_near
 
