@@ -97,3 +97,23 @@ def test_collate():
 def test_what_is_refused(numbers, make, error, message):
     with pytest.raises(error, match=message):
         make(numbers)
+
+
+def test_the_parts_of_several_processes():
+    from chainrule.utils.data import DistributedSampler
+
+    def part(rank, n=10, **options):
+        sampler = DistributedSampler(range(n), num_replicas=3, rank=rank, **options)
+        sampler.set_epoch(2)
+        assert len(sampler) == len(list(sampler))
+        return list(sampler)
+
+    assert [part(rank, shuffle=False) for rank in range(3)] == [[0, 3, 6, 9], [1, 4, 7, 0], [2, 5, 8, 1]]
+    assert [part(rank, shuffle=False, drop_last=True) for rank in range(3)] == [[0, 3, 6], [1, 4, 7], [2, 5, 8]]
+    assert part(2, n=1) == [0]
+    assert part(0) == [8, 5, 0, 3]  # as PyTorch draws them
+    assert sorted(part(0) + part(1) + part(2))[-1] == 9
+    with pytest.raises(ValueError, match="Invalid rank 5, rank should be in the interval"):
+        DistributedSampler(range(3), num_replicas=2, rank=5)
+    with pytest.raises(ValueError, match="Default process group has not been initialized"):
+        DistributedSampler(range(3))

@@ -276,7 +276,6 @@ class Tracer(TracerBase):
         """Lets functions of the library, under whatever name the traced modules know them, record themselves."""
         import builtins
 
-
         modules: list[ModuleType] = list(self.autowrap_modules)
         modules += namespaces().values()
         modules += [sys.modules[type(m).__module__] for m in self.root.modules() if type(m).__module__ in sys.modules]

@@ -1,6 +1,6 @@
 """torch.utils.data: datasets, samplers, and the loader that makes batches of them."""
 
-from . import dataloader, dataset, sampler
+from . import dataloader, dataset, distributed, sampler
 from .dataloader import DataLoader, default_collate, default_convert, get_worker_info
 from .dataset import (
     ChainDataset,
@@ -12,6 +12,7 @@ from .dataset import (
     TensorDataset,
     random_split,
 )
+from .distributed import DistributedSampler
 from .sampler import (
     BatchSampler,
     RandomSampler,
