@@ -70,11 +70,11 @@ def _no_history(judge: Judge, error: BaseException, frame: FrameType, place: Pla
     from .reasons import call_in
     from .witness import Root
 
-    for cut in judge.static_cuts(Root(position, call_in(frame))):
-        known = lines.get((cut.place.file, cut.place.line))
+    for written in judge.static_cuts(Root(position, call_in(frame))):
+        known = lines.get((written.place.file, written.place.line))
         if known is not None:
             return _of_cut(judge, known, [escaped[known]], start)
-    serious = [cut for cut in escaped if not _only_shown(cut.position)]
+    serious = [one for one in escaped if not _only_shown(one.position)]
     if serious:
         return _of_cut(judge, serious[-1], [escaped[serious[-1]]], start)
     frozen = list(witness.frozen)

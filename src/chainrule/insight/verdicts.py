@@ -501,6 +501,7 @@ class Judge:
         found += self.steps_without_gradient()
         found += self.accumulated()
         found += self.replaced()
+        found += self.updated_beside()
         found += self.of_optimizers()
         found += self.wrong_backwards()
         found += self.zeros()
@@ -720,6 +721,25 @@ class Judge:
             and leaf.deliveries > leaf.clears // 2
         ]
 
+    def updated_beside(self) -> list[tuple[str, Reason]]:
+        """Leaves that `p = p - lr * p.grad` leaves as they were: it gives the name to a new tensor."""
+        found = []
+        for leaf in self.witness.all_leaves:
+            if leaf.updates or leaf.deliveries < 2 or leaf in self.in_optimizer:
+                continue
+            for read in leaf.reads:
+                name = _read_name(read.position)
+                if _is_own_update(read.position, name) and any(
+                    isinstance(n, ast.Assign) for n in ancestors(read.position)
+                ):
+                    place = place_at(read.position)
+                    place = place_in(place.file, place.line)
+                    doing = f"the assignment {lies(place)} gives the name {name} to a new tensor, and leaves the old one as it was"
+                    remedy = f"update it in place under no_grad: with torch.no_grad(): {name} -= lr * {name}.grad"
+                    found.append((leaf, Reason("update", f"{self.label(leaf)} never changes: {doing}.", remedy, place)))
+                    break
+        return self._grouped(found)
+
     def replaced(self) -> list[tuple[str, Reason]]:
         """Parameters that the program has given their names anew, after an optimizer was built from the old ones."""
         found = []
@@ -786,7 +806,8 @@ class Judge:
             if leaf.is_parameter:
                 if alive is None or not getattr(alive, "training", False) or self._trained_in_part(top):
                     continue
-            made = place_at(stepped[-1].made)
+            idle = [step for step in stepped if step.missing == step.steps]  # it was built from the wrong ones
+            made = place_at((idle or stepped)[-1].made)
             name = self.label(leaf)
             found.append(
                 (
@@ -825,8 +846,10 @@ class Judge:
                         ),
                     )
                 )
-            elif step.missing == step.steps and any(
-                leaf.deliveries for leaf, one in self.in_optimizer.items() if one is step
+            elif (
+                step.missing == step.steps
+                and not self._learning_outside()
+                and any(leaf.deliveries for leaf, one in self.in_optimizer.items() if one is step)
             ):
                 found.append(
                     (
@@ -1016,6 +1039,7 @@ class Judge:
     def of_error(self) -> list[tuple[str, Reason]]:
         from .failures import reason_of
 
+        assert self.error is not None
         reason = reason_of(self, self.error)
         return [(type(self.error).__name__, reason)]
 

@@ -26,7 +26,7 @@ from .values import reachable
 from .watching import WatchedTask, Watcher
 
 Position = tuple[CodeType, int]  # a code object and an instruction offset in it
-Call = tuple[str, tuple[int, int | None], str, list[tuple[str, int]]]  # what an abstract run up to a call is made from
+Call = tuple[str, tuple[int, int] | None, str, list[tuple[str, int]]]  # what an abstract run up to a call is made from
 MOST_CLOSED = 2000  # leaves that one value remembers to be cut off from
 MOST_NUMBERS = 20_000  # Python numbers whose origin is remembered
 MOST_HASHED = 1 << 16  # elements of a leaf that are looked at to see whether it was changed
@@ -185,7 +185,9 @@ class Witness(Watcher):
         self.roots: dict[Position, Root] = {}
         self.optimizers: dict[int, Step] = {}
         self.attempt: tuple[list[Any], Flows, Position] | None = None  # the last backward call
-        self.reads_of_results: dict[Position, tuple[weakref.ref, Position]] = {}  # None read from what is no leaf
+        self.reads_of_results: dict[
+            Position, tuple[weakref.ref, Position | None]
+        ] = {}  # None read from what is no leaf
         self.reasons: list[Any] = []  # found while numbers were there
         self.functions_without_gradient: dict[type, None] = {}
         self.hook_places: dict[int, Position] = {}
@@ -664,10 +666,10 @@ class Witness(Watcher):
             leaf = self.leaves.get(number)
             if leaf is not None and leaf.tensor() is not None and leaf.name is None:
                 leaf.name = name
-        for tensor, name in zip(scope.tensors, map(scope.names.get, map(id, scope.tensors))):
-            if name is not None and tensor._requires_grad and tensor._node is None:
+        for tensor in scope.tensors:
+            if tensor._requires_grad and tensor._node is None:
                 leaf = self.leaf_of(tensor)
-                leaf.name = leaf.name or name
+                leaf.name = leaf.name or scope.names[id(tensor)]
         for leaf in self.all_leaves:
             if leaf.name is None:
                 leaf.name = _name_in_containers(leaf.tensor(), frame)
