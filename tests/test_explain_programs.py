@@ -296,3 +296,9 @@ def test_a_sum_over_both_digits_leaves_one_element():
     k, a, b = fresh(6), fresh(2), fresh(3)
     body = delta(a, quotient(k, 3)) * delta(b, remainder(k, 3)) * symbol("x", k)
     assert total(k, body) == symbol("x", weighted((a, 3), (b, 1)))
+
+
+def test_a_sum_of_a_sum_is_written_in_parentheses():
+    e = run("w = torch.tensor([1.0, 2.0], requires_grad=True)\ny = w.cumsum(0).tanh().sum()\ne = explain(y, w)\n")["e"]
+    assert right_sides(e)[0] == "Σ(i ≤ j) (1 - tanh²(Σ(k ≤ j) wₖ))"
+    assert r"\sum_{i \leq j} \left(1 - \tanh^{2}\left(\sum_{k \leq j} w_{k}\right)\right)" in e.latex()

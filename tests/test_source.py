@@ -137,3 +137,24 @@ def test_the_inputs_of_a_session_belong_together():
         linecache.cache[name] = (2, None, ["1\n"], name)
     assert program_files(names[1]) == names[:2]
     assert program_files(__file__) == [__file__]
+
+
+def test_a_call_in_a_chain_over_several_lines_is_told_from_the_others():
+    names = run("x = torch.ones(3, requires_grad=True)\ny = (x\n     .sin()\n     .mul(2)\n     .cos())\n")
+    node, texts = names["y"].grad_fn, []
+    while node.next_functions:
+        texts.append((node.source.line, node.source.text))
+        node = node.next_functions[0][0]
+    assert texts == [(5, ".cos()"), (4, ".mul(2)"), (3, ".sin()")]
+
+
+def test_a_cell_of_ipython_is_called_by_its_number(monkeypatch):
+    import sys
+    from types import SimpleNamespace
+
+    from chainrule.insight.source import short_path
+
+    shell = SimpleNamespace(compile=SimpleNamespace(_filename_map={"/tmp/ipykernel_1/2.py": 3}))
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    assert short_path("/tmp/ipykernel_1/2.py") == "In[3]"
+    assert short_path("/nowhere/else.py") == "/nowhere/else.py"

@@ -215,7 +215,7 @@ class Explanation:
         if written:
             lines += ["", *(f"  {line}" for line in written)]
         sides = self._steps(text)
-        if self.chain is None and self.chains:
+        if self.chain is None and self.chains and local:
             sides.insert(0, "the product of these" if self.chains == 1 else f"a sum of {self.chains} products of these")
         if self.value is not None:
             sides.append(shown_value(self.value._array))

@@ -217,6 +217,14 @@ class Call:
         except Unknown as error:
             raise NoFormula(str(error)) from None
 
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """The shape of what the operation made."""
+        try:
+            return self.formulas.shape((self.node, self.number))
+        except Unknown as error:
+            raise NoFormula(str(error)) from None
+
     def output(self, number: int | None = None) -> np.ndarray:
         """What the operation made."""
         try:

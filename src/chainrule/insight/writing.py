@@ -108,6 +108,8 @@ def _is_single(formula: Formula) -> bool:
 class _Notation:
     """How a notation writes the pieces; `text` and `latex` below are its two kinds."""
 
+    parentheses = "({})"
+    bare_top = False  # whether the bar of a quotient encloses its numerator
     less = " ≤ "
     more = " ≥ "
     unequal = " ≠ "
@@ -153,6 +155,13 @@ class _Notation:
             return self.added(below, 0, letters) + self.less + self.added(above, offset, letters)
         return self.added(below, -offset, letters) + self.less + self.added(above, 0, letters)
 
+    def enclosed(self, body: Formula, letters: Letters) -> str:
+        """What a sum or a product runs over: in parentheses if it is itself a sum."""
+        written = self.formula(body, letters)
+        lone = [monomial for monomial, coefficient in body.terms.items() if coefficient == 1 and len(monomial) == 1]
+        is_sum = len(body.terms) > 1 or (lone and isinstance(lone[0][0][0], Group) and lone[0][0][1] == 1)
+        return self.parentheses.format(written) if is_sum else written
+
     def ranged(self, body: Formula, index: Index, letters: Letters) -> tuple[list[str], Formula]:
         """(what has to hold for the index of a sum, the rest of the body)."""
         if len(body.terms) != 1:
@@ -184,7 +193,7 @@ class _Notation:
             bottom.insert(0, str(coefficient.denominator))
             coefficient = Fraction(coefficient.numerator)
         top = [self.factor(one, e, letters, alone=False) for one, e in above]
-        if len(above) == 1 and coefficient == 1 and not bottom:
+        if len(above) == 1 and coefficient == 1 and (not bottom or self.bare_top):
             top = [self.factor(*above[0], letters, alone=True)]
         product = self.product(coefficient, top, bool(bottom))
         return self.quotient(product, bottom) if bottom else product
@@ -279,18 +288,14 @@ class _Text(_Notation):
         if isinstance(one, Total):
             inner = letters.inside(one.index)
             said, rest = self.ranged(one.body, one.index, inner)
-            body = self.formula(rest, inner)
-            if len(rest.terms) > 1:
-                body = f"({body})"
+            body = self.enclosed(rest, inner)
             below = f"({', '.join(said)})" if said else self.subscript((one.index,), inner)
             return f"Σ{below} {body}"
         if isinstance(one, Product):
             inner = letters.inside(one.index)
             said = [self.condition(AtLeast(p), inner) for p in one.where]
             said += [inner.of(one.index) + self.unequal + self.position(p, inner) for p in one.but]
-            body = self.formula(one.body, inner)
-            if len(one.body.terms) > 1:
-                body = f"({body})"
+            body = self.enclosed(one.body, inner)
             below = f"({', '.join(said)})" if said else self.subscript((one.index,), inner)
             return f"Π{below} {body}"
         if one.function == "pi":
@@ -310,7 +315,9 @@ class _Text(_Notation):
 
 
 class _Latex(_Notation):
-    less, more, unequal = r" \le ", r" \ge ", r" \ne "
+    less, more, unequal = r" \leq ", r" \geq ", r" \neq "
+    parentheses = r"\left({}\right)"
+    bare_top = True
 
     def unit(self, unit, letters, factor):
         if isinstance(unit, Index):
@@ -386,17 +393,13 @@ class _Latex(_Notation):
         if isinstance(one, Total):
             inner = letters.inside(one.index)
             said, rest = self.ranged(one.body, one.index, inner)
-            body = self.formula(rest, inner)
-            if len(rest.terms) > 1:
-                body = rf"\left({body}\right)"
+            body = self.enclosed(rest, inner)
             return rf"\sum_{{{', '.join(said) or inner.of(one.index)}}} {body}"
         if isinstance(one, Product):
             inner = letters.inside(one.index)
             said = [self.condition(AtLeast(p), inner) for p in one.where]
             said += [inner.of(one.index) + self.unequal + self.position(p, inner) for p in one.but]
-            body = self.formula(one.body, inner)
-            if len(one.body.terms) > 1:
-                body = rf"\left({body}\right)"
+            body = self.enclosed(one.body, inner)
             return rf"\prod_{{{', '.join(said) or inner.of(one.index)}}} {body}"
         if one.function == "pi":
             return r"\pi"
@@ -406,7 +409,7 @@ class _Latex(_Notation):
         if one.function == "abs":
             return rf"\left|{arguments[0]}\right|"
         if one.function in _CONDITIONS:
-            condition = _CONDITIONS[one.function].format(*arguments).replace("≤", r"\le").replace("≥", r"\ge")
+            condition = _CONDITIONS[one.function].format(*arguments).replace("≤", r"\leq").replace("≥", r"\geq")
             return rf"\left[{condition}\right]"
         if one.function == "number":
             return arguments[0]

@@ -75,7 +75,7 @@ def _unbind(call: Call, p: Place) -> Formula:
 
 @rule("view", "unsafe_view", "squeeze", "squeeze_dim", "squeeze_dims", "unsqueeze")
 def _view(call: Call, p: Place) -> Formula:
-    shape, out = call.shape(), call.output().shape
+    shape, out = call.shape(), call.out_shape
     here = [n for n in shape if n != 1]
     if here == [n for n in out if n != 1]:  # only dimensions of one element come or go
         rest = iter(q for q, n in zip(p, out) if n != 1)

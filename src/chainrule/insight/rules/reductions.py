@@ -75,7 +75,7 @@ class Slopes:
     def __init__(self, call: Call, *places: int) -> None:
         self.call = call
         self.names = {call.input_name(place): place for place in places if call.edges[place] is not None}
-        self.shape = call.output().shape  # of what is computed
+        self.shape = call.out_shape  # of what is computed
 
     def slope(self, one, by) -> Formula:
         place = self.names.get(by.name)

@@ -143,7 +143,7 @@ def _avg_pool(call: Call, p: Place) -> Formula:
     window = [_counted(n) for n in kernel]
     places = [weighted((i, s), (u, 1), (-pad, 1)) for i, s, u, pad in zip(p[len(lead) :], stride, window, padding)]
     body = _inside(places, call.shape()[len(lead) :]) * call.at(0, (*lead, *places))
-    return _share_of_window(call, p, call.shape()[len(lead) :], call.output().shape) * _over(window, body)
+    return _share_of_window(call, p, call.shape()[len(lead) :], call.out_shape) * _over(window, body)
 
 
 @rule("avg_pool_backward")
@@ -198,7 +198,7 @@ def _resample(call: Call, p: Place) -> Formula:
             np.add.at(matrix, (np.arange(len(index)), index), 1.0 if factors is None else factors[row])
         if back:
             matrix = matrix.T
-        if matrix.shape != (call.output().shape[d], shape[d]):
+        if matrix.shape != (call.out_shape[d], shape[d]):
             raise NoFormula
         k = place[d] = _counted(shape[d])
         weights = weights * call.formulas.given("weight", matrix, (p[d], k))
