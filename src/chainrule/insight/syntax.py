@@ -106,7 +106,10 @@ def syntax_of(file: str) -> Syntax | None:
 
 
 def _code_only(file: str, lines: list[str]) -> list[str]:
-    """A page of Markdown with everything blank but its Python blocks, which are run under the page's name."""
+    """A page of Markdown with everything blank but its Python blocks, which are run under the page's name; a cell of a
+    notebook without its magics."""
+    if ".ipynb[" in file or file.startswith("<ipython"):
+        return ["\n" if line.lstrip().startswith(("%", "!")) else line for line in lines]
     if not file.endswith(".md"):
         return lines
     kept, fence, python = [], "", False
