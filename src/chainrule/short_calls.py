@@ -10,7 +10,16 @@ from sys import _getframe
 
 from .backend import numpy as backend
 from .engine import USER_FILES, NodeMeta, next_sequence, saved_input, user_position
-from .general import broadcast_error, by_its_own_rule, general, is_number, is_plain_view, link_outputs, must_be_tensor, run_carefully
+from .general import (
+    broadcast_error,
+    by_its_own_rule,
+    general,
+    is_number,
+    is_plain_view,
+    link_outputs,
+    must_be_tensor,
+    run_carefully,
+)
 from .modes import CAREFUL, RECORD, is_quiet, local, silence
 from .node_classes import saves_only_numbers
 from .record import (
