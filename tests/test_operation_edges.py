@@ -1,0 +1,112 @@
+"""Operations where they meet other parts: batches of vmap, inference mode, warnings, NumPy's and foreign arrays, old forms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import chainrule as torch
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda x: torch.bernoulli(x),
+        lambda x: torch.poisson(x * 100),
+        lambda x: torch.binomial(x * 100, x),
+        lambda x: torch.rand_like(x),
+        lambda x: x.clone().uniform_(),
+        lambda x: torch.nn.functional.dropout(x),
+        lambda x: torch.randperm(50) + x[:1],
+    ],
+)
+def test_random_numbers_of_samples_differ(draw):
+    torch.manual_seed(0)
+    same = torch.full((2, 50), 0.5)
+    drawn = torch.vmap(draw, randomness="different")(same)
+    assert drawn.shape == (2, 50) and not torch.equal(drawn[0], drawn[1])
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda x: x.item(),
+        lambda x: x.sum().item(),
+        lambda x: x.data_ptr(),
+        lambda x: torch.equal(x, x),
+        lambda x: torch.allclose(x, x),
+        lambda x: torch.nonzero(x),
+        lambda x: x[x > 0],
+        lambda x: torch.masked_select(x, x > 0),
+        lambda x: bool(x[0]),
+        lambda x: x.to(memory_format=torch.channels_last),
+        lambda x: x.clone(memory_format=torch.channels_last),
+    ],
+)
+def test_batches_refuse_what_differs_by_sample(read):
+    with pytest.raises(RuntimeError):
+        torch.vmap(read)(torch.arange(6.0).reshape(2, 3))
+
+
+@pytest.mark.parametrize("name", ["T", "mT", "H", "mH"])
+def test_transposes_of_one_number_are_deprecated(name):
+    with pytest.warns(UserWarning, match="deprecated on 0-D tensors"):
+        assert getattr(torch.tensor(2.0), name).item() == 2.0
+    with pytest.warns(UserWarning, match="deprecated on 0-D tensors"):
+        assert torch.adjoint(torch.tensor(2.0)).item() == 2.0
+
+
+def test_numbers_before_tensors_are_deprecated():
+    x = torch.ones(2)
+    for call, expected in (
+        (lambda: torch.add(x, 2, x), 3.0),
+        (lambda: torch.sub(x, 2, x), -1.0),
+        (lambda: torch.addcmul(x, 3, x, x), 4.0),
+        (lambda: torch.addcdiv(x, 3, x, x), 4.0),
+    ):
+        with pytest.warns(UserWarning, match="deprecated"):
+            assert call().tolist() == [expected, expected]
+
+
+def test_reflected_operators_want_a_tensor():
+    with pytest.raises(
+        TypeError, match=r"descriptor '__rand__' for 'torch\._C\.TensorBase' objects doesn't apply to a 'int'"
+    ):
+        torch.Tensor.__rand__(1, 1)
+
+
+def test_inference_tensors_detach_in_place():
+    with torch.inference_mode():
+        x = torch.ones(2)
+        assert x.detach_() is x and x.is_inference()
+        assert torch.zeros(2).data.is_inference()
+
+
+def test_numpy_arrays_of_odd_kinds():
+    with pytest.raises(TypeError, match=r"can't convert np\.ndarray of type numpy\.str_"):
+        torch.tensor(np.array(["a"]))
+    with pytest.raises(ValueError, match="byte order different from the native"):
+        torch.tensor(np.array([1, 2], dtype=">i4"))
+    assert torch.tensor([np.float32(1.5), 2]).tolist() == [1.5, 2.0]
+    assert torch.tensor([2**63, 1], dtype=torch.uint64).tolist() == [2**63, 1]
+    mask = torch.tensor([True]).__array_wrap__(np.array([True]))
+    assert mask.dtype is torch.uint8
+
+
+def test_subclasses_and_parameters():
+    x = torch.ones(2)
+    with pytest.raises(TypeError):
+        x.as_subclass(int)
+    assert torch.Tensor._make_subclass(torch.nn.Parameter, x, True).requires_grad
+
+
+def test_dlpack():
+    x = torch.arange(3.0)
+    assert x.__dlpack_device__()[1] == 0
+    assert torch.asarray(x, copy=True).tolist() == torch.from_dlpack(x).tolist() == [0.0, 1.0, 2.0]
+
+
+def test_einsum_and_products_of_odd_shapes():
+    x = torch.arange(4.0)
+    assert torch.linalg.vecdot(x, torch.ones(2, 4)).tolist() == [6.0, 6.0]
+    assert torch.tensordot(x.reshape(4, 1), torch.ones(1, 2), ([1], [0])).shape == (4, 2)
