@@ -13,6 +13,7 @@ from chainrule.insight.algebra import ONE, at_least, delta, symbol, total, withi
 from chainrule.insight.positions import bounds, difference, digits, flat, fresh, quotient, remainder, weighted
 from chainrule.insight.writing import Letters, text
 
+from .running import chainrule
 from .test_explain import right_sides, run
 
 # ---------------------------------------------------------------- after a backward
@@ -302,3 +303,15 @@ def test_a_sum_of_a_sum_is_written_in_parentheses():
     e = run("w = torch.tensor([1.0, 2.0], requires_grad=True)\ny = w.cumsum(0).tanh().sum()\ne = explain(y, w)\n")["e"]
     assert right_sides(e)[0] == "Σ(i ≤ j) (1 - tanh²(Σ(k ≤ j) wₖ))"
     assert r"\sum_{i \leq j} \left(1 - \tanh^{2}\left(\sum_{k \leq j} w_{k}\right)\right)" in e.latex()
+
+
+def test_the_command_writes_a_picture_and_a_page(tmp_path):
+    program = (
+        "import torch\nw = torch.tensor([1.0, 2.0], requires_grad=True)\nb = torch.tensor(1.0, requires_grad=True)\n"
+    )
+    (tmp_path / "p.py").write_text(program + "((w * b) ** 2).sum().backward()\n", encoding="utf-8")
+    done = chainrule("explain", "p.py", "--svg", "e.svg", "--html", "e.html", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    picture, page = ((tmp_path / name).read_text(encoding="utf-8") for name in ("e.svg", "e.html"))
+    assert picture.count("<title>") == page.count("<section") == 2  # by w and by b
+    assert "∂y/∂wᵢ" in picture and "∂y/∂b" in page

@@ -33,11 +33,12 @@ class Replay:
         self.values = values
         self.look_up = look_up
         self.modules = list(modules)
+        self._places: dict[tuple, set[Node]] = {}  # what each place of the program recorded
         self.constants = [tensor for tensor in held if not tensor._requires_grad]
 
     def twins(self, node: Node) -> dict[Node, Node]:
         """{each node that the call which made `node` recorded: its like from the new call}; Unknown with the reason."""
-        group = self._group(node)
+        group = self.group(node)
         try:
             return self._kept(*self._matching(node, group, None))
         except Unknown as reason:
@@ -68,9 +69,12 @@ class Replay:
                 return pairs, call.made
         raise Unknown(f"calling {ast.unparse(call.expression)} again records something else")
 
-    def _group(self, node: Node) -> set[Node]:
+    def group(self, node: Node) -> set[Node]:
         """The nodes recorded in the same place of the program, as far as they are connected through such."""
-        here = {n for n in self.values.order if n.lasti == node.lasti and n.code is node.code}
+        if not self._places:
+            for one in self.values.order:
+                self._places.setdefault((id(one.code), one.lasti), set()).add(one)
+        here = self._places[id(node.code), node.lasti]
         users: dict[Node, list[Node]] = {}
         for one in here:
             for edge in one.edges:

@@ -125,6 +125,8 @@ class Values:
                 known = "was freed by" in str(error)
                 self.twins[node] = str(error) if known else f"{error}; {self._gone(node)}"
                 made = {}
+                for other in self.replay.group(node):
+                    self.twins.setdefault(other, self.twins[node])
             for old, new in made.items():
                 self.twins[old] = new
                 self._learn(old, new)
