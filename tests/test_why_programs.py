@@ -140,3 +140,15 @@ def test_input_arguments_and_exit_status_of_the_program(tmp_path):
     done = chainrule("why", "prog.py", "0.5", cwd=tmp_path, stdin="4\n")
     assert (done.returncode, done.stdout) == (0, "no finding: the gradients are in order\n"), done.stdout
     assert done.stderr == "tensor(8.)\n"
+
+
+def test_a_note_names_the_cut_also_in_a_thread_and_a_chain_of_calls(tmp_path):
+    (tmp_path / "prog.py").write_text(
+        "import threading\nimport chainrule as torch\nw = torch.ones(2, requires_grad=True)\n\n\ndef work():\n"
+        "    h = (w * 2).detach()\n    try:\n        h.sum().backward()\n    except RuntimeError as error:\n"
+        "        print(*error.__notes__)\n\n\nwork()\nthread = threading.Thread(target=work)\nthread.start()\nthread.join()\n",
+        encoding="utf-8",
+    )
+    done = python("prog.py", cwd=tmp_path)
+    note = "the history from w was cut at prog.py:7: `h = (w * 2).detach()`: that takes it out of the graph"
+    assert done.stdout.count(note) == 2, done.stdout

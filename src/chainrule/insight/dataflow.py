@@ -186,6 +186,7 @@ class Run:
             pass
         if self.found is None:
             self.found = self.main
+        self.query = None  # what is asked from here on does not end the run
 
     exhausted = False
 
