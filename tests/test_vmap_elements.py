@@ -235,3 +235,17 @@ def test_jacfwd_with_random_functions():
         jacfwd(torch.bernoulli)(x)
     for randomness in ("same", "different"):
         assert jacfwd(torch.bernoulli, randomness=randomness)(x).tolist() == torch.zeros(3, 3).tolist()
+
+
+def test_new_tensors_have_the_strides_asked_for():
+    x = torch.ones(3, 2)
+    assert vmap(lambda row: row.new_empty_strided((2, 3, 5), (0, 5, 1)))(x).stride() == (15, 0, 5, 1)
+    assert vmap(lambda row: row.new_zeros(0))(x).shape == (3, 0)
+    assert vmap(vmap(lambda k: k.new_full((2,), 7)))(x).tolist() == torch.full((3, 2, 2), 7.0).tolist()
+
+    def written(k):
+        made = k.new_zeros(2)
+        made[0] = k
+        return made
+
+    assert vmap(written)(torch.tensor([1.0, 2.0])).tolist() == [[1, 0], [2, 0]]

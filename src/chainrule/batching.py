@@ -155,7 +155,7 @@ def _drawing(record: Op, inputs, settings, number: int):
     first input of an in-place `bernoulli_` only says where to.
     """
     level = local.level_stack[number - 1]
-    values = [unwrap_batch(x, number) for x in inputs]
+    values: list[Any] = [unwrap_batch(x, number) for x in inputs]
     batched = [v is not None for v in values]
     values = [x if v is None else v for x, v in zip(inputs, values, strict=True)]
     if level.randomness != "same":
@@ -538,11 +538,19 @@ def as_batches(tensor: Tensor, levels: list[Level]) -> Tensor:
 
 def batch_like(tensor: Tensor, like: Tensor) -> Tensor:
     """A new tensor that was made in the likeness of `like`: a batch of copies, where that is a batch."""
-    if not batch_level(like):
+    levels, whole = [], like
+    while batch_level(whole):
+        levels.append(batch_level(whole))
+        whole = whole._extra.batch.value
+    if not levels:
         return tensor
-    value = batch_like(tensor.clone(), like._extra.batch.value)
-    size = like._extra.batch.value._array.shape[0]
-    return wrap_batch(value.expand((size, *tensor._array.shape)).clone(), like._extra.batch.level)
+    array = memory(tensor)
+    places = _many_like(array, whole._array.shape[: len(levels)], array.dtype)
+    places[...] = array
+    made = wrap(places)
+    for number in reversed(levels):
+        made = wrap_batch(made, number)
+    return made
 
 
 def run_by_sample(function: Callable, args, kwargs):
@@ -596,6 +604,15 @@ def refuse_reading(tensor: Tensor, how: str) -> None:
 # ---------------------------------------------------------------- in-place writes
 
 
+def _many_like(array, front: tuple[int, ...], dtype):
+    """Fresh memory for batches of `front` samples, each with the strides of `array`."""
+    count = 0
+    if array.size:
+        count = sum((n - 1) * (s // array.itemsize) for n, s in zip(array.shape, array.strides, strict=True)) + 1
+    buffer = np.empty((*front, count), dtype)
+    return np.lib.stride_tricks.as_strided(buffer, (*front, *array.shape), (*buffer.strides[:-1], *array.strides))
+
+
 def laid_out_like(tensor: Tensor, array) -> Tensor:
     """A copy whose samples lie in memory as `array` does."""
     levels = []
@@ -603,11 +620,7 @@ def laid_out_like(tensor: Tensor, array) -> Tensor:
     while batch_level(value):
         levels.append(batch_level(value))
         value = value._extra.batch.value
-    front = value._array.shape[: len(levels)]
-    count = sum((n - 1) * (s // array.itemsize) for n, s in zip(array.shape, array.strides, strict=True)) + 1
-    buffer = np.empty((*front, count), array.dtype)
-    places = np.lib.stride_tricks.as_strided(buffer, (*front, *array.shape), (*buffer.strides[:-1], *array.strides))
-    made = wrap(places).copy_(value)
+    made = wrap(_many_like(array, value._array.shape[: len(levels)], array.dtype)).copy_(value)
     for number in reversed(levels):
         made = wrap_batch(made, number)
     return made

@@ -50,8 +50,8 @@ def inherit_tangents(view: Tensor) -> None:
     """Gives a view its parts of the tangents that its base was given by a write, after the view was made."""
     from .inplace import view_steps
 
-    base = view._base._extra
-    tangent = None if base is None else base.tangent
+    base: Any = view._base
+    tangent = None if base._extra is None else base._extra.tangent
     have = view._extra.tangent
     found = []
     while tangent is not None and (have is None or tangent.level > have.level):

@@ -391,19 +391,19 @@ def _with_defaults(forward: Callable, args: tuple, kwargs: dict) -> tuple[tuple,
     return bound.args, bound.kwargs
 
 
-def _by_position(forward: Callable, args: tuple, kwargs: dict) -> tuple:
+def _by_position(forward: Any, args: tuple, kwargs: dict) -> tuple:
     """The arguments of a call in the order of the parameters of a forward that takes `ctx` first.
 
     Defaults are filled in only before an argument that is given: the rest are no inputs.
     """
-    code: Any = forward.__code__  # type: ignore[attr-defined]
+    code: Any = forward.__code__
     names = code.co_varnames[1 : code.co_argcount]
     for name in kwargs:
         if name not in names:
             refuse_keywords((name,))
         if name in names[: len(args)]:
             raise TypeError(f"forward() got multiple values for argument '{name}'")
-    defaults = dict(zip(reversed(names), reversed(forward.__defaults__ or ())))  # type: ignore[attr-defined]
+    defaults = dict(zip(reversed(names), reversed(forward.__defaults__ or ())))
     last = max(map(names.index, kwargs))
     made = list(args)
     for name in names[len(args) : last + 1]:
