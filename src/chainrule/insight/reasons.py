@@ -576,11 +576,11 @@ class Diagnosis:
 
     def _cleared_after_backward(self) -> Place | None:
         events = [e for e in self.run.events if e.kind in ("backward", "zero_grad", "clear")]
-        return (
-            events[-1].place
-            if events and events[-1].kind != "backward" and any(e.kind == "backward" for e in events)
-            else None
-        )
+        last = max((i for i, e in enumerate(events) if e.kind == "backward"), default=len(events))
+        after = events[last + 1 :]
+        origin = _origin_of(self._static(self.x_text, self.name))
+        own = [e for e in after if origin in e.value.flows]  # of this very tensor, rather than of another
+        return (own or after)[-1].place if after else None
 
     # ---- the program's text
 
