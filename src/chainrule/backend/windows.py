@@ -198,15 +198,15 @@ def add_at_places(g, index, shape):
     """Zeros of `shape` with `g` added at the `index` of each channel; the transpose of `at_places`."""
     planes = shape[0] * shape[1]
     count = math.prod(shape[2:])
-    flat = (index.reshape(planes, -1) + (np.arange(planes) * count)[:, None]).ravel()
+    flat = (index.reshape(planes, math.prod(index.shape[2:])) + (np.arange(planes) * count)[:, None]).ravel()
     found = np.bincount(flat, weights=widened(np.asarray(g)).ravel(), minlength=planes * count)
     return found.astype(g.dtype).reshape(shape)
 
 
 def at_places(x, index):
     """x's elements at the `index` of each channel."""
-    flat = x.reshape(*x.shape[:2], -1)
-    return np.take_along_axis(flat, index.reshape(*index.shape[:2], -1), 2).reshape(index.shape)
+    flat = x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
+    return np.take_along_axis(flat, index.reshape(*index.shape[:2], math.prod(index.shape[2:])), 2).reshape(index.shape)
 
 
 def window_sum(x, kernel, stride, padding, out):
