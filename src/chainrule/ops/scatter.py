@@ -88,10 +88,10 @@ def _reduce_gradients(xp, g, x, index, y, out, dim, reduce, include_self, refusa
         own, written = _product_gradients(xp, g, x, index, y, out, dim, include_self, refusal)
         return [own, None, _grow(xp, written, y_shape)]
     zero, one = xp.zero(x), xp.one(x)
-    mine = xp.where(x == out, one, zero)
+    mine = xp.where(x == out, xp.ones_like(x), xp.zeros_like(x))
     if not include_self:
         mine = xp.scatter_value(mine, index, dim, 0)
-    theirs = xp.where(y == xp.gather(out, index, dim), one, zero)
+    theirs = xp.where(y == xp.gather(out, index, dim), xp.ones_like(y), xp.zeros_like(y))
     ties = xp.scatter_add(mine, index, theirs, dim)
     share = g / xp.where(ties == zero, one, ties)
     own = mine * share
