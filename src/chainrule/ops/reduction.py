@@ -329,9 +329,10 @@ def _extreme(name: str, whole, along, pairwise):
         if dim is None:
             dim = axis
         if other is None and isinstance(dim, Tensor):
-            other, dim = dim, None
-            if keepdim is not False:
-                raise TypeError(f"{name}(): argument 'dim' (position 1) must be int, not Tensor")
+            if keepdim is False:
+                other, dim = dim, None
+            else:  # a dimension, after all
+                dim = int(dim)
         if other is not None:
             return pairwise(input, other, out=out)
         if dim is None:
@@ -471,7 +472,7 @@ def _var_vjp(xp, g, x, dim, correction, keepdim):
     """Of a variance: twice the distance from the mean, over the degrees of freedom."""
     free = xp.reduced_count(x.shape, dim) - correction
     if free <= 0 and (dim is None or not x.ndim):
-        return xp.keep_reduced(g, x.shape, dim, keepdim) * xp.number(g, math.nan)
+        return xp.expand_reduced(g, x.shape, dim, keepdim) * xp.number(g, math.nan)
     away = x - xp.mean(x, dim, True)
     factor = xp.number(g, 2 / free if free > 0 else math.inf)
     return xp.keep_reduced(g, x.shape, dim, keepdim) * factor * away
