@@ -62,6 +62,22 @@ def user_position(depth: int = 1):
     return code, frame.f_lasti
 
 
+def path_to_user(depth: int):
+    """(the code objects of this package's frames on the way, code, instruction offset) of the user's line.
+
+    An operation that is called again from where it was called last finds the same code objects in the same frames, and
+    then need not ask whose they are: which is half the cost of knowing the line."""
+    if local.position is not None:
+        return (), *local.position
+    code, lasti = user_position(depth + 1)
+    path = []
+    frame = _getframe(depth)
+    while frame.f_code is not code:
+        path.append(frame.f_code)
+        frame = frame.f_back
+    return tuple(path), code, lasti
+
+
 class Freed:
     """Stands in a node's `saved` once a backward has used it, and says where that backward was called."""
 

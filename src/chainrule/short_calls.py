@@ -9,7 +9,7 @@ import operator
 from sys import _getframe
 
 from .backend import numpy as backend
-from .engine import USER_FILES, NodeMeta, next_sequence, saved_input, user_position
+from .engine import NodeMeta, next_sequence, path_to_user, saved_input
 from .general import (
     broadcast_error,
     by_its_own_rule,
@@ -68,6 +68,7 @@ def kernel_of(forward):
 def unary_function(record: Op, shown: str):
     """The function of an elementwise operation on one tensor: the recording of it is spelled out, for speed."""
     kernel, node_class, kinds = kernel_of(record.forward), None, record.saved_kinds
+    own_path, user_code = (), None  # from here to the line of the user's that called last, see path_to_user
     careful_kinds = record.careful_kinds
     save_input, save_output = kinds == (INPUT,), kinds == (OUTPUT,)
     straight = record.differentiable and (save_input or save_output or not kinds)
@@ -75,7 +76,7 @@ def unary_function(record: Op, shown: str):
     careful_inexact = "".join(kind for kind in careful_kinds if kind in "fcV")
 
     def apply(input, *, out=None):
-        nonlocal node_class
+        nonlocal node_class, own_path, user_code
         try:
             extra = input._extra
         except AttributeError:
@@ -106,12 +107,16 @@ def unary_function(record: Op, shown: str):
             node.sequence = next_sequence()
             node.meta = None
             frame = _getframe(1)
-            code = frame.f_code
-            if code.co_filename in USER_FILES:
-                node.code = code
+            for code in own_path:
+                if frame.f_code is not code:
+                    break
+                frame = frame.f_back
+            if frame.f_code is user_code:
+                node.code = user_code
                 node.lasti = frame.f_lasti
             else:
-                node.code, node.lasti = user_position(2)
+                own_path, user_code, node.lasti = path_to_user(2)
+                node.code = user_code
             tensor = new(Tensor)
             tensor._array = result
             tensor._requires_grad = True
@@ -135,6 +140,7 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
 
     `as_operator`, it answers NotImplemented to an operand it cannot use, so that Python asks the other side."""
     kernel, node_class, scalar_node_class = kernel_of(record.forward), None, None
+    own_path, user_code = (), None  # from here to the line of the user's that called last, see path_to_user
     kinds, names = record.saved_kinds, record.saved_names
     x = record.inputs[0]
     differentiable = record.differentiable
@@ -153,7 +159,7 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
     takes_numbers = 1 in record.numbers and not (differentiable and not saves_only_numbers(record))
 
     def apply(input, other, *, out=None):
-        nonlocal node_class, scalar_node_class
+        nonlocal node_class, scalar_node_class, own_path, user_code
         other_class = other.__class__
         if other_class is float or other_class is int:
             try:
@@ -243,12 +249,16 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
                 node.saved = save(input, other, x_needs, y_needs)
         node.sequence = next_sequence()
         frame = _getframe(1)
-        code = frame.f_code
-        if code.co_filename in USER_FILES:
-            node.code = code
+        for code in own_path:
+            if frame.f_code is not code:
+                break
+            frame = frame.f_back
+        if frame.f_code is user_code:
+            node.code = user_code
             node.lasti = frame.f_lasti
         else:
-            node.code, node.lasti = user_position(2)
+            own_path, user_code, node.lasti = path_to_user(2)
+            node.code = user_code
         tensor._requires_grad = True
         tensor._node = node
         return tensor
@@ -319,12 +329,13 @@ RESULTS = (ndarray, backend.np.generic)
 def _one_with_settings(record: Op):
     """The function of an operation on one tensor with settings: ``apply(input, *settings)``."""
     forward, node_class = record.forward, None
+    own_path, user_code = (), None  # from here to the line of the user's that called last, see path_to_user
     careful_kinds = record.careful_kinds
     is_view, differentiable = record.kind == VIEW, record.differentiable
     plan = record.saved_from
 
     def apply(input, *settings):
-        nonlocal node_class
+        nonlocal node_class, own_path, user_code
         mode = local.mode
         extra = input._extra
         if (
@@ -372,7 +383,17 @@ def _one_with_settings(record: Op):
                 saved.append(input.dtype)
         node.saved = tuple(saved)
         node.sequence = next_sequence()
-        node.code, node.lasti = user_position(2)
+        frame = _getframe(1)
+        for code in own_path:
+            if frame.f_code is not code:
+                break
+            frame = frame.f_back
+        if frame.f_code is user_code:
+            node.code = user_code
+            node.lasti = frame.f_lasti
+        else:
+            own_path, user_code, node.lasti = path_to_user(2)
+            node.code = user_code
         node.meta = None
         tensor._requires_grad = True
         tensor._node = node
@@ -384,6 +405,7 @@ def _one_with_settings(record: Op):
 def _two_unlike(record: Op):
     """The function of an operation on two tensors that neither broadcasts nor promotes, such as a matrix product."""
     forward, node_class, names = record.forward, None, record.saved_names
+    own_path, user_code = (), None  # from here to the line of the user's that called last, see path_to_user
     x, y = record.inputs
     wants = [[record.saved_names[p] for p in positions] for _, positions in record.vjps]
     straight = (
@@ -395,7 +417,7 @@ def _two_unlike(record: Op):
     save = _saver(names, wants, x) if straight else None
 
     def apply(input, other):
-        nonlocal node_class
+        nonlocal node_class, own_path, user_code
         mode = local.mode
         if not straight or input._extra is not None or other._extra is not None or mode == CAREFUL:
             return general(record, (input, other))
@@ -420,7 +442,17 @@ def _two_unlike(record: Op):
         )
         node.saved = save(input, other, edges[0] is not None, edges[1] is not None)
         node.sequence = next_sequence()
-        node.code, node.lasti = user_position(2)
+        frame = _getframe(1)
+        for code in own_path:
+            if frame.f_code is not code:
+                break
+            frame = frame.f_back
+        if frame.f_code is user_code:
+            node.code = user_code
+            node.lasti = frame.f_lasti
+        else:
+            own_path, user_code, node.lasti = path_to_user(2)
+            node.code = user_code
         node.meta = None
         tensor._requires_grad = True
         tensor._node = node
@@ -445,12 +477,13 @@ def plain_function(record: Op):
         record.check,
     )
     promote, numbers, node_class = record.promote, record.numbers, None
+    own_path, user_code = (), None  # from here to the line of the user's that called last, see path_to_user
     everybody = -1  # a saved value that any input's gradient wants
     masks = [sum([1 << i for i in used]) for used in record.saved_for or ()] or [everybody] * len(record.saved_from)
     plan = [(*source, mask) for source, mask in zip(record.saved_from, masks, strict=True)]
 
     def call(inputs, settings=()):
-        nonlocal node_class
+        nonlocal node_class, own_path, user_code
         mode = local.mode
         if mode == CAREFUL:
             return run_carefully(record, inputs, settings)
@@ -561,7 +594,17 @@ def plain_function(record: Op):
                 saved.append(tuple([saved_input(value) for value in inputs[position:]]))
         node.saved = tuple(saved)
         node.sequence = next_sequence()
-        node.code, node.lasti = user_position(2)
+        frame = _getframe(1)
+        for code in own_path:
+            if frame.f_code is not code:
+                break
+            frame = frame.f_back
+        if frame.f_code is user_code:
+            node.code = user_code
+            node.lasti = frame.f_lasti
+        else:
+            own_path, user_code, node.lasti = path_to_user(2)
+            node.code = user_code
         if not several:
             tensor._requires_grad = True
             tensor._node = node
