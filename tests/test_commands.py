@@ -146,6 +146,73 @@ def test_explain_of_and_with_respect_to(program, tmp_path):
     assert "0.25" in done.stdout
 
 
+def test_explain_what_a_program_with_an_error_had_recorded(tmp_path):
+    write_script(tmp_path / "p.py", PROGRAM + "    raise ValueError('mine')\n")
+    done = chainrule("explain", "p.py", "--json", "e.json", cwd=tmp_path)
+    assert done.returncode == 1 and "∂out/∂x" in done.stdout and done.stdout.endswith("wrote e.json\n")
+    assert "ValueError: mine" in done.stderr
+    write_script(tmp_path / "early.py", "import torch\nraise ValueError('mine')\n")
+    assert chainrule("explain", "early.py", cwd=tmp_path).returncode == 2
+
+
+def test_explain_a_program_that_ends_itself(tmp_path):
+    write_script(tmp_path / "p.py", PROGRAM + "    import sys\n    sys.exit(3)\n")
+    assert chainrule("explain", "p.py", cwd=tmp_path).returncode == 0
+
+
+def test_explain_writes_parameters_as_the_program_does(tmp_path):
+    write_script(
+        tmp_path / "model.py",
+        """
+        import torch
+        from torch import nn
+        model = nn.Sequential(nn.Linear(2, 2), nn.ModuleDict({"left-hand": nn.Linear(2, 1), "right": nn.Linear(2, 1)}))
+        h = model[0](torch.ones(1, 2))
+        loss = (model[1]["left-hand"](h) * model[1]["right"](h)).sum()
+        loss.backward()
+        """,
+    )
+    done = chainrule("explain", "model.py", "--json", "-", cwd=tmp_path)
+    names = [one["wrt"] for one in json.loads(done.stdout[done.stdout.index("[\n {") :])]
+    hands = [f"model[1]{hand}.{part}" for hand in ("['left-hand']", ".right") for part in ("weight", "bias")]
+    assert names == ["model[0].weight", "model[0].bias", *hands]
+    for asked, name in (
+        ("model[0].weight", "model[0].weight"),
+        ("model.0.weight", "model[0].weight"),
+        ('model[1]["left-hand"].bias', "model[1]['left-hand'].bias"),
+        ("model.1.left-hand.bias", "model[1]['left-hand'].bias"),
+        ("model[-1].right.bias", "model[1].right.bias"),
+    ):
+        done = chainrule("explain", "model.py", "--wrt", asked, "--json", "e.json", "--latex", "e.tex", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        (found,) = json.loads((tmp_path / "e.json").read_text(encoding="utf-8"))
+        assert found["wrt"] == name and f"∂loss/∂{name}" in found["text"]
+        assert f"\\mathrm{{{name}}}" in (tmp_path / "e.tex").read_text(encoding="utf-8")
+    done = chainrule("explain", "model.py", "--wrt", "model[7].weight", cwd=tmp_path)
+    assert done.returncode == 2 and "model[7].weight is no tensor of the program when it ends" in done.stderr
+
+
+def test_why_finds_a_parameter_under_both_its_names(tmp_path):
+    write_script(
+        tmp_path / "zero.py",
+        """
+        import torch
+        from torch import nn
+        model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
+        with torch.no_grad():
+            model[0].weight.fill_(-1)
+            model[0].bias.fill_(-1)
+        model(torch.ones(1, 2)).sum().backward()
+        print(model[0].weight.grad)
+        """,
+    )
+    told = {
+        chainrule("why", "zero.py", "--wrt", name, cwd=tmp_path).stdout
+        for name in ("model.0.weight", "model[0].weight")
+    }
+    assert len(told) == 1 and "model[0].weight" in told.pop()
+
+
 def test_explain_a_model_in_training(tmp_path):
     write_script(
         tmp_path / "train.py",

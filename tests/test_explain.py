@@ -549,7 +549,7 @@ loss.backward()
     e = names["e"]
     assert e.checked
     assert torch.allclose(e.value, names["net"][0].weight.grad)
-    assert "net.2.bias + Σⱼ tanh(net.0.biasⱼ + Σₖ xᵢₖ·net.0.weightⱼₖ)·net.2.weightⱼ" in str(e)
+    assert "net[2].bias + Σⱼ tanh(net[0].biasⱼ + Σₖ xᵢₖ·net[0].weightⱼₖ)·net[2].weightⱼ" in str(e)
 
 
 def test_what_is_gone_is_not_guessed():

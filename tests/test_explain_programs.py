@@ -193,7 +193,7 @@ model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU(), torch.nn.Lin
 y = model(torch.ones(1, 2)).sum()
 e = explain(y, model[0].weight)
 """)
-    assert "model.0.weight" in str(names["e"]) and "model.2.weight" in str(names["e"])
+    assert "model[0].weight" in str(names["e"]) and "model[2].weight" in str(names["e"])
     assert "leaf" not in str(names["e"])
 
 

@@ -272,6 +272,35 @@ def test_parameters_of_modules_by_either_spelling():
     assert next(iter(g)) == "model.layers[0].weight"
 
 
+def test_parameters_are_found_as_typed_and_as_a_state_dict_calls_them():
+    parts = torch.nn.ModuleDict({"left-hand": torch.nn.Linear(1, 1), "class": torch.nn.Linear(1, 1)})
+    weights = torch.nn.ParameterList([torch.ones(1), torch.ones(1)])
+    model = torch.nn.Sequential(torch.nn.ReLU(), parts, weights)
+    rest = model[1:]  # noqa: F841  # gradients are asked for by this name
+    with torch.record_grads() as g:
+        total = sum(part(weights[1]) for part in parts.values())
+        total.backward()
+    assert g["parts['left-hand'].weight"] is g['parts["left-hand"].weight'] is g["parts.left-hand.weight"]
+    assert g["model[1]['class'].weight"] is g["parts['class'].weight"] is g["model.1.class.weight"]
+    assert g["weights[1]"] is g["weights.1"] is g["model.2.1"] and "weights.0" not in g
+    assert g["rest.1.class.weight"] is g["rest[0]['class'].weight"]  # a part of a Sequential keeps its keys
+    assert "rest[1]['class'].weight" not in g and "rest.0.class.weight" not in g
+
+
+def test_another_name_does_not_hide_a_value():
+    w = torch.ones(2, requires_grad=True)
+    other = w
+
+    def inside(w):
+        with torch.record_grads() as g:
+            other = w * 2
+            (3 * other).sum().backward()
+        return g
+
+    g = inside(w)
+    assert g["other"].tolist() == [3, 3] and g["w"].tolist() == [6, 6] and other is w
+
+
 def test_a_composite_in_a_loop():
     w = torch.ones(2, requires_grad=True)
     with torch.record_grads() as g:

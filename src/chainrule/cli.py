@@ -109,7 +109,8 @@ def add_explain(commands: argparse._SubParsersAction) -> None:
         help="run a program, and derive its gradient as one would on paper",
         description="Runs FILE as `chainrule run` does, its output on the standard error, and derives the gradient of the "
         "last scalar that backward was called on, with respect to each variable that it was computed from.",
-        epilog="Exit status: 0; 2 if FILE cannot be run or there is nothing to explain.",
+        epilog="Exit status: 0; 1 if the program ends with an error (what it had recorded is explained); 2 if FILE cannot be "
+        "run or there is nothing to explain.",
         allow_abbrev=False,
     )
     explain.add_argument("--of", metavar="NAME", help="derive the gradient of this variable")

@@ -18,7 +18,8 @@ import numpy as np
 from ..engine import Node, relink
 from ..runner import BadFile, alias, load
 from ..tensor import Tensor, gradient_edge, version_counter
-from .values import Edge, Unknown, Values
+from .names import Scope, value_called
+from .values import Edge, Unknown, Values, same
 from .watching import WatchedTask, Watcher
 
 MOST_EXPLAINED = 8  # leaves, when none is named
@@ -102,35 +103,20 @@ class Finished:
         sys.__excepthook__(kind, error, traceback)
 
     def tensor(self, name: str) -> Tensor:
-        """The tensor that a variable, or an attribute of one, holds.
+        """The tensor that a variable, an attribute or an element of one holds.
 
         Raises:
             Problem: there is none.
         """
-        head, *attributes = name.replace("[", ".").replace("]", "").split(".")
-        value = self.namespace.get(head)
-        for attribute in attributes:
-            if isinstance(value, list | tuple) and attribute.isdecimal():
-                value = value[int(attribute)] if int(attribute) < len(value) else None
-            else:
-                value = getattr(value, attribute, None)
+        value = value_called(name, self.namespace)
         if not isinstance(value, Tensor):
             raise Problem(f"{self.file}: {name} is no tensor of the program when it ends")
         return value
 
     def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """The tensors that the program's variables hold, and the parameters of its modules."""
-        seen: set[int] = set()
-        for name, value in list(self.namespace.items()):
-            if name.startswith("_"):
-                continue
-            found = [(name, value)]
-            if not isinstance(value, Tensor | type) and callable(getattr(value, "named_parameters", None)):
-                found = [(f"{name}.{inner}", parameter) for inner, parameter in value.named_parameters()]
-            for known, tensor in found:
-                if isinstance(tensor, Tensor) and id(tensor) not in seen:
-                    seen.add(id(tensor))
-                    yield known, tensor
+        """The tensors that the program's variables hold, and the parameters of its modules, as the program writes them."""
+        scope = Scope(None, self.namespace)
+        return ((scope.names[id(tensor)], tensor) for tensor in scope.tensors)
 
     def result(self, name: str | None) -> Tensor:
         """The tensor called `name`, or what the last backward was called on.
@@ -144,7 +130,7 @@ class Finished:
         if root is None:
             raise Problem(f"{self.file}: backward was not called on a scalar; name a tensor with --of NAME")
         for _, tensor in self.named_tensors():
-            if gradient_edge(tensor) == root:
+            if same(gradient_edge(tensor), root):
                 return tensor
         try:
             value = Values(root).value(root)
@@ -284,7 +270,7 @@ def _explain(finished: Finished, arguments: argparse.Namespace) -> int:
     _write(arguments.html, lambda: _page(finished.file, "".join(one["html"] for one in found)))
     _write(arguments.svg, lambda: _stacked([one["svg"] for one in found]))
     _write(arguments.json, lambda: json.dumps(found, indent=1, default=str))
-    return 0
+    return 0 if finished.error is None else 1
 
 
 def _leaves(finished: Finished, y: Tensor) -> list[Tensor]:
@@ -323,6 +309,8 @@ def _why(finished: Finished, arguments: argparse.Namespace) -> int:
     from .verdicts import findings as findings_of
 
     witness = finished.watcher
+    if arguments.wrt:
+        arguments.wrt = Scope(None, finished.namespace).typed_name(arguments.wrt)
     found = findings_of(witness, finished.error, arguments.wrt)
     if witness.failures:
         print(f"chainrule: why has not seen everything: {witness.failures[0]!r}", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import Any, NamedTuple, cast
@@ -87,9 +86,6 @@ class _Derivation:
         self.values.known.setdefault(target, np.asarray(x._array))
         self.on_the_way = [n for n in self.values.order if any(routes.get((n, i)) for i in range(n.n_outputs))]
         self.symbols = name_everything(self.values.order, root, target, scope, self._given(scope))
-        for edge, name in self.symbols.items():  # a parameter as its module's state_dict calls it: net.0.weight
-            if isinstance(edge[0], Tensor) and scope.names.get(id(edge[0])) == name:
-                self.symbols[edge] = re.sub(r"\[(\d+)\]\.", r".\1.", name)
         if target not in self.symbols or root not in self.symbols:  # y is x
             self.symbols.setdefault(root, "y")
             self.symbols.setdefault(target, self.symbols[root])
@@ -97,11 +93,9 @@ class _Derivation:
 
     def _given(self, scope: Scope) -> dict[Edge, str]:
         given = {}
-        for edge, tensor, argument in zip(
-            (self.root, self.target), (self.y, self.x), scope.argument_texts()
-        ):  # a module's parameter keeps the dotted name that the others have
-            name = simple_name(argument)
-            if name is not None and ("[" not in name or id(tensor) not in scope.names):
+        for edge, tensor, argument in zip((self.root, self.target), (self.y, self.x), scope.argument_texts()):
+            name = simple_name(argument)  # without an index that is no constant
+            if name is not None and (name.isidentifier() or id(tensor) not in scope.names):
                 given[edge] = name
         return given
 

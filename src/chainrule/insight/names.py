@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import functools
+import keyword
+import re
 import sys
 from collections import Counter
 from types import CodeType, FrameType, ModuleType
@@ -26,7 +28,8 @@ class Scope:
     def __init__(self, frame: FrameType | None, variables: dict[str, Any] | None = None) -> None:
         """`variables`: seen, too."""
         self.frame = frame
-        self.names: dict[int, str] = {}  # {id of a tensor: its name}
+        self.names: dict[int, str] = {}  # {id of a tensor: its name, as the program would write it}
+        self.typed: dict[str, str] = {}  # {another name, such as a state_dict's net.0.weight: its name, net[0].weight}
         self.tensors: list[Tensor] = []
         self._frames: list[FrameType] = []
         outer = frame
@@ -34,7 +37,7 @@ class Scope:
             if not is_own(outer.f_code.co_filename):
                 self._frames.append(outer)
             outer = outer.f_back
-        holders: list[tuple[str, Any]] = []
+        holders: list[tuple[str, str, Any]] = []
         containers: list[tuple[str, Any]] = []
         tables = [table for one in self._frames for table in (one.f_locals, one.f_globals)]
         for table in [*tables, *([] if variables is None else [variables])]:
@@ -46,39 +49,49 @@ class Scope:
                 elif type(value) in (list, tuple, dict):
                     containers.append((name, value))
                 elif hasattr(value, "__dict__") and not isinstance(value, (type, ModuleType)):
-                    holders.append((name, value))
+                    holders.append((name, name, value))
         for name, value in containers[:MOST_HOLDERS]:  # after the variables, whose names are better
             for key, one in list(value.items() if type(value) is dict else enumerate(value[:MOST_HOLDERS]))[
                 :MOST_HOLDERS
             ]:
                 if isinstance(one, Tensor):
-                    self._add(f"{name}[{key!r}]", one)
+                    self._add(f"{name}[{key!r}]", one, f"{name}.{key}")
                 elif _is_module(one):
-                    holders.append((f"{name}[{key!r}]", one))
-        holders.sort(key=lambda holder: not _is_module(holder[1]))
-        self.modules = [value for _, value in holders if _is_module(value)]
-        for name, value in holders[:MOST_HOLDERS]:
-            self._look_inside(name, value)
+                    holders.append((f"{name}[{key!r}]", f"{name}.{key}", one))
+        holders.sort(key=lambda holder: not _is_module(holder[2]))
+        self.modules = [value for *_, value in holders if _is_module(value)]
+        for name, dotted, value in holders[:MOST_HOLDERS]:
+            self._look_inside(name, dotted, value)
         self.arrays = {id(t._array): self.names[id(t)] for t in self.tensors}  # {id of an array: its tensor's name}
 
-    def _add(self, name: str, tensor: Tensor) -> None:
+    def _add(self, name: str, tensor: Tensor, dotted: str = "") -> None:
         if id(tensor) not in self.names:
             self.names[id(tensor)] = name
             self.tensors.append(tensor)
+        for other in (name, dotted):
+            if other and other != self.names[id(tensor)]:
+                self.typed.setdefault(other, self.names[id(tensor)])
 
-    def _look_inside(self, name: str, value: Any) -> None:
+    def _look_inside(self, name: str, dotted: str, value: Any) -> None:
         """Tensors that an object holds, and the parameters of a module and of the modules in it."""
         held = vars(value)
+        if dotted != name:
+            self.typed.setdefault(dotted, name)
         for attribute, one in [
             *held.items(),
             *(held.get("_parameters") or {}).items(),
             *(held.get("_buffers") or {}).items(),
         ]:
             if isinstance(one, Tensor):
-                self._add(f"{name}.{attribute}", one)
+                self._add(name + _written_member(value, attribute), one, f"{dotted}.{attribute}")
         for attribute, module in (held.get("_modules") or {}).items():
             if module is not None:
-                self._look_inside(f"{name}[{attribute}]" if attribute.isdecimal() else f"{name}.{attribute}", module)
+                self._look_inside(name + _written_member(value, attribute), f"{dotted}.{attribute}", module)
+
+    def typed_name(self, name: str) -> str:
+        """A name that somebody asks for, as the program would write it: net[0].weight for PyTorch's net.0.weight."""
+        written = normalized(name)
+        return self.typed.get(written, written)
 
     def look_up(self, name: str) -> Any:
         """The value of a variable or of an attribute of one, as things stand; None where there is none."""
@@ -100,6 +113,56 @@ class Scope:
         syntax = syntax_of(source.file)
         call = None if syntax is None else syntax.expression(source)
         return list(call.args) if isinstance(call, ast.Call) else []
+
+
+def _written_member(holder: Any, attribute: str) -> str:
+    """How a program reaches what an object holds under a name: .weight, [0], ['left-hand']; .0 where it has no way to."""
+    if attribute.isidentifier() and not keyword.iskeyword(attribute) and not hasattr(type(holder), attribute):
+        return f".{attribute}"
+    if _is_module(holder):
+        from ..nn.modules.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+
+        if isinstance(holder, (ModuleDict, ParameterDict)):
+            return f"[{attribute!r}]"
+        if isinstance(holder, Sequential) and attribute in holder._modules:  # its part keeps the keys, but counts anew
+            return f"[{list(holder._modules).index(attribute)}]"
+        if isinstance(holder, (ModuleList, ParameterList)) and attribute.isdecimal():
+            return f"[{attribute}]"
+    return f".{attribute}"
+
+
+def normalized(name: str) -> str:
+    """A name written as names are here: a["b"] is a['b']."""
+    try:
+        expression = ast.parse(name.strip(), mode="eval").body
+    except (SyntaxError, ValueError):
+        return name
+    return ast.unparse(expression) if isinstance(expression, (ast.Attribute, ast.Subscript)) else name
+
+
+_STEP = re.compile(r"""\.([^.\[\]]+)|\[('[^']*'|"[^"]*"|-?\d+)\]""")
+
+
+def value_called(name: str, variables: dict[str, Any]) -> Any:
+    """What a variable, an attribute or an element of one holds: net[0].weight, also as net.0.weight; None if nothing."""
+    head = re.match(r"[^.\[]*", name)[0]  # type: ignore[index]  # it always matches
+    value, end = variables.get(head), len(head)
+    while end < len(name):
+        step = _STEP.match(name, end)
+        if step is None:
+            return None
+        end = step.end()
+        attribute = step[1]
+        try:
+            if attribute is None:
+                value = value[ast.literal_eval(step[2])]
+            elif isinstance(value, (list, tuple)) and attribute.isdecimal():
+                value = value[int(attribute)]
+            else:
+                value = getattr(value, attribute)
+        except (AttributeError, LookupError, TypeError):
+            return None
+    return value
 
 
 def _is_module(value: Any) -> bool:

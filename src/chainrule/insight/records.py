@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from ..engine import Node, next_sequence
 from ..tensor import Tensor, wrap
 from . import briefly
 from .graph import operation
-from .names import Scope, caller
+from .names import Scope, caller, normalized
 from .source import Source
 from .watching import ByIdentity, Names, WatchedTask, Watcher, source_of
 
@@ -86,8 +85,8 @@ class record_grads(Watcher):
 
     A value is found by the variable's name or by its line's number: the one made last, where there were several
     (`all` gives them all). Gradients are what `retain_grad()` would have kept: after the hooks of the tensor, and summed
-    over backward calls. Leaves that the gradient reached are there, too, parameters as ``g["model.0.weight"]`` or
-    ``g["model[0].weight"]``. The backward may also run after the block; then the first one that runs through it is what
+    over backward calls. Leaves that the gradient reached are there, too, parameters as ``g["model[0].weight"]``
+    or, as a state_dict would call them, ``g["model.0.weight"]``. The backward may also run after the block; then the first one that runs through it is what
     counts. Backward calls of other threads are not seen. Gradients are copies and keep no graph alive, except those of
     ``create_graph=True``, which have one of their own.
     """
@@ -97,6 +96,7 @@ class record_grads(Watcher):
         self.end: int | None = None
         self._known = ByIdentity()  # of a node or leaf: {output number: Entry}
         self._arrived: dict[Any, list] = {}
+        self._typed: dict[str, str] = {}  # {another name, such as net.0.weight: net[0].weight}
 
     def __enter__(self) -> record_grads:
         self.start = next_sequence()
@@ -126,7 +126,9 @@ class record_grads(Watcher):
         arrived, self._arrived = self._arrived, {}
         if not arrived:
             return
-        names = Names(task.order, Scope(caller()))
+        scope = Scope(caller())
+        self._typed |= scope.typed
+        names = Names(task.order, scope)
         for one, gradients in arrived.items():
             for number, gradient in enumerate(gradients):
                 if gradient is not None:
@@ -163,8 +165,10 @@ class record_grads(Watcher):
 
     def _found(self, name: str | int) -> list[Entry]:
         if isinstance(name, str):
-            wanted = _plain(name)
-            return [entry for entry in self.entries if any(_plain(one) == wanted for one in entry.names)]
+            known = {one for entry in self.entries for one in entry.names}
+            written = normalized(name)
+            wanted = written if written in known else self._typed.get(written)
+            return [entry for entry in self.entries if wanted in entry.names]
         return [e for e in self.entries if e.source is not None and e.source.line <= name <= e.source.end_line]
 
     def __getitem__(self, name: str | int) -> Tensor:
@@ -229,11 +233,6 @@ class record_grads(Watcher):
 
 
 _NOTHING = "<record_grads: no backward has run through the block>"
-
-
-def _plain(name: str) -> str:
-    """A name with places of a sequence written as attributes: `model.0.weight` for `model[0].weight`."""
-    return re.sub(r"\[(\d+)\]", r".\1", name)
 
 
 def columns(rows: Sequence[tuple[str, ...]]) -> str:
