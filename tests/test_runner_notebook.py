@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import random
 import types
@@ -97,6 +98,7 @@ Rich()
     assert done.returncode == 0
 
 
+@pytest.mark.skipif(importlib.util.find_spec("IPython") is not None, reason="IPython is installed, and shows its own")
 def test_ipython_display_is_there_without_ipython(run):
     done = run(
         "from IPython.display import display, clear_output, HTML, Markdown",

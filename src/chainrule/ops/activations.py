@@ -98,7 +98,9 @@ _elu = _activation(
     ),
     lambda xp, g, x, alpha, scale, input_scale: xp.where(
         x <= 0,
-        g * xp.number(g, input_scale * alpha * scale) * xp.exp(xp.where(x < 0, x, xp.zero(x)) * xp.number(x, input_scale)),
+        g
+        * xp.number(g, input_scale * alpha * scale)
+        * xp.exp(xp.where(x < 0, x, xp.zero(x)) * xp.number(x, input_scale)),
         g * xp.number(g, scale),
     ),
     "elu_cpu",
