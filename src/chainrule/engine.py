@@ -71,7 +71,7 @@ def path_to_user(depth: int):
         return (), *local.position
     code, lasti = user_position(depth + 1)
     path = []
-    frame = _getframe(depth)
+    frame: Any = _getframe(depth)
     while frame.f_code is not code:
         path.append(frame.f_code)
         frame = frame.f_back
@@ -81,11 +81,12 @@ def path_to_user(depth: int):
 class Freed:
     """Stands in a node's `saved` once a backward has used it, and says where that backward was called."""
 
-    __slots__ = ("code", "lasti")
+    __slots__ = ("code", "lasti", "newest")
 
     def __init__(self, code, lasti) -> None:
         self.code = code
         self.lasti = lasti
+        self.newest = None  # the highest sequence number of the nodes that the backward went through
 
 
 class NodeMeta:
