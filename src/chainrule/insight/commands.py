@@ -292,7 +292,7 @@ def _leaves(finished: Finished, y: Tensor) -> list[Tensor]:
 
 def _stacked(pictures: list[str]) -> str:
     """SVG pictures, one below the other."""
-    sizes = [tuple(int(n) for n in re.search(r'width="(\d+)" height="(\d+)"', p).groups()) for p in pictures]  # type: ignore[union-attr]
+    sizes = [tuple(int(n) for n in re.search(r'width="(\d+)" height="(\d+)"', p).groups()) for p in pictures]
     width, height, top, placed = max(w for w, _ in sizes), sum(h for _, h in sizes), 0, []
     for picture, (_, own) in zip(pictures, sizes):
         placed.append(picture.replace("<svg ", f'<svg y="{top}" ', 1))

@@ -146,7 +146,8 @@ _STEP = re.compile(r"""\.([^.\[\]]+)|\[('[^']*'|"[^"]*"|-?\d+)\]""")
 def value_called(name: str, variables: dict[str, Any]) -> Any:
     """What a variable, an attribute or an element of one holds: net[0].weight, also as net.0.weight; None if nothing."""
     head = re.match(r"[^.\[]*", name)[0]  # type: ignore[index]  # it always matches
-    value, end = variables.get(head), len(head)
+    value: Any = variables.get(head)
+    end = len(head)
     while end < len(name):
         step = _STEP.match(name, end)
         if step is None:
