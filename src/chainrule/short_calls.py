@@ -419,7 +419,12 @@ def _two_unlike(record: Op):
     def apply(input, other):
         nonlocal node_class, own_path, user_code
         mode = local.mode
-        if not straight or input._extra is not None or other._extra is not None or mode == CAREFUL:
+        if (
+            not straight
+            or mode == CAREFUL
+            or (input._extra is not None and not is_plain_view(input))
+            or (other._extra is not None and not is_plain_view(other))
+        ):
             return general(record, (input, other))
         if not is_quiet():
             silence()
