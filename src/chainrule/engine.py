@@ -488,6 +488,8 @@ class _Task:
         self.pending: dict = {}  # {leaf: edges into it that have not delivered yet}
         self.callbacks: list = []
         self.order = self._visit([node for node, _ in roots])
+        if self.freed is not None and self.order:
+            self.freed.newest = self.order[0].sequence
         self.needed = None if inputs is None else self._needed()
         # the nodes whose outputs' gradients are asked for
         self.captured_nodes = () if inputs is None or accumulate else {node for node, _ in inputs}

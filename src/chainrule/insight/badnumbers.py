@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..engine import Node
 from ..tensor import Tensor
-from .values import Edge, Unknown, Values, edges_of, record_of
+from .values import Edge, Unknown, Values, edges_of, expression_of, record_of
 
 
 @dataclass
@@ -77,25 +78,33 @@ def first_bad(values: Values, root: Edge, target: Edge, seed: np.ndarray) -> Cul
             return True
         return False
 
-    try:
-        walk(values, root, seed, look, {target})
-    except Unknown:
-        if not found:
-            raise
+    walk(values, root, seed, look, {target}, partly=True)
     return found[0] if found else None
 
 
 def walk(
-    values: Values, root: Edge, seed: np.ndarray, look: Callable[[Node, list, list], bool], ends: set[Edge]
+    values: Values,
+    root: Edge,
+    seed: np.ndarray,
+    look: Callable[[Node, list, list], bool],
+    ends: set[Edge],
+    partly: bool = False,
 ) -> dict[Edge, Any]:
-    """Carries a gradient back without hooks; `look` sees each node's gradients and may stop it. What arrived where."""
+    """Carries a gradient back without hooks; `look` sees each node's gradients and may stop it. What arrived where.
+
+    `partly`: past what is not known any more, as if it gave nothing."""
     gradients: dict[Edge, Any] = {root: seed}
     with np.errstate(all="ignore"):
         for node in values.order:
             arrived = [gradients.get((node, i)) for i in range(node.n_outputs)]
             if all(g is None or (node, i) in ends for i, g in enumerate(arrived)):
                 continue
-            results = values.pull(node, arrived)
+            try:
+                results = values.pull(node, arrived)
+            except Unknown:
+                if not partly:
+                    raise
+                continue
             if look(node, arrived, results):
                 break
             for edge, result in zip(edges_of(node), results):
@@ -139,6 +148,95 @@ def first_zero(
         if not found:
             raise
     return found[-1] if found else None
+
+
+# operations that are constant between jumps
+STEPS = ("round", "floor", "ceil", "trunc", "sign", "sgn", "heaviside", "bernoulli")
+_OFTEN = ("relu", "threshold", "clamp", "clamp_min", "clamp_max", "hardtanh", "mul", "where", "masked_fill")
+_WHEN_SATURATED = ("sigmoid", "tanh", "softmax", "log_softmax", "exp")
+
+
+def may_stop(values: Values, target: Edge, leads: Callable[[Edge], bool]) -> tuple[list[Node], str]:
+    """Where the numbers are gone: the operations between `target` and what has provably got a gradient that may have
+    passed nothing on, the first in backward first; and, if it is certain that the first one has, its key in ZEROS."""
+    users: dict[Any, list[Node]] = {}
+    for node in values.order:
+        for edge in edges_of(node):
+            if edge is not None:
+                users.setdefault(edge[0], []).append(node)
+    # a leaf with a gradient proves that what it was used in got one, and so what that was used in
+    alive: set[Node] = set()
+    for leaf, used in users.items():
+        if isinstance(leaf, Tensor) and leaf is not target[0] and leaf._grad is not None and np.any(leaf._grad._array):
+            while len(used) == 1 and used[0] not in alive:
+                alive.add(used[0])
+                used = users.get(used[0], [])
+    way = [node for node in values.order if leads((node, 0))]
+    last = max((i for i, node in enumerate(way) if node in alive), default=0)
+    way = way[last:]
+    for node in way:
+        kind = _surely_stops(values, node, users)
+        if kind:
+            return [node], kind
+    kinds = [(node, "" if (record := record_of(node)) is None else record.name) for node in way]
+    often = [(node, name) for node, name in kinds if name in _OFTEN or hasattr(type(node), "_forward_cls")]
+    if len(often) == 1:
+        return [often[0][0]], often[0][1] or "Function"
+    return [node for node, _ in often] or [node for node, name in kinds if name in _WHEN_SATURATED], ""
+
+
+def _surely_stops(values: Values, node: Node, users: dict[Any, list[Node]]) -> str:
+    record = record_of(node)
+    if record is None:
+        return ""
+    if record.name == "mul" and node.meta is not None and node.meta.targets is not None:
+        call = expression_of(node)
+        called = "" if not isinstance(call, ast.Call) else getattr(call.func, "attr", getattr(call.func, "id", ""))
+        # a dropout multiplies by a single number only where it drops everything
+        return (
+            "dropout"
+            if "drop" in called.lower() and any(t is not None and t[0] == () for t in node.meta.targets)
+            else ""
+        )
+    if record.name in ("softmax", "log_softmax"):
+        return "softmax of one" if is_of_one(values, node, users) else ""
+    return record.name if record.name in STEPS else ""
+
+
+def is_of_one(values: Values, node: Node, users: dict[Any, list[Node]]) -> bool:
+    """Whether a softmax is taken along a dimension of size 1, as far as shapes are known."""
+    try:
+        dim = values.setting(node, "dim")
+    except Unknown:
+        return False
+    shape = None
+    for user in users.get(node, ()):
+        targets = None if user.meta is None else user.meta.targets
+        for edge, kept in zip(edges_of(user), targets or ()):
+            if edge is not None and edge[0] is node and kept is not None:
+                shape = kept[0]
+    if shape is None:
+        try:
+            shape = values.shape((node, 0))
+        except Unknown:
+            return dim == -1 and _last_size(node) == 1
+    return bool(shape) and -len(shape) <= dim < len(shape) and shape[dim] == 1
+
+
+def _last_size(node: Node) -> int | None:
+    """The size of the last dimension of what went into a node, if a leaf was added there, as a layer's bias is."""
+    while True:
+        edge = next((e for e in edges_of(node) if e is not None), None)
+        if edge is None:
+            return None
+        if isinstance(edge[0], Tensor):
+            record = record_of(node)
+            shape = edge[0]._array.shape
+            return shape[-1] if record is not None and record.name == "addmm" and shape else None
+        node = edge[0]
+        record = record_of(node)
+        if record is None or record.name not in ("view", "addmm"):
+            return None
 
 
 SECOND_WHERE = (
@@ -224,6 +322,7 @@ ZEROS = {
     "softmax of one": ("along a dimension of size 1 its output is always 1", "take the softmax over the dimension of the classes, or sigmoid for a single output"),
     "softmax of all": ("its outputs add up to 1 whatever its inputs are, and all of them got the same gradient", "weight or choose its outputs before they are added up, as a loss such as cross_entropy does"),
     "mul": ("it is multiplied by 0", "look at where that 0 comes from: a mask, a weight, an initialization with zeros"),
+    "dropout": ("it drops everything", "give it a probability below 1"),
     "where": ("the mask chooses the other side everywhere", "check the condition"),
     "masked_fill": ("the mask covers everything", "check the mask"),
     "exp": ("its output is 0: it has underflowed", "compute with logarithms, logsumexp or log_softmax"),

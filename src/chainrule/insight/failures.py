@@ -12,10 +12,10 @@ from ..tensor import Tensor
 from .dataflow import Place
 from .holders import modules_of
 from .places import attribute_line, backward_place, place_in
-from .reasons import CUTS, Reason, lies, place_of
+from .reasons import CUTS, Reason, lies, place_of, used_up
 from .source import Source
 from .syntax import simple_name, syntax_of
-from .values import freed_at, reachable
+from .values import reachable
 from .witness import Break, Leaf, Position
 
 if TYPE_CHECKING:
@@ -187,77 +187,12 @@ def _second(judge: Judge, error: BaseException, frame: FrameType, place: Place) 
     if not gone:
         return None
     shared = gone[0]  # the first that backward came to
-    used_up = place_of(freed_at(shared))
-    name = _receiver_name(position)
-    passed = order[: order.index(shared)]
-    if not any(node.saves_tensors for node in passed) and (used_up.file, used_up.line) != (place.file, place.line):
-        return Reason(
-            "second backward",
-            f"the second {name}.backward() {lies(place)} fails because the graph was used up by the first, {lies(used_up)}.",
-            "compute it again before the second backward, or pass retain_graph=True to the first",
-            place,
-        )
-    made = place_of(shared)
-    name_of = _assigned_name(shared)
-    what = f"what is computed {lies(made)}" if name_of is None else f"{name_of}, computed {lies(made)},"
-    if (used_up.file, used_up.line) == (place.file, place.line):  # the same backward, in a loop
-        if _is_carried(shared, made, frame, place):
-            return Reason(
-                "second backward",
-                f"{name}.backward() {lies(place)} fails the second time because {what} is kept from one "
-                "round of the loop to the next, and its graph was used up in the round before.",
-                "cut it off between rounds: "
-                + ("detach() it" if name_of is None else f"{name_of} = {name_of}.detach()"),
-                made,
-            )
-        return Reason(
-            "second backward",
-            f"{name}.backward() {lies(place)} fails the second time because {what} only once, "
-            "and its graph was used up in the first round.",
-            "compute it again in each round, inside the loop, detach() it, or pass retain_graph=True to backward",
-            made,
-        )
-    return Reason(
-        "second backward",
-        f"{name}.backward() {lies(place)} fails because it shares {what} with what the backward "
-        f"{lies(used_up)} has used up.",
-        "pass retain_graph=True to the first backward, add the losses and call backward once, or detach() what is shared",
-        used_up,
-    )
+    return used_up(_receiver_name(position), order, shared, place)
 
 
 def _is_at(node: Any, place: Place) -> bool:
     source = Source(node.code, node.lasti)
     return (source.file, source.line, source.text) == place
-
-
-def _assigned_name(node: Any) -> str | None:
-    from .names import target_name
-
-    return target_name(node)
-
-
-def _is_carried(node: Any, made: Place, frame: FrameType, backward: Place) -> bool:
-    """Whether a value is made in the loop, or in what the loop calls, rather than before it."""
-    syntax = syntax_of(made.file)
-    if syntax is None or made.file != backward.file:
-        return True
-    loops = [
-        (one.lineno, one.end_lineno or one.lineno)
-        for one in ast.walk(syntax.tree)
-        if isinstance(one, (ast.For, ast.While)) and one.lineno <= backward.line <= (one.end_lineno or one.lineno)
-    ]
-    if not loops:
-        return True
-    if any(first <= made.line <= last for first, last in loops):
-        return True
-    functions = [
-        (one.lineno, one.end_lineno or one.lineno)
-        for one in ast.walk(syntax.tree)
-        if isinstance(one, (ast.FunctionDef, ast.Lambda))
-    ]
-    holding = [f for f in functions if f[0] <= made.line <= f[1]]
-    return any(not (f[0] <= backward.line <= f[1]) for f in holding)
 
 
 def _overwritten(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:

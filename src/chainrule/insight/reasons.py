@@ -7,6 +7,7 @@ import functools
 import linecache
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -15,11 +16,11 @@ import numpy as np
 
 from ..engine import Freed, Node, SavedTensor
 from ..tensor import Tensor, gradient_edge
-from .badnumbers import SECOND_WHERE, ZEROS, Culprit, first_bad, first_zero, is_bad, remedy_for, walk
+from .badnumbers import SECOND_WHERE, STEPS, ZEROS, Culprit, first_bad, first_zero, is_bad, may_stop, remedy_for, walk
 from .dataflow import Cut, Origin, Place, Run, Value
 from .explanation import shown_value
 from .holders import modules_of, unregistered
-from .names import Scope, caller
+from .names import Scope, caller, target_name
 from .places import attribute_line, backward_place, place_in, return_of
 from .source import Source, short_path
 from .syntax import simple_name, syntax_of
@@ -167,7 +168,8 @@ class Diagnosis:
             (arguments[0], arguments[1] if len(arguments) > 1 else None) if arguments else (None, None)
         )
         self.name = simple_name(self.x_text) or self.scope.names.get(id(x)) or "x"
-        self.loss: Any = loss if loss is not None else self._last_loss()
+        self.guessed = loss is None
+        self.loss: Any = self._last_loss() if loss is None else loss
         self.loss_name = (
             simple_name(self.loss_text)
             or (self.scope.names.get(id(self.loss)) if self.loss is not None else None)
@@ -179,7 +181,13 @@ class Diagnosis:
         return run_to(self.frame)
 
     def _last_loss(self) -> Tensor | None:
-        """The tensor on which the program called backward last, as far as a name still leads to it."""
+        """The tensor on which the program called backward last, as far as a name still leads to it; rather one that was
+        computed from x."""
+        found = list(self._losses())
+        own = (loss for loss in found if loss.requires_grad and _leads(loss, gradient_edge(self.x)))
+        return next(own, found[0] if found else None) if self.x.requires_grad else next(iter(found), None)
+
+    def _losses(self) -> Iterator[Tensor]:
         for event in reversed(self.run.events):
             if event.kind == "backward" and isinstance(event.call, ast.Call):
                 receiver = event.call.func.value if isinstance(event.call.func, ast.Attribute) else None
@@ -188,8 +196,7 @@ class Diagnosis:
                 name = simple_name(receiver)
                 value = None if name is None else self.scope.look_up(name)
                 if isinstance(value, Tensor):
-                    return value
-        return None
+                    yield value
 
     # ---- the order of questions
 
@@ -269,12 +276,15 @@ class Diagnosis:
                 )
         freed = [n for n in order if freed_at(n) is not None]
         fresh = [n for n in order if freed_at(n) is None and n.saves_tensors]
-        if freed and fresh and freed[0] is not order[0]:
-            return self._shared(place_of(freed_at(freed[0])), place_of(freed[0]))
-        others = [n for n in freed if n.saved is not freed[0].saved]
-        if others:  # a backward of this loss stopped at a part that another had used up
-            place, needed = place_of(freed_at(others[0])), place_of(others[0])
-            return self._shared(place, needed)
+        used = [n for n in freed if n.saved.newest is not None and n.saved.newest < order[0].sequence]
+        if not used and freed and fresh and freed[0] is not order[0]:
+            used = freed
+        if not used:  # a backward of this loss stopped at a part that another had used up
+            used = [n for n in freed if n.saved is not freed[0].saved]
+        if used and self._is_run_backward():
+            at = place_of(freed_at(used[0]))
+            last = next((e.place for e in reversed(self.run.events) if e.kind == "backward"), at)
+            return used_up(name, order, used[0], last)
         if freed:
             twice = self._second_backward()
             if twice is not None:
@@ -296,14 +306,13 @@ class Diagnosis:
             )
         return None
 
-    def _shared(self, place: Place, needed: Place) -> Reason:
-        return Reason(
-            "second backward",
-            f"{self.loss_name}.backward() fails because a part of its graph, recorded {lies(needed)}, was already used up by "
-            f"the backward {lies(place)}.",
-            "compute that part again, detach() it, or pass retain_graph=True to the first backward",
-            place,
-        )
+    def _is_run_backward(self) -> bool:
+        """Whether the program calls, or is to call, backward on the loss, rather than autograd.grad."""
+        if self.x._grad is None:
+            return True
+        origin = _origin_of(self._static(self.loss_text, self.loss_name))
+        events = [e for e in self.run.events if e.kind == "backward"]
+        return origin is None or any(e.value.origin == origin or _origin_of(e.value) == origin for e in events)
 
     def _second_backward(self) -> Place | None:
         """The line of a backward on a value whose graph an earlier one had used up."""
@@ -345,10 +354,15 @@ class Diagnosis:
                 f"make it with requires_grad=True, or call {self.name}.requires_grad_() before the computation",
                 made,
             )
+        origin = _origin_of(value)
+        made = None if origin is None else origin.place
+        where = "" if made is None else f", made {lies(made)},"
         return Reason(
             "never used",
-            f"{name}.backward() fails: {name} does not require grad, and {self.name} was not used to compute it.",
-            f"compute {name} from {self.name}",
+            f"{name}.backward() fails: {name}{where} was not computed from {self.name}, nor from anything else that requires "
+            "grad.",
+            f"compute {name} from {self.name}, or from the output of the model that it belongs to",
+            made,
         )
 
     def _frozen_at(self) -> Place | None:
@@ -388,6 +402,9 @@ class Diagnosis:
             cut = self._cut_in_text()
             if cut is not None:
                 return cut
+            cleared = self._cleared_after_backward()
+            if cleared is not None:
+                return self._cleared("None", cleared)
             if self._called("backward"):
                 return Reason(
                     "not used",
@@ -405,12 +422,7 @@ class Diagnosis:
             return self._why_unreached()
         cleared = self._cleared_after_backward()
         if cleared is not None:
-            return Reason(
-                "cleared",
-                f"{name}.grad is None because it was cleared after the backward, {lies(cleared)}.",
-                "clear gradients before backward, and use them before they are cleared",
-                cleared,
-            )
+            return self._cleared("None", cleared)
         if self._called("grad") and not self._called("backward"):
             return self._grad_instead()
         if not self._called("backward") or all(freed_at(n) is None for n in reachable(loss.grad_fn) if n.saves_tensors):
@@ -419,7 +431,7 @@ class Diagnosis:
                 "no backward",
                 f"{name}.grad is None because {self.loss_name}.backward() has not been called on the {self.loss_name} made "
                 f"{lies(place)}.",
-                f"call {self.loss_name}.backward()",
+                f"call {self.loss_name}.backward()" + (" before the step" if self._called("step") else ""),
                 place,
             )
         for node in reachable(loss.grad_fn):
@@ -528,6 +540,14 @@ class Diagnosis:
         lines = {Source(n.code, n.lasti).line for n in order}
         return next(iter(leaves)) if len(lines) == 1 else None
 
+    def _is_opaque(self) -> bool:
+        """Whether a part of the graph is hidden in a checkpoint, which computes it again in backward."""
+        from ..utils.checkpoint import CheckpointFunction
+
+        return self.loss.grad_fn is not None and any(
+            getattr(type(node), "_forward_cls", None) is CheckpointFunction for node in reachable(self.loss.grad_fn)
+        )
+
     def _leads_to_x(self) -> bool:
         return _leads(self.loss, gradient_edge(self.x))
 
@@ -582,6 +602,15 @@ class Diagnosis:
         own = [e for e in after if origin in e.value.flows]  # of this very tensor, rather than of another
         return (own or after)[-1].place if after else None
 
+    def _cleared(self, state: str, place: Place) -> Reason:
+        return Reason(
+            "cleared",
+            f"{self.name}.grad is {state} because it was cleared after the backward, {lies(place)}.",
+            "clear gradients before backward, and use them before they are cleared: zero_grad(), backward(), step(), in this "
+            "order",
+            place,
+        )
+
     # ---- the program's text
 
     def _static(self, expression: ast.expr | None, name: str) -> Value | None:
@@ -623,7 +652,7 @@ class Diagnosis:
     def _values(self) -> Values | None:
         if self.loss is None or self.loss.grad_fn is None:
             return None
-        return Values(gradient_edge(self.loss), self.scope.tensors, self.scope.look_up)
+        return Values(gradient_edge(self.loss), self.scope.tensors, self.scope.look_up, self.scope.modules)
 
     def _seed(self) -> np.ndarray:
         return np.ones_like(self.loss._array) if self.seed is None else self.seed
@@ -709,12 +738,7 @@ class Diagnosis:
         try:
             again = walk(values, gradient_edge(self.loss), self._seed(), lambda *_: False, {target}).get(target)
             if again is not None and np.any(again) and cleared is not None:
-                return Reason(
-                    "cleared",
-                    f"{name}.grad is 0 because it was cleared after the backward, {lies(cleared)}.",
-                    "clear gradients before backward, and use them before they are cleared",
-                    cleared,
-                )
+                return self._cleared("0", cleared)
             if again is not None and np.any(again):
                 hooked = self._hook_to_blame("is 0")
                 if hooked is not None:
@@ -722,22 +746,28 @@ class Diagnosis:
             culprit = first_zero(
                 values, gradient_edge(self.loss), target, self._seed(), lambda e: _edge_leads(e, target), near=True
             )
-        except Unknown as error:
-            constant = self._constant_operation(target)
-            if constant is not None:
-                return constant
-            return Reason(
-                "zero", f"{name}.grad is 0; the graph behind it is gone: {error}.", "call why before the backward"
-            )
+        except Unknown:
+            return self._zero_by_exclusion(values, target, cleared)
         return self._custom(culprit) or self._zero_at(culprit) or self._stationary()
 
-    def _constant_operation(self, target: Edge) -> Reason | None:
-        """An operation on the way to x whose slope is 0 whatever its numbers are."""
-        for node in reachable(self.loss.grad_fn):
-            record = record_of(node)
-            if record is not None and record.name in STEPS and _edge_leads((node, 0), target):
-                return self._zero_at(Culprit(node, None, False, []))
-        return None
+    def _zero_by_exclusion(self, values: Values, target: Edge, cleared: Place | None) -> Reason:
+        """The same where numbers are not known any more."""
+        if cleared is not None:
+            return self._cleared("0", cleared)
+        nodes, kind = may_stop(values, target, lambda e: _edge_leads(e, target))
+        hooked = None if kind in (*STEPS, "dropout", "softmax of one") else self._hook_to_blame("is 0")
+        if hooked is not None:
+            return hooked
+        if not nodes:
+            return self._stationary()
+        culprit = Culprit(nodes[0], None, False, [])
+        known: Any = self._custom(culprit) or self._zero_at(culprit, kind)
+        if kind:
+            return known
+        others = [f"{_operation(node)} {lies(place_of(node))}" for node in nodes[1:3]]
+        more = "" if not others else f" (or {' or '.join(others)})"
+        sentence = f"{self.name}.grad is 0, most likely because {_operation(nodes[0])} passes no gradient on {lies(known.source)}{more}."
+        return Reason("zero", sentence, f"{known.remedy}; to be certain, call why before the backward", known.source)
 
     def _hook_to_blame(self, is_what: str) -> Reason | None:
         """The hook that the program has put on the way to x, if there is only one."""
@@ -792,12 +822,14 @@ class Diagnosis:
             place,
         )
 
-    def _zero_at(self, culprit: Culprit | None) -> Reason | None:
+    def _zero_at(self, culprit: Culprit | None, known: str = "") -> Reason | None:
+        """`known`: what is to be said of it, a key in ZEROS; "": what its inputs show."""
         if culprit is None or culprit.node is None:
             return None
         name, self.culprit = self.name, culprit.node
         record = record_of(culprit.node)
-        known = "" if record is None else record.name
+        if not known and record is not None:
+            known = record.name
         if known in ("softmax", "log_softmax"):
             known = _kind_of_softmax(culprit) or known
         because, remedy = ZEROS.get(known, ("its derivative is 0 there", "look at its inputs with chainrule.explain"))
@@ -812,7 +844,7 @@ class Diagnosis:
     def _why_another(self) -> Reason | None:
         """x.grad is not the gradient of this loss: accumulated, stale, or changed by a hook."""
         if not self.x.requires_grad or not self._leads_to_x():
-            if not self.x.requires_grad or self.x.grad_fn is not None:
+            if not self.x.requires_grad or self.x.grad_fn is not None or self.guessed or self._is_opaque():
                 return None
             unreached = self._why_unreached()
             return Reason(
@@ -949,10 +981,6 @@ class Diagnosis:
         return None
 
 
-# operations that are constant between jumps
-STEPS = ("round", "floor", "ceil", "trunc", "sign", "sgn", "heaviside", "bernoulli")
-
-
 def not_registered(name: str, tensor: Tensor | None, module: type, attribute: str) -> Reason:
     place = attribute_line(module, attribute)
     where = "" if place is None else f" {lies(place)}"
@@ -1042,6 +1070,71 @@ def _operation(node: Node) -> str:
 def _shown_inputs(culprit: Culprit) -> str:
     shown = [shown_value(i) for i in culprit.inputs if i is not None]
     return f", where its input is {' and '.join(shown)}" if shown else ""
+
+
+# ---------------------------------------------------------------- graphs that are used up
+
+
+def used_up(name: str, order: list[Node], shared: Node, place: Place) -> Reason:
+    """Why the backward of `name` at `place`, through the nodes in `order`, fails at one that another has used up."""
+    at = place_of(freed_at(shared))
+    passed = order[: order.index(shared)]
+    is_same = (at.file, at.line) == (place.file, place.line)  # the same backward, in a loop
+    if not is_same and not any(node.saves_tensors for node in passed) and shared.saved.newest == order[0].sequence:
+        return Reason(
+            "second backward",
+            f"the second {name}.backward() {lies(place)} fails because the graph was used up by the first, {lies(at)}.",
+            "compute it again before the second backward, or pass retain_graph=True to the first",
+            place,
+        )
+    made = place_of(shared)
+    name_of = target_name(shared)
+    what = f"what is computed {lies(made)}" if name_of is None else f"{name_of}, computed {lies(made)},"
+    if is_same and _is_carried(made, place):
+        return Reason(
+            "second backward",
+            f"{name}.backward() {lies(place)} fails the second time because {what} is kept from one "
+            "round of the loop to the next, and its graph was used up in the round before.",
+            "cut it off between rounds: " + ("detach() it" if name_of is None else f"{name_of} = {name_of}.detach()"),
+            made,
+        )
+    if is_same:
+        return Reason(
+            "second backward",
+            f"{name}.backward() {lies(place)} fails the second time because {what} is computed only once, "
+            "and its graph was used up in the first round.",
+            "compute it again in each round, inside the loop, detach() it, or pass retain_graph=True to backward",
+            made,
+        )
+    return Reason(
+        "second backward",
+        f"{name}.backward() {lies(place)} fails because it shares {what} with what the backward {lies(at)} has used up.",
+        "pass retain_graph=True to the first backward, add the losses and call backward once, or detach() what is shared",
+        at,
+    )
+
+
+def _is_carried(made: Place, backward: Place) -> bool:
+    """Whether a value is made in the loop, or in what the loop calls, rather than before it."""
+    syntax = syntax_of(made.file)
+    if syntax is None or made.file != backward.file:
+        return True
+    loops = [
+        (one.lineno, one.end_lineno or one.lineno)
+        for one in ast.walk(syntax.tree)
+        if isinstance(one, (ast.For, ast.While)) and one.lineno <= backward.line <= (one.end_lineno or one.lineno)
+    ]
+    if not loops:
+        return True
+    if any(first <= made.line <= last for first, last in loops):
+        return True
+    functions = [
+        (one.lineno, one.end_lineno or one.lineno)
+        for one in ast.walk(syntax.tree)
+        if isinstance(one, (ast.FunctionDef, ast.Lambda))
+    ]
+    holding = [f for f in functions if f[0] <= made.line <= f[1]]
+    return any(not (f[0] <= backward.line <= f[1]) for f in holding)
 
 
 LONGEST_FILE = 4000  # lines

@@ -512,11 +512,17 @@ _REARRANGING = {
 _DEFAULTS = {"alpha": 1, "beta": 1, "keepdim": False, "dim": None, "eps": None, "slope": 0.01, "threshold": 20}
 
 
-def operand_of(node: Node, place: int) -> ast.expr | None:
-    """The expression in the user's program that gave a node its input at `place`."""
+def expression_of(node: Node) -> Any:
+    """The expression in the user's program that recorded a node; None if its text is not to be had."""
     source = Source(node.code, node.lasti)
     syntax: Any = syntax_of(source.file)
-    expression = None if syntax is None else syntax.expression(source)
+    return None if syntax is None else syntax.expression(source)
+
+
+def operand_of(node: Node, place: int) -> ast.expr | None:
+    """The expression in the user's program that gave a node its input at `place`."""
+    expression = expression_of(node)
+    syntax: Any = syntax_of(node.code.co_filename)
     if expression is None:
         return None
     record = record_of(node)
