@@ -271,7 +271,7 @@ MISTAKES = {
         reason = torch.why(w, loss)
         """,
         "no_grad",
-        "move it out of the block",
+        "take the decorator away",
     ),
     "set_grad_enabled left off": (
         """
@@ -285,7 +285,7 @@ MISTAKES = {
         reason = torch.why(w, loss)
         """,
         "no_grad",
-        "move it out of the block",
+        "switch recording on again",
     ),
     "argmax": (
         """

@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from .tensor import DetachedCounter, Tensor
 
+latest: RuntimeError | None = (
+    None  # the last backward that failed, for `why`: without its traceback, which holds tensors
+)
+
+
+def remember(error: RuntimeError) -> RuntimeError:
+    """Keeps the words of an error; returns the error itself."""
+    global latest
+    latest = RuntimeError(*error.args)
+    for text in error.__notes__:
+        latest.add_note(text)
+    return error
+
 
 def note(error: RuntimeError, text: str) -> RuntimeError:
     error.add_note(text)
@@ -74,7 +87,7 @@ def modified_in_place(node, tensor, counter, expected: int, is_output: bool) -> 
     write = counter.writes and counter.writes.get(expected + 1)
     if write:
         note(error, f"and it was overwritten here:\n  {describe(*write)}")
-    return error
+    return remember(error)
 
 
 def freed(node) -> RuntimeError:
@@ -89,10 +102,8 @@ def freed(node) -> RuntimeError:
         error,
         f"the graph was freed by the backward called here:\n  {describe(node.saved.code, node.saved.lasti)}",
     )
-    return note(
-        error,
-        f"and it was needed again for the operation recorded here:\n  {describe(node.code, node.lasti)}",
-    )
+    note(error, f"and it was needed again for the operation recorded here:\n  {describe(node.code, node.lasti)}")
+    return remember(error)
 
 
 def leaf_moved() -> RuntimeError:

@@ -142,6 +142,7 @@ REMAKING = {
     "new_tensor",
     "scalar_tensor",
 }
+_OF_CHECKPOINT = {"use_reentrant", "preserve_rng_state", "context_fn", "determinism_check", "debug", "early_stop"}
 INTEGER_DTYPES = {"int", "long", "short", "int8", "int16", "int32", "int64", "uint8", "bool", "LongTensor", "IntTensor"}
 WITH_INDICES = {"max", "min", "sort", "topk", "kthvalue", "median", "mode", "cummax", "cummin"}
 
@@ -216,6 +217,9 @@ class Run:
         from linecache import getline
 
         line = getattr(node, "lineno", 1)
+        named = node.func if isinstance(node, ast.Call) else node
+        if isinstance(named, ast.Attribute):
+            line = named.end_lineno or line  # in a chain over several lines, the line of the attribute itself
         return Place(self.syntax.file, line, getline(self.syntax.file, line).strip())
 
     def _merged(self, values: Iterable[Value]) -> Value:
@@ -539,7 +543,8 @@ class Run:
             return self.value(node.value, scope)
         return Value()
 
-    def _attribute(self, node: ast.Attribute, scope: Variables) -> Value:
+    def _attribute(self, node: ast.Attribute, scope: Variables, called: bool = False) -> Value:
+        """`called`: what stands there is called, and may be a method."""
         name = simple_name(node)
         if name is not None:
             known = scope.get(name)
@@ -560,7 +565,10 @@ class Run:
             return self._cut(owner, "gradient", node)
         if node.attr in NO_VALUE:
             return Value()
-        return Value(dict(owner.flows), origin=None)
+        if owner.origin is None or called or node.attr in ("T", "mT", "H", "real", "imag"):
+            return Value(dict(owner.flows))
+        part = Origin(owner.origin.serial, f"{owner.origin.name}.{node.attr}", owner.origin.place)
+        return Value({**owner.flows, part: None}, origin=part)  # of a layer, its weight and its bias are two things
 
     def _subscript(self, node: ast.Subscript, scope: Variables) -> Value:
         name = simple_name(node)
@@ -596,7 +604,7 @@ class Run:
                 return self._call(owner.methods[name], [owner, *arguments], keywords, node)
             if isinstance(function.value, ast.Call) and _last_name(function.value.func) == "super":
                 return Value()
-            held = self._attribute(function, scope)
+            held = self._attribute(function, scope, called=True)
             if held.function is not None or held.instance or held.is_class or held.origin is not None:
                 return self._call_value(held, arguments, keywords, node)  # a layer of a module, for instance
             return self._method(node, name, owner, arguments, keywords, scope)
@@ -676,6 +684,28 @@ class Run:
             self._sites.pop()
             self.syntax = outer
 
+    def _passed_on(self, name: str, arguments: list[Value], keywords: dict[str, Value], node: ast.Call) -> Value | None:
+        """What a call gives that calls a function of the program in its turn; None if it is none of those."""
+        if name in ("Thread", "Timer", "Process") and "target" in keywords:
+            given = keywords.get("args")
+            return self._call_value(keywords["target"], (given.elements or []) if given else [], {}, node)
+        if not arguments or not (arguments[0].function or arguments[0].methods or name == "checkpoint"):
+            return None
+        function, *rest = arguments
+        if name in ("map", "imap", "starmap"):
+            return self._call_value(function, [self._element_of(one) for one in rest], {}, node)
+        if name in ("submit", "apply_async", "call_soon", "to_thread"):
+            return self._call_value(function, rest, keywords, node)
+        if name == "checkpoint":
+            own = {k: v for k, v in keywords.items() if k not in _OF_CHECKPOINT}
+            result = self._call_value(function, rest, own, node)
+            reentrant = next((k.value for k in node.keywords if k.arg == "use_reentrant"), None)
+            if isinstance(reentrant, ast.Constant) and not reentrant.value:
+                return result
+            given = self._merged([*rest, *own.values()])  # only their histories go through
+            return Value({**self._cut(result, "checkpoint", node).flows, **given.flows})
+        return None
+
     def _method(
         self,
         node: ast.Call,
@@ -687,6 +717,9 @@ class Run:
     ) -> Value:
         """A method of a tensor, a list, a module of the library, an optimizer."""
         place = self.place(node)
+        passed_on = self._passed_on(name, arguments, keywords, node)
+        if passed_on is not None:
+            return passed_on
         if name == "backward":
             self.events.append(Event("backward", place, owner, node))
             return Value()
@@ -726,6 +759,9 @@ class Run:
 
     def _library(self, node: ast.Call, name: str, arguments: list[Value], keywords: dict[str, Value]) -> Value:
         """A function of torch, NumPy or Python."""
+        passed_on = self._passed_on(name, arguments[1:], keywords, node)
+        if passed_on is not None:
+            return passed_on
         merged = self._merged([*arguments, *keywords.values()])
         function = node.func
         base = function.value if isinstance(function, ast.Attribute) else None

@@ -12,7 +12,7 @@ from ..tensor import Tensor
 from .dataflow import Place
 from .holders import modules_of
 from .places import attribute_line, backward_place, place_in
-from .reasons import CUTS, Reason, lies, place_of, used_up
+from .reasons import CUTS, Reason, lies, noted, of_overwriting, place_of, used_up
 from .source import Source
 from .syntax import simple_name, syntax_of
 from .values import reachable
@@ -182,7 +182,7 @@ def _second(judge: Judge, error: BaseException, frame: FrameType, place: Place) 
     if loss._node is None:
         return None
     order = reachable(loss._node)
-    needed = _noted(error, "and it was needed again")
+    needed = noted(error, "and it was needed again")
     gone = [n for n in order if n.saved.__class__ is Freed and needed is not None and _is_at(n, needed)]
     if not gone:
         return None
@@ -197,34 +197,7 @@ def _is_at(node: Any, place: Place) -> bool:
 
 def _overwritten(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
     """A value that backward needs was overwritten."""
-    saved, written = (
-        _noted(error, words) for words in ("the value was saved for backward here", "and it was overwritten here")
-    )
-    if written is None:
-        return None
-    where = "" if saved is None else f", saved {lies(saved)},"
-    if ".step(" in written.text:
-        return Reason(
-            "in-place",
-            f"backward fails because a parameter that it needs{where} was changed by the step {lies(written)}.",
-            "call every backward before the first step, or compute the loss again after it",
-            written,
-        )
-    return Reason(
-        "in-place",
-        f"backward fails because a value that it needs{where} was overwritten {lies(written)}.",
-        "write the result to a new tensor (x = x + 1 instead of x += 1, without inplace=True), or clone() before writing",
-        written,
-    )
-
-
-def _noted(error: BaseException, words: str) -> Place | None:
-    for note in getattr(error, "__notes__", []):
-        if isinstance(note, str) and note.startswith(words):
-            met = re.search(r"\n  (.*?):(\d+)(?:: (.*))?$", note, re.S)
-            if met:
-                return Place(met[1], int(met[2]), met[3] or "")
-    return None
+    return of_overwriting(error)
 
 
 # ---- writing to leaves

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import graph_errors
 from ..engine import Freed, Node, SavedTensor
 from ..tensor import Tensor, gradient_edge
 from .badnumbers import SECOND_WHERE, STEPS, ZEROS, Culprit, first_bad, first_zero, is_bad, may_stop, remedy_for, walk
@@ -75,6 +76,10 @@ CUTS = {
     "update": (
         "gives its name to a new tensor, computed where nothing is recorded, that does not require grad",
         "update it in place under no_grad: w -= lr * w.grad, or w.copy_(…)",
+    ),
+    "checkpoint": (
+        "computes it in a reentrant checkpoint, none of whose inputs requires grad",
+        "pass use_reentrant=False to checkpoint, or give it an input that requires grad",
     ),
     "copied": ("makes a copy that is another tensor", "use the tensor itself, not the copy"),
     "parameter": ("makes a new leaf of it", "use the tensor itself; a Parameter starts a history of its own"),
@@ -152,6 +157,17 @@ def lies(place: Place) -> str:
     return f"at {short_path(place.file)}:{place.line}" + (f": `{place.text}`" if place.text else "")
 
 
+def remedy_of_block(block: Place, remedy: str) -> str:
+    """What to do about what switches recording off, a with block if nothing better is known."""
+    if "checkpoint(" in block.text:
+        return CUTS["checkpoint"][1]
+    if block.text.startswith("@"):
+        return "take the decorator away, or call the function inside torch.enable_grad()"
+    if "set_grad_enabled" in block.text and not block.text.startswith("with"):
+        return "switch recording on again before it, with torch.set_grad_enabled(True), or use a with block, which does so itself"
+    return remedy
+
+
 class Diagnosis:
     """One question about one tensor."""
 
@@ -202,7 +218,7 @@ class Diagnosis:
 
     def reason(self) -> Reason:
         x, loss = self.x, self.loss
-        error = self._error_at_hand()
+        error = self._of_error(sys.exc_info()[1])
         if error is not None:
             return error
         if loss is not None:
@@ -223,36 +239,20 @@ class Diagnosis:
             return self._why_zero()
         return self._all_is_well()
 
-    def _error_at_hand(self) -> Reason | None:
-        """The error that is being handled, if it came from autograd: its notes say what we know."""
-        error = sys.exc_info()[1]
+    def _of_error(self, error: BaseException | None) -> Reason | None:
+        """What an error of autograd's knows: it is in its notes."""
         if not isinstance(error, RuntimeError):
             return None
-        message, notes = str(error), " ".join(getattr(error, "__notes__", ())).split()
-        known = " ".join(notes)
-        place = self._place_in(known)
-        if "backward through the graph a second time" in message:
+        if "backward through the graph a second time" in str(error):
+            used = noted(error, "the graph was freed by the backward")
+            where = "" if used is None else f" by the backward {lies(used)}"
             return Reason(
                 "second backward",
-                f"backward failed because the graph was already used up {known.partition('by ')[2] or known}.",
+                f"backward failed because the graph was already used up{where}.",
                 "compute the loss again before the second backward, or pass retain_graph=True to the first",
-                place,
+                used,
             )
-        if "modified by an inplace operation" in message:
-            return Reason(
-                "in-place",
-                f"backward failed because a value that it needs was overwritten: {known}.",
-                "write the result to a new tensor (x = x + 1 instead of x += 1), or clone() before writing",
-                place,
-            )
-        return None
-
-    def _place_in(self, notes: str) -> Place | None:
-        places = re.findall(r"(\S+?):(\d+): ", notes)
-        if not places:
-            return None
-        file, line = places[-1] if "overwritten" in notes else places[0]
-        return Place(file, int(line), linecache.getline(file, int(line)).strip())
+        return of_overwriting(error)
 
     # ---- backward fails
 
@@ -266,14 +266,7 @@ class Diagnosis:
         for node in order:
             written = _overwritten(node)
             if written is not None:
-                saved = place_of(node)
-                return Reason(
-                    "in-place",
-                    f"{name}.backward() fails because a value that backward needs, saved {lies(saved)}, was overwritten "
-                    f"{lies(written)}.",
-                    "write the result to a new tensor (x = x + 1 instead of x += 1), or clone() before writing",
-                    written,
-                )
+                return overwritten(place_of(node), written, f"{name}.backward()")
         freed = [n for n in order if freed_at(n) is not None]
         fresh = [n for n in order if freed_at(n) is None and n.saves_tensors]
         used = [n for n in freed if n.saved.newest is not None and n.saved.newest < order[0].sequence]
@@ -405,6 +398,9 @@ class Diagnosis:
             cleared = self._cleared_after_backward()
             if cleared is not None:
                 return self._cleared("None", cleared)
+            failed = self._of_error(graph_errors.latest)
+            if failed is not None:
+                return failed
             if self._called("backward"):
                 return Reason(
                     "not used",
@@ -418,7 +414,7 @@ class Diagnosis:
                 f"{name}.grad is None because no backward has been called.",
                 "call backward() on the loss; the gradients of its leaves are there afterwards",
             )
-        if not self._leads_to_x():
+        if not self._leads_to_x() and not self._is_opaque():
             return self._why_unreached()
         cleared = self._cleared_after_backward()
         if cleared is not None:
@@ -447,12 +443,10 @@ class Diagnosis:
 
     def _cut_in_text(self) -> Reason | None:
         """The cut on the way to what the text called backward on last."""
-        origin = _origin_of(self._static(self.x_text, self.name))
         for event in reversed(self.run.events):
-            if event.kind == "backward" and origin is not None:
-                cut = event.value.flows.get(origin)
-                if isinstance(cut, Cut):
-                    return self._cut_reason({origin: cut}, f"{self.name}.grad is None because {{}}", None)
+            cut = _cut_of(self._origins, event.value.flows) if event.kind == "backward" else None
+            if cut is not None:
+                return self._cut_reason({self._origins[0]: cut}, f"{self.name}.grad is None because {{}}", None)
         return None
 
     def _grad_instead(self) -> Reason:
@@ -557,11 +551,12 @@ class Diagnosis:
         loss_value, x_value = self._static(self.loss_text, loss), self._static(self.x_text, name)
         origin = _origin_of(x_value)
         if loss_value is not None and origin is not None:
-            cut = loss_value.flows.get(origin, "absent")
-            if isinstance(cut, Cut):
+            cut = _cut_of(self._origins, loss_value.flows)
+            if cut is not None:
                 return self._cut_reason({origin: cut}, f"{name}.grad is None because {{}}", loss_value)
+            is_absent = not any(o in loss_value.flows for o in self._origins)
             earlier = [o for o in loss_value.flows if o.name == origin.name and o != origin]
-            if cut == "absent" and earlier:
+            if is_absent and earlier:
                 return Reason(
                     "rebound",
                     f"{name}.grad is None because {name} is another tensor than the one that {loss} was computed from: the "
@@ -571,7 +566,7 @@ class Diagnosis:
                 )
             own = [(o, c) for o, c in x_value.flows.items() if o != origin and o in loss_value.flows]
             made_by = next((c for o, c in own if c is not None), None)
-            if cut == "absent" and made_by is not None:
+            if is_absent and made_by is not None:
                 return Reason(
                     "copied",
                     f"{name}.grad is None because {name}, made {lies(origin.place)}, is a copy that {loss} was not computed from.",
@@ -598,8 +593,9 @@ class Diagnosis:
         events = [e for e in self.run.events if e.kind in ("backward", "zero_grad", "clear")]
         last = max((i for i, e in enumerate(events) if e.kind == "backward"), default=len(events))
         after = events[last + 1 :]
-        origin = _origin_of(self._static(self.x_text, self.name))
-        own = [e for e in after if origin in e.value.flows]  # of this very tensor, rather than of another
+        own = [
+            e for e in after if any(o in e.value.flows for o in self._origins)
+        ]  # of this very tensor, rather than of another
         return (own or after)[-1].place if after else None
 
     def _cleared(self, state: str, place: Place) -> Reason:
@@ -621,6 +617,16 @@ class Diagnosis:
             return value if value is not None and (value.flows or value.origin) else None
         return scope.get(name)
 
+    @functools.cached_property
+    def _origins(self) -> list[Origin]:
+        """The origin of x, and those of what it is a part of: net.weight, net."""
+        value = self._static(self.x_text, self.name)
+        origin = _origin_of(value)
+        if value is None or origin is None:
+            return []
+        wholes = [o for o in value.flows if o.serial == origin.serial and origin.name.startswith(f"{o.name}.")]
+        return [origin, *sorted(wholes, key=lambda o: -len(o.name))]
+
     def _made(self) -> Place | None:
         """Where x was bound to its name."""
         origin = _origin_of(self._static(self.x_text, self.name))
@@ -630,18 +636,19 @@ class Diagnosis:
         """The cut on the way to a value: that of x if there is one, else those of tensors that require grad."""
         if value is None:
             return None
-        origin = _origin_of(self._static(self.x_text, self.name))
-        cut = None if origin is None else value.flows.get(origin)
-        if origin is not None and isinstance(cut, Cut):
-            return {origin: cut}
+        cut = _cut_of(self._origins, value.flows)
+        if cut is not None:
+            return {self._origins[0]: cut}
         cuts = {o: c for o, c in value.flows.items() if c is not None and self._learns(o.name)}
         return cuts or None
 
     def _cut_reason(self, cuts: dict[Origin, Cut], frame: str, value: Any) -> Reason:
         origin, cut = next(iter(cuts.items()))
         doing, remedy = CUTS[cut.kind]
-        block = "" if cut.block is None else f" (the block begins {lies(cut.block)})"
-        what = self.name if origin == _origin_of(self._static(self.x_text, self.name)) else origin.name
+        block = "" if cut.block is None else f" (recording is switched off {lies(cut.block)})"
+        if cut.block is not None:
+            remedy = remedy_of_block(cut.block, remedy)
+        what = self.name if origin in self._origins else origin.name
         history = f"{what} is cut {lies(cut.place)}{block}: that {doing}"
         if "history from" not in frame:
             history = f"its way to {self.loss_name} is cut {lies(cut.place)}{block}: that {doing}"
@@ -1005,6 +1012,11 @@ def _origin_of(value: Value | None) -> Origin | None:
     return max(value.flows, key=lambda o: o.serial, default=None)
 
 
+def _cut_of(origins: list[Origin], flows: dict[Origin, Cut | None]) -> Cut | None:
+    """The cut on the way from the first of some origins that a value comes from."""
+    return next((flows[one] for one in origins if one in flows), None)
+
+
 def _leads(loss: Tensor, target: Edge) -> bool:
     edge = gradient_edge(loss)
     return _edge_leads(edge, target)
@@ -1072,7 +1084,41 @@ def _shown_inputs(culprit: Culprit) -> str:
     return f", where its input is {' and '.join(shown)}" if shown else ""
 
 
-# ---------------------------------------------------------------- graphs that are used up
+# ---------------------------------------------------------------- values that are overwritten, graphs that are used up
+
+
+def noted(error: BaseException, words: str) -> Place | None:
+    """The place that a note of an error tells of in these words."""
+    for note in getattr(error, "__notes__", []):
+        if isinstance(note, str) and note.startswith(words):
+            met = re.search(r"\n  (.*?):(\d+)(?:: (.*))?$", note, re.S)
+            if met:
+                return Place(met[1], int(met[2]), met[3] or "")
+    return None
+
+
+def of_overwriting(error: BaseException) -> Reason | None:
+    """What an error knows of a value that was overwritten."""
+    written = noted(error, "and it was overwritten here")
+    return None if written is None else overwritten(noted(error, "the value was saved for backward here"), written)
+
+
+def overwritten(saved: Place | None, written: Place, name: str = "backward") -> Reason:
+    """Backward fails as a value saved for it at one place was overwritten at another."""
+    where = "" if saved is None else f", saved {lies(saved)},"
+    if ".step(" in written.text:
+        return Reason(
+            "in-place",
+            f"{name} fails because a parameter that it needs{where} was changed by the step {lies(written)}.",
+            "call every backward before the first step, or compute the loss again after it",
+            written,
+        )
+    return Reason(
+        "in-place",
+        f"{name} fails because a value that it needs{where} was overwritten {lies(written)}.",
+        "write the result to a new tensor (x = x + 1 instead of x += 1, without inplace=True), or clone() before writing",
+        written,
+    )
 
 
 def used_up(name: str, order: list[Node], shared: Node, place: Place) -> Reason:

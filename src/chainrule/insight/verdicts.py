@@ -17,7 +17,7 @@ from .badnumbers import Culprit, is_bad, remedy_for
 from .dataflow import Cut, Place, Run
 from .explanation import shown_value
 from .places import backward_place, place_in, return_of
-from .reasons import CUTS, Diagnosis, Reason, lies, not_registered, place_of
+from .reasons import CUTS, Diagnosis, Reason, lies, not_registered, place_of, remedy_of_block
 from .source import Source
 from .syntax import simple_name, syntax_of
 from .values import edges_of, reachable, record_of
@@ -56,16 +56,6 @@ def ancestors(position: Position) -> Iterator[ast.AST]:
     while node is not None:
         yield node
         node = syntax.parents.get(node)
-
-
-def _remedy_of_block(block: Place, remedy: str) -> str:
-    if "checkpoint(" in block.text:
-        return "pass use_reentrant=False to checkpoint, or give it an input that requires grad"
-    if block.text.startswith("@"):
-        return "take the decorator away, or call the function inside torch.enable_grad()"
-    if "set_grad_enabled" in block.text and not block.text.startswith("with"):
-        return "switch recording on again before it, with torch.set_grad_enabled(True), or use a with block, which does so itself"
-    return remedy
 
 
 # ---------------------------------------------------------------- while a backward call ends: numbers
@@ -620,7 +610,7 @@ class Judge:
                 cut.kind,
                 f"{what}.grad is None because its way to the loss is cut {lies(block)}: there recording is switched off, and "
                 f"what is computed {lies(place)} has no history.",
-                _remedy_of_block(block, remedy),
+                remedy_of_block(block, remedy),
                 block,
             )
         return Reason(
