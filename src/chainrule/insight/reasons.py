@@ -265,7 +265,7 @@ class Diagnosis:
         order = reachable(loss.grad_fn)
         for node in order:
             written = _overwritten(node)
-            if written is not None:
+            if written is not None and not self._came_after(written):
                 return overwritten(place_of(node), written, f"{name}.backward()")
         freed = [n for n in order if freed_at(n) is not None]
         fresh = [n for n in order if freed_at(n) is None and n.saves_tensors]
@@ -276,8 +276,10 @@ class Diagnosis:
             used = [n for n in freed if n.saved is not freed[0].saved]
         if used and self._is_run_backward():
             at = place_of(freed_at(used[0]))
-            last = next((e.place for e in reversed(self.run.events) if e.kind == "backward"), at)
-            return used_up(name, order, used[0], last)
+            if not self._came_after(at):
+                backwards = [e for e in self.run.events if e.kind == "backward"]
+                own = [e for e in backwards if e.value.origin == self._origin_of_loss]
+                return used_up(name, order, used[0], (own or backwards)[-1].place if backwards else at)
         if freed:
             twice = self._second_backward()
             if twice is not None:
@@ -299,11 +301,23 @@ class Diagnosis:
             )
         return None
 
+    def _came_after(self, other: Place) -> bool:
+        """Whether a write, or what has used up a graph, comes only after the last backward of the loss, as a step does."""
+        origin = self._origin_of_loss
+        events = list(enumerate(self.run.events))
+        ran = max((i for i, e in events if e.kind == "backward" and e.value.origin == origin), default=None)
+        then = max((i for i, e in events if (e.place.file, e.place.line) == (other.file, other.line)), default=-1)
+        return origin is not None and ran is not None and then > ran and self.x._grad is not None
+
+    @functools.cached_property
+    def _origin_of_loss(self) -> Origin | None:
+        return _origin_of(self._static(self.loss_text, self.loss_name))
+
     def _is_run_backward(self) -> bool:
         """Whether the program calls, or is to call, backward on the loss, rather than autograd.grad."""
         if self.x._grad is None:
             return True
-        origin = _origin_of(self._static(self.loss_text, self.loss_name))
+        origin = self._origin_of_loss
         events = [e for e in self.run.events if e.kind == "backward"]
         return origin is None or any(e.value.origin == origin or _origin_of(e.value) == origin for e in events)
 
@@ -892,7 +906,7 @@ class Diagnosis:
                 place,
             )
         ran = any(freed_at(n) is not None for n in reachable(self.loss.grad_fn))
-        if not ran and any(n.saves_tensors for n in reachable(self.loss.grad_fn)):
+        if not ran and not self.guessed and any(n.saves_tensors for n in reachable(self.loss.grad_fn)):
             place = place_of(self.loss.grad_fn)
             return Reason(
                 "stale",
@@ -905,7 +919,8 @@ class Diagnosis:
             return accumulated
         if self._changed_since():
             return None
-        if len(backwards) > 1:
+        last = max((i for i, e in enumerate(self.run.events) if e.kind in ("zero_grad", "clear")), default=-1)
+        if sum(e.kind == "backward" for e in self.run.events[last + 1 :]) > 1:
             place = backwards[-1].place
             return Reason(
                 "accumulated",
