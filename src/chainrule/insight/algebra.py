@@ -44,6 +44,7 @@ class Symbol(NamedTuple):
 
     name: str
     index: tuple[Position, ...] = ()  # type: ignore[assignment]  # not the method of tuples
+    kind: int = 0  # 0: real, 1: complex, -1: the conjugate of a complex one, a variable of its own
 
 
 class Apply(NamedTuple):
@@ -454,6 +455,9 @@ def opened(one: Total | Product) -> tuple[Index, Formula]:
     return index, one.body.rename(one.index, index)
 
 
+IMAGINARY_UNIT = Apply("i", ())
+
+
 def _as_product(formula: Formula) -> tuple[Monomial, Fraction]:
     """A formula as a coefficient and factors: itself if it is one term, else one group."""
     if len(formula.terms) == 1:
@@ -478,6 +482,10 @@ def _product(coefficient: Fraction, factors: Monomial) -> Formula:
             exponents[one] = Fraction(1)  # its own square
             continue
         exponents[one] = exponents.get(one, Fraction(0)) + exponent
+    turns = exponents.get(IMAGINARY_UNIT)
+    if turns is not None and turns.denominator == 1:
+        exponents[IMAGINARY_UNIT] = turns % 2
+        coefficient *= -1 if turns % 4 >= 2 else 1
     return Formula({tuple(factor for factor in exponents.items() if factor[1]): coefficient}) if coefficient else ZERO
 
 
@@ -501,7 +509,12 @@ def _parts(one: Atom) -> tuple[Formula, ...]:
 
 def _rebuild(one: Atom, change: Callable[[Formula], Formula]) -> Formula:
     if isinstance(one, Apply):
-        return atom(Apply(one.function, tuple(change(a) for a in one.arguments)))
+        arguments = tuple(change(a) for a in one.arguments)
+        if one.function in _PARTS:
+            from .complexes import PARTS
+
+            return PARTS[one.function](*arguments)
+        return atom(Apply(one.function, arguments))
     if isinstance(one, Group):
         body = change(one.body)
         return body if len(body.terms) < 2 else atom(Group(body))
@@ -511,6 +524,9 @@ def _rebuild(one: Atom, change: Callable[[Formula], Formula]) -> Formula:
     if isinstance(one, Product):
         return atom(Product(one.index, change(one.body), one.but, one.where))
     return atom(one)
+
+
+_PARTS = {"real", "imag", "modulus", "arg"}  # of complex numbers
 
 
 def indices_of(one: Atom) -> set[Index]:
@@ -538,7 +554,7 @@ def _indices_in(positions: Iterable[Position]) -> set[Index]:
 
 
 def _swap(one: Symbol, old: Index, new: Position) -> Symbol:
-    return Symbol(one.name, tuple(replaced(p, old, new) for p in one.index))
+    return one._replace(index=tuple(replaced(p, old, new) for p in one.index))
 
 
 # ---------------------------------------------------------------- derivatives of functions
@@ -546,7 +562,7 @@ def _swap(one: Symbol, old: Index, new: Position) -> Symbol:
 
 def _atom_derivative(one: Atom, by: Symbol) -> Formula:
     if isinstance(one, Symbol):
-        if one.name != by.name:
+        if one.name != by.name or one.kind != by.kind:
             return ZERO
         result = ONE
         for left, right in zip(one.index, by.index, strict=True):
@@ -566,6 +582,10 @@ def _atom_derivative(one: Atom, by: Symbol) -> Formula:
         return total(index, slope * atom(Product(one.index, one.body, (index,), one.where)))
     if isinstance(one, Whole):
         return one.rule.slope(one, by)
+    if isinstance(one, Apply) and one.function in _PARTS:
+        from .complexes import slope_of_part
+
+        return slope_of_part(one, by)
     if isinstance(one, Apply):
         from .functions import slope_of
 
@@ -611,6 +631,8 @@ def _is_no_condition(factor: tuple[Atom, Fraction]) -> int:
 def _power(value: float, exponent: Fraction) -> float:
     if value == 0 and exponent < 0:
         return float("inf")
+    if isinstance(value, complex):
+        return value ** (exponent.numerator if exponent.denominator == 1 else float(exponent))
     if value < 0 and exponent.denominator != 1:
         return float("nan")
     return float(value) ** (exponent.numerator if exponent.denominator == 1 else float(exponent))
@@ -623,7 +645,7 @@ def _atom_value(one: Atom, values, places: dict[Index, int], effort: list[int]) 
     if isinstance(one, Whole):
         one = one.symbol
     if isinstance(one, Symbol):
-        return values(Symbol(one.name, tuple(place_of(p) for p in one.index)))
+        return values(one._replace(index=tuple(place_of(p) for p in one.index)))
     if isinstance(one, Delta):
         return float(place_of(one.left) == place_of(one.right))
     if isinstance(one, AtLeast):

@@ -23,9 +23,11 @@ from .algebra import (
     atom,
     delta,
     evaluate,
+    number,
     substituted,
     total,
 )
+from .complexes import conjugated, joined, real_part
 from .explanation import MOST_NUMBERS, Explanation, Quantity, Share
 from .formulas import Formulas, NoFormula, Place, is_elementwise, places
 from .names import Scope, caller, name_everything
@@ -67,9 +69,9 @@ def _count_routes(root: Edge, target: Edge) -> dict[Edge, int]:
     counts: dict[Edge, int] = {root: 0, target: 1}
     for node in reversed(reachable(root[0])):
         beyond = sum(counts.get(edge, 0) for edge in edges_of(node) if edge is not None)
-        for number in range(node.n_outputs):
-            if not same((node, number), target):
-                counts[node, number] = beyond
+        for output in range(node.n_outputs):
+            if not same((node, output), target):
+                counts[node, output] = beyond
     return counts
 
 
@@ -115,8 +117,13 @@ class _Derivation:
         self.notes.append(note)
 
     def explanation(self) -> Explanation:
-        if self.is_complex:
-            self.notes.append("Formulas are derived for real numbers only.")
+        if self.has_complex_result:
+            self.notes.append("Formulas are derived for a real result only.")
+        elif self.x._array.dtype.kind == "c":
+            y, z = (shown_name(self.symbols[edge]) for edge in (self.root, self.target))
+            self.notes.append(
+                f"The gradient by a complex number is, as in PyTorch, 2·∂{y}/∂conj({z}) = ∂{y}/∂Re({z}) + i·∂{y}/∂Im({z})."
+            )
         gradients, passed = self._walk()
         result = gradients.get(self.target)
         value = None if result is None else wrap(np.array(result))
@@ -211,8 +218,8 @@ class _Derivation:
     # ---- formulas
 
     @property
-    def is_complex(self) -> bool:
-        return any(a.dtype.kind == "c" for a in self.values.known.values())
+    def has_complex_result(self) -> bool:
+        return self.y._array.dtype.kind == "c"
 
     def _quantities(self) -> list[Quantity]:
         """Everything with a name between y and x, y first, each defined in terms of the next."""
@@ -255,11 +262,11 @@ class _Derivation:
         except Unknown as error:
             quantity.unknown = str(error)
             if quantity.shape is None:
-                quantity.symbol = Symbol(quantity.name)
+                quantity.symbol = Symbol(quantity.name, (), int(self.formulas.is_complex(edge)))
         return quantity
 
     def _define(self, quantity: Quantity) -> None:
-        if quantity.shape is None or self.is_complex:
+        if quantity.shape is None or self.has_complex_result:
             return
         formula = self.formulas.definition(quantity.edge, quantity.place)
         if quantity.edge not in self.formulas.opaque:
@@ -291,45 +298,55 @@ class _Derivation:
         complete = True
         for quantity in quantities:
             arrived = whole.get(quantity.edge)
+            if arrived is not None and quantity.is_complex:
+                arrived = joined(arrived)
             for parent_edge in quantity.parents:
                 parent = by_edge[parent_edge]
                 try:
-                    slope = self._slope(quantity, parent)
+                    slope = self._slope(quantity, parent, quantity.variable)
                     if slope is None:
                         complete = False
                         continue
                     quantity.slopes[parent_edge] = slope
+                    crossed = self._slope(quantity, parent, quantity.symbol) if _are_complex(quantity, parent) else None
+                    if crossed:
+                        quantity.crossed[parent_edge] = crossed
                     if complete and arrived is not None:
                         if arrived.size * slope.size > LARGEST**2 or arrived.depth > DEEPEST_SUMS:
                             raise TooLong
-                        added = _summed_over(quantity.place, arrived * slope)
+                        added = _summed_over(quantity.place, passed_on(arrived, quantity, parent, slope, crossed))
                         if added.size > LARGEST:
                             raise TooLong
                         whole[parent_edge] = whole.get(parent_edge, ZERO) + added
                 except TooLong:
                     complete = False
-        return whole.get(self.target, ZERO) if complete else None
+        return self._gradient(whole.get(self.target, ZERO)) if complete else None
 
-    def _slope(self, quantity: Quantity, parent: Quantity) -> Formula | None:
-        """The derivative of an element of one named value by an element of another."""
+    def _gradient(self, derivative: Formula) -> Formula:
+        """What backward gives: of a complex x the derivative by its conjugate, twice."""
+        return number(2) * joined(derivative) if self.formulas.is_complex(self.target) else derivative
+
+    def _slope(self, quantity: Quantity, parent: Quantity, of: Symbol) -> Formula | None:
+        """The derivative of an element `of` one named value, or of its conjugate, by an element of another's variable."""
         if parent.shape is None or quantity.shape is None:
             return None
         if quantity.definition is None:
             if quantity.edge not in self.formulas.opaque:
                 return None
-            slope = atom(Partial(quantity.symbol, parent.symbol))
+            slope = atom(Partial(of, parent.variable))
             if is_elementwise(quantity.edge[0]) and quantity.shape == parent.shape:
                 for i, j in zip(quantity.symbol.index, parent.symbol.index):
                     slope = slope * delta(i, j)
             return slope
+        definition = quantity.definition if of == quantity.symbol else conjugated(quantity.definition)
         try:
-            slope = quantity.definition.derivative(parent.symbol)
+            slope = definition.derivative(parent.variable)
         except NoFormula:  # its derivative needs numbers that are not to be had
-            return atom(Partial(quantity.symbol, parent.symbol))
-        alone = _alone(quantity.definition)
+            return atom(Partial(of, parent.variable))
+        alone = _alone(definition)
         if alone is not None:  # σ(z) written as a, if that is what a is
-            slope = slope.replace(lambda one: atom(quantity.symbol) if one == alone else None)
-        return slope
+            slope = slope.replace(lambda one: atom(of) if one == alone else None)
+        return joined(slope) if parent.is_complex else slope
 
     def _named_chain(self, quantities: list[Quantity]) -> tuple[Formula | None, int]:
         """The chain rule with only names in it, ∂y/∂z·∂z/∂x + …, and the number of its products."""
@@ -338,27 +355,30 @@ class _Derivation:
         for quantity in quantities:
             for parent in quantity.parents:
                 ways[parent] = ways.get(parent, 0) + ways.get(quantity.edge, 0)
-        number = ways.get(self.target, 0)
-        if number > MOST_CHAINS or len(quantities) > 40:
-            return None, number
+        chains = ways.get(self.target, 0)
+        if chains > MOST_CHAINS or len(quantities) > 40:
+            return None, chains
         whole: dict[Edge, Formula] = {self.root: ONE}
         try:
             for quantity in quantities:
                 for parent_edge in quantity.parents:
                     slope = quantity.slopes.get(parent_edge)
                     if slope is None:
-                        return None, number
+                        return None, chains
                     parent = by_edge[parent_edge]
-                    step = atom(Partial(quantity.symbol, parent.symbol))
-                    for one in _common_deltas(slope):
-                        step = step * atom(one)
-                    added = _summed_over(quantity.place, whole.get(quantity.edge, ZERO) * step)
+                    crossed = quantity.crossed.get(parent_edge)
+                    if crossed is not None:
+                        crossed = _named(Partial(quantity.symbol, parent.variable), crossed)
+                    step = _named(Partial(quantity.variable, parent.variable), slope)
+                    arrived = whole.get(quantity.edge, ZERO)
+                    added = _summed_over(quantity.place, passed_on(arrived, quantity, parent, step, crossed))
                     if added.depth > DEEPEST_SUMS or added.size > LARGEST:
                         raise TooLong
                     whole[parent_edge] = whole.get(parent_edge, ZERO) + added
         except TooLong:
-            return None, number
-        return whole.get(self.target), number
+            return None, chains
+        result = whole.get(self.target)
+        return None if result is None else self._gradient(result), chains
 
     def _in_terms_of_leaves(self, formula: Formula, quantities: list[Quantity]) -> Formula:
         """The formula with what lies between replaced by its definition, as far as it stays short."""
@@ -371,7 +391,7 @@ class _Derivation:
             body = quantity.definition
             for old, new in zip(quantity.symbol.index, one.index):
                 body = body.rename(old, new)
-            return body
+            return conjugated(body) if one.kind == -1 else body  # type: ignore[arg-type]  # of a value in `defined`
 
         for _ in range(len(defined)):
             if not any(isinstance(one, Symbol) and one.name in defined for one in formula.atoms()):
@@ -380,6 +400,8 @@ class _Derivation:
                 longer = substituted(formula, change)
             except TooLong:
                 break
+            if self.formulas.is_complex(self.target):
+                longer = joined(longer)
             if len(text(longer)) > LONGEST:
                 break
             formula = longer
@@ -417,10 +439,12 @@ class _Derivation:
 
     def _note_numbers(self, quantities: list[Quantity], gradients: dict, contributions: dict) -> None:
         """The local derivatives of scalars as numbers: what they passed on, divided by what arrived."""
-        scalars = {q.edge: q for q in quantities if q.value is not None and q.value.size == 1}
+        scalars = {q.edge: q for q in quantities if q.value is not None and q.value.size == 1 and not q.is_complex}
         for (outer, inner), passed in contributions.items():
             arrived = gradients.get(outer)
-            if outer in scalars and arrived is not None and np.all(np.isfinite(arrived)) and np.all(arrived != 0):
+            if outer not in scalars or self.formulas.is_complex(inner):
+                continue
+            if arrived is not None and np.all(np.isfinite(arrived)) and np.all(arrived != 0):
                 scalars[outer].numbers[inner] = np.asarray(passed) / np.asarray(arrived).reshape(())
 
     def _note_jacobians(self, quantities: list[Quantity]) -> None:
@@ -429,6 +453,8 @@ class _Derivation:
         for quantity in quantities:
             for edge, slope in quantity.slopes.items():
                 parent = by_edge[edge]
+                if quantity.is_complex or parent.is_complex:
+                    continue  # it takes two numbers
                 named_only = any(isinstance(one, Partial) for one in slope.atoms())
                 if not named_only or edge in quantity.numbers or quantity.value is None or parent.value is None:
                     continue
@@ -552,9 +578,12 @@ LONGEST = 72  # signs of a closed form in which everything is replaced
 class _Values(NamedTuple):
     arrays: dict[str, np.ndarray]
 
-    def __call__(self, one: Symbol) -> float:
+    def __call__(self, one: Symbol) -> Any:
         array = self.arrays[one.name]
-        return float(array.reshape([n for n in array.shape if n != 1])[cast(Any, one.index)])
+        value = array.reshape([n for n in array.shape if n != 1])[cast(Any, one.index)]
+        if array.dtype.kind == "c":
+            return complex(value.conjugate() if one.kind == -1 else value)
+        return float(value)
 
 
 def values_of(
@@ -585,6 +614,31 @@ def _summed_over(place: Place, formula: Formula) -> Formula:
         if isinstance(index, Index):
             formula = total(index, formula)
     return formula
+
+
+def passed_on(
+    arrived: Formula, quantity: Quantity, parent: Quantity, slope: Formula, crossed: Formula | None
+) -> Formula:
+    """∂y/∂p̄ from ∂y/∂q̄, `arrived`, for q that is computed from p: `slope` is ∂q̄/∂p̄, `crossed` ∂q/∂p̄.
+
+    What is real is its own conjugate. Where q alone is complex, both ways pass the same, conjugated: twice the real part.
+    """
+    if quantity.is_complex and not parent.is_complex:
+        return number(2) * real_part(arrived * slope)
+    along = arrived * slope
+    return along if crossed is None else along + conjugated(arrived) * crossed
+
+
+def _are_complex(quantity: Quantity, parent: Quantity) -> bool:
+    return quantity.is_complex and parent.is_complex
+
+
+def _named(partial: Partial, slope: Formula) -> Formula:
+    """A derivative by name alone, with the deltas of its formula."""
+    step = atom(partial)
+    for one in _common_deltas(slope):
+        step = step * atom(one)
+    return step
 
 
 def _common_deltas(slope: Formula) -> list[Delta]:

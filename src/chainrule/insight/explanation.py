@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..tensor import Tensor
-from .algebra import ONE, Delta, Formula, Partial, Symbol, atom
+from .algebra import ONE, Delta, Formula, Partial, Symbol, atom, number
 from .formulas import Place
 from .positions import Index, Position, fresh
 from .source import Source, short_path
-from .writing import LATEX, TEXT, Letters, decimal, escaped, latex, shown_name, text
+from .writing import LATEX, TEXT, Letters, decimal, escaped, latex, shown_name, shown_width, text
 
 if TYPE_CHECKING:
     import sympy
@@ -41,8 +41,18 @@ class Quantity:
     definition: Formula | None = None  # in terms of other names
     parents: list = field(default_factory=list)  # edges of the named values it is computed from, towards x
     slopes: dict = field(default_factory=dict)  # {parent's edge: derivative of an element by an element of the parent}
+    crossed: dict = field(default_factory=dict)  # {parent's edge: that of this, by the conjugate}, of complex ones
     inputs: list = field(default_factory=list)  # names of what the operation that has no formula was given
     numbers: dict = field(default_factory=dict)  # {parent's edge: the same in numbers}, of a scalar
+
+    @property
+    def is_complex(self) -> bool:
+        return self.symbol is not None and self.symbol.kind == 1
+
+    @property
+    def variable(self) -> Symbol:
+        """What derivatives are by: the symbol; of a complex one its conjugate, along which a real y grows."""
+        return self.symbol._replace(kind=-1) if self.is_complex else self.symbol
 
 
 @dataclass(frozen=True)
@@ -113,9 +123,11 @@ class Explanation:
     def _left(self, notation: Any, letters: Letters) -> str:
         y = Symbol(("Σ" if notation is TEXT else r"\Sigma\,") + self.y) if self.is_sum else Symbol(self.y)
         if notation is TEXT:
-            return f"∂{shown_name(y.name)}/∂{TEXT.symbol(self._target.symbol, letters)}"
+            twice = "2·" if self._target.is_complex else ""
+            return f"{twice}∂{shown_name(y.name)}/∂{TEXT.symbol(self._target.variable, letters)}"
         top = (r"\Sigma\, " if self.is_sum else "") + LATEX.symbol(Symbol(self.y), letters)
-        return rf"\frac{{\partial {top}}}{{\partial {LATEX.symbol(self._target.symbol, letters)}}}"
+        twice = r"2 \, " if self._target.is_complex else ""
+        return rf"{twice}\frac{{\partial {top}}}{{\partial {LATEX.symbol(self._target.variable, letters)}}}"
 
     def _steps(self, write: Any) -> list[str]:
         """The right sides of the equations for ∂y/∂x, each simpler than the one before, without repetitions."""
@@ -148,13 +160,15 @@ class Explanation:
         """The chain rule of a single path with the local derivatives put in, not yet multiplied out."""
         if self.chain is None or len(self.chain.terms) != 1:
             return None
-        ((monomial, _),) = self.chain.terms.items()
+        ((monomial, coefficient),) = self.chain.terms.items()
         if len(monomial) < 2 or any(not isinstance(one, Partial) for one, _ in monomial):
             return None
         by_name = {q.name: q for q in self.quantities}
-        sides = []
+        sides = [] if coefficient == 1 else [write(number(coefficient))]
         for one, _ in monomial:
             outer, inner = by_name[one.of.name], by_name[one.by.name]
+            if (one.of.kind, one.by.kind) != (outer.variable.kind, inner.variable.kind):
+                return None
             slope = _placed(outer, inner, one)
             if slope == ONE:
                 continue
@@ -167,20 +181,26 @@ class Explanation:
     def _locals(self, write: Any, notation: Any, gap: Any) -> list[Any]:
         """[∂a/∂b, its formula, its number] of each step, without the middle ones of many; `gap` is in their place."""
         by_edge = {q.edge: q for q in self.quantities}
-        steps = [(quantity, by_edge[edge]) for quantity in self.quantities for edge in quantity.slopes]
+        steps = [
+            (quantity, by_edge[edge], of, slopes[edge])
+            for quantity in self.quantities
+            for edge in quantity.slopes
+            for of, slopes in ((quantity.variable, quantity.slopes), (quantity.symbol, quantity.crossed))
+            if edge in slopes
+        ]
         found: list[Any] = []
         for step in [] if self._is_one_step() else _elided(steps, gap):
             if step is None or isinstance(step, str):
                 found.append(step)
                 continue
-            quantity, parent = step
-            by, aligned = _aligned(quantity, parent)
+            quantity, parent, of, slope = step
+            by, aligned = _aligned(slope, parent)
             letters = Letters(_free(quantity.place))
             if notation is TEXT:
-                left = f"∂{TEXT.symbol(quantity.symbol, letters)}/∂{TEXT.symbol(by, letters)}"
+                left = f"∂{TEXT.symbol(of, letters)}/∂{TEXT.symbol(by, letters)}"
             else:
-                left = LATEX.atom(Partial(quantity.symbol, by), letters)
-            formula = write(aligned, letters) if aligned != atom(Partial(quantity.symbol, by)) else ""
+                left = LATEX.atom(Partial(of, by), letters)
+            formula = write(aligned, letters) if aligned != atom(Partial(of, by)) else ""
             if len(text(aligned, letters)) > LONGEST_LINE:
                 formula = "…" if notation is TEXT else r"\dots"
             number = "" if aligned.number is not None else self._number_of(aligned, by, quantity, parent)
@@ -221,7 +241,7 @@ class Explanation:
             sides.append(shown_value(self.value._array))
         lines.append("")
         for i, side in enumerate(sides):
-            lines.append(f"  {left if not i else ' ' * len(left)} = {side}")
+            lines.append(f"  {left if not i else ' ' * shown_width(left)} = {side}")
         lines += ["", *self._closing()]
         return "\n".join(lines)
 
@@ -344,15 +364,14 @@ def _free(place: Place) -> tuple[Position, ...]:
     return tuple(p for p in place if not isinstance(p, int))
 
 
-def _aligned(quantity: Quantity, parent: Quantity) -> tuple[Symbol, Formula]:
+def _aligned(slope: Formula, parent: Quantity) -> tuple[Symbol, Formula]:
     """(the parent's element, the slope by it) with indices that must be equal written alike: ∂cᵢ/∂bᵢ = 6bᵢ."""
-    slope = quantity.slopes[parent.edge]
-    by = parent.symbol
+    by = parent.variable
     sets = [{one for one, _ in monomial if isinstance(one, Delta)} for monomial in slope.terms]
     for one in sorted(set.intersection(*sets), key=repr) if sets else []:
         ours, theirs = (one.left, one.right) if one.right in by.index else (one.right, one.left)
         if theirs in by.index and isinstance(theirs, Index):
-            by = Symbol(by.name, tuple(ours if p == theirs else p for p in by.index))
+            by = by._replace(index=tuple(ours if p == theirs else p for p in by.index))
             slope = slope.rename(theirs, ours)
     return by, slope
 
@@ -368,8 +387,9 @@ def _placed(quantity: Quantity, parent: Quantity, one: Any) -> Formula:
 
 
 def _columns(rows: list[tuple[str, str, str]]) -> list[str]:
-    widths = [min(48, max((len(row[i]) for row in rows), default=0)) for i in range(2)]
-    return [f"{a:{widths[0]}}  {b:{widths[1]}}  {c}".rstrip() for a, b, c in rows]
+    widths = [min(48, max((shown_width(row[i]) for row in rows), default=0)) for i in range(2)]
+    padded = ([one + " " * (w - shown_width(one)) for one, w in zip(row, widths)] for row in rows)
+    return ["  ".join([*left, row[2]]).rstrip() for left, row in zip(padded, rows)]
 
 
 def _elided(rows: list, what: Any) -> list:

@@ -7,6 +7,7 @@ what backward computes with, which is why the two can check each other. An opera
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -17,6 +18,7 @@ from ..engine import Node
 from ..op import ELEMENTWISE
 from ..tensor import Tensor
 from .algebra import Formula, Symbol, TooLong, Whole, atom, number
+from .complexes import I
 from .positions import Position, fresh
 from .syntax import simple_name
 from .values import Edge, Unknown, Values, edges_of, operand_of, record_of
@@ -60,6 +62,21 @@ class Formulas:
     def shape(self, edge: Edge) -> tuple[int, ...]:
         return self.values.shape(edge)
 
+    @functools.cached_property
+    def _meets_complex(self) -> bool:
+        dtypes = [*self.values.dtypes.values(), *(a.dtype for a in self.values.known.values())]
+        return any(dtype.kind == "c" for dtype in dtypes)
+
+    def is_complex(self, edge: Edge) -> bool:
+        """Whether an edge leads to complex numbers."""
+        if not self._meets_complex:
+            return False
+        known = self.values.dtypes.get(edge)
+        try:
+            return (self.values.value(edge).dtype if known is None else known).kind == "c"
+        except Unknown:
+            return False
+
     def element(self, edge: Edge, place: Place) -> Formula:
         """An element of what `edge` leads to: a symbol if it has one, else its formula.
 
@@ -92,6 +109,9 @@ class Formulas:
     def definition(self, edge: Edge, place: Place) -> Formula:
         """The formula of an element of a node's output; where there is none, its symbol."""
         rule = rule_of(edge[0])
+        if self._meets_complex and any(self.is_complex(e) for e in (edge, *edges_of(edge[0])) if e is not None):
+            record = record_of(edge[0])
+            rule = None if record is None else COMPLEX_RULES.get(record.name)
         contraction = is_contraction(edge[0])
         self._depth += 1
         self._sums += contraction
@@ -134,7 +154,7 @@ class Formulas:
 
     def symbol(self, edge: Edge, place: Place) -> Symbol:
         """The symbol of a named edge; dimensions with one element are not counted."""
-        return _symbol(self.symbols[edge], self.shape(edge), place)
+        return _symbol(self.symbols[edge], self.shape(edge), place, self.is_complex(edge))
 
     def constant(self, node: Node, place: int, position: Place | None) -> Formula:
         """An input that takes no gradient: a number, or an element of a named array."""
@@ -152,7 +172,7 @@ class Formulas:
 
     def given(self, name: str, value: np.ndarray, place: Place) -> Formula:
         """An element of a constant array, under this name if it is free."""
-        return atom(_symbol(self.constant_name(name, value), value.shape, place))
+        return atom(_symbol(self.constant_name(name, value), value.shape, place, value.dtype.kind == "c"))
 
     def constant_name(self, shown: str, value: np.ndarray) -> str:
         """The name under which an array's numbers are known: `shown`, with a number if that is taken by another."""
@@ -289,8 +309,8 @@ def full_place(shape: tuple[int, ...], index: tuple[Position, ...]) -> Place:
     return tuple(0 if n == 1 else next(rest) for n in shape)
 
 
-def _symbol(name: str, shape: tuple[int, ...], place: Place) -> Symbol:
-    return Symbol(name, tuple(p for p, n in zip(place, shape) if n != 1))
+def _symbol(name: str, shape: tuple[int, ...], place: Place, is_complex: bool = False) -> Symbol:
+    return Symbol(name, tuple(p for p, n in zip(place, shape) if n != 1), int(is_complex))
 
 
 def _constant_text(expression: Any, shape: tuple[int, ...]) -> str | None:
@@ -325,7 +345,9 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def rational_of(value) -> Formula:
-    """A number of the program, as it was written: 0.1 is a tenth. NoFormula for inf, nan and complex numbers."""
+    """A number of the program, as it was written: 0.1 is a tenth. NoFormula for inf and nan."""
+    if isinstance(value, (complex, np.complexfloating)):
+        return rational_of(value.real) + rational_of(value.imag) * I
     if isinstance(value, (bool, np.bool_, int, np.integer)):
         return number(int(value))
     if isinstance(value, (float, np.floating)) and np.isfinite(value):
@@ -338,6 +360,7 @@ def rational_of(value) -> Formula:
 
 Rule = Callable[[Call, Place], Formula]
 RULES: dict[str, Rule] = {}
+COMPLEX_RULES: dict[str, Rule] = {}  # where an input or the output is complex
 NODE_RULES: dict[type, Rule] = {}  # of nodes that are no operations
 
 

@@ -132,9 +132,10 @@ def slope_of(one: Apply, place: int) -> Formula:
 _NUMPY_NAMES = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh",
                 "atanh": "arctanh", "atan2": "arctan2", "round": "rint", "max": "maximum", "min": "minimum",
                 "clamp": "clip", "hardtanh": "clip", "max_half": "maximum", "min_half": "minimum", "max_first": "maximum",
-                "min_first": "minimum"}  # fmt: skip
+                "min_first": "minimum", "modulus": "abs", "arg": "angle"}  # fmt: skip
 _VALUES: dict[str, Callable[..., Any]] = {
     "pi": lambda one: math.pi,
+    "i": lambda: 1j,
     "number": lambda a: a,
     "pow": lambda a, b: a**b,
     "positive": lambda a: a > 0,
@@ -156,15 +157,17 @@ _OPERATIONS = {
 }  # fmt: skip
 
 
-def function_value(name: str, arguments: list[float]) -> float:
+def function_value(name: str, arguments: list[Any]) -> Any:
     """The value of a function of numbers; nan and inf as in IEEE arithmetic, not errors."""
-    numbers = [np.float64(a) for a in arguments]
+    numbers = [np.complex128(a) if isinstance(a, complex) else np.float64(a) for a in arguments]
     with np.errstate(all="ignore"):
         if name in _VALUES:
-            return float(_VALUES[name](*numbers))
-        if name in _OPERATIONS or name == "polygamma":
+            value = _VALUES[name](*numbers)
+        elif name in _OPERATIONS or name == "polygamma":
             return _of_operation(name, numbers)
-        return float(getattr(np, _NUMPY_NAMES.get(name, name))(*numbers))
+        else:
+            value = getattr(np, _NUMPY_NAMES.get(name, name))(*numbers)
+        return complex(value) if isinstance(value, complex) else float(value)
 
 
 def _of_operation(name: str, numbers: list) -> float:

@@ -49,9 +49,8 @@ def _atom(sympy: Any, one: Atom, indices: dict[Index, Any]) -> Any:
         one = one.symbol
 
     if isinstance(one, Symbol):
-        if not one.index:
-            return sympy.Symbol(one.name)
-        return sympy.IndexedBase(one.name)[tuple(place(p) for p in one.index)]
+        made = sympy.IndexedBase(one.name)[tuple(place(p) for p in one.index)] if one.index else sympy.Symbol(one.name)
+        return sympy.conjugate(made) if one.kind == -1 else made
     if isinstance(one, Group):
         return _sum(sympy, one.body, indices)
     if isinstance(one, Delta):
@@ -75,6 +74,8 @@ def _atom(sympy: Any, one: Atom, indices: dict[Index, Any]) -> Any:
 def _function(sympy: Any, name: str, arguments: list) -> Any:
     if name == "pi":
         return sympy.pi
+    if name == "i":
+        return sympy.I
     if name == "number":
         return arguments[0]
     made: dict[str, Callable[..., Any]] = {
@@ -100,7 +101,16 @@ def _function(sympy: Any, name: str, arguments: list) -> Any:
     if name in made:
         return made[name](*arguments)
     name = name.removesuffix("_half").removesuffix("_first")
-    names = {"abs": "Abs", "ceil": "ceiling", "lgamma": "loggamma", "max": "Max", "min": "Min"}
+    names = {
+        "abs": "Abs",
+        "modulus": "Abs",
+        "real": "re",
+        "imag": "im",
+        "ceil": "ceiling",
+        "lgamma": "loggamma",
+        "max": "Max",
+        "min": "Min",
+    }
     function = getattr(sympy, names.get(name, name), None)
     if function is None:
         raise ValueError(f"SymPy has no function {name}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from .algebra import (
+    IMAGINARY_UNIT,
     Apply,
     AtLeast,
     Atom,
@@ -21,6 +22,7 @@ from .algebra import (
 )
 from .positions import Entry, Index, Part, Position, indices, split
 
+OVERLINE = "\u0304"  # stands over the letter before it
 LETTERS = "ijklmnprstuv"
 _SUBSCRIPTS = str.maketrans("0123456789+-=()aehijklmnoprstuvx,", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ﹐")
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -32,7 +34,7 @@ _LATEX_FUNCTIONS = {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh"}
 # functions that differ in their derivative at one point bear one name
 _SHOWN = {
     "sigmoid": "σ", "Phi": "Φ", "Phi_inverse": "Φ⁻¹", "max_half": "max", "max_first": "max", "min_half": "min",
-    "min_first": "min", "hardtanh": "clamp", "zeta": "ζ",
+    "min_first": "min", "hardtanh": "clamp", "zeta": "ζ", "real": "Re", "imag": "Im",
 }  # fmt: skip
 _CONDITIONS = {"positive": "{} > 0", "above": "{} > {}", "not_below": "{} ≥ {}", "between": "{1} ≤ {0} ≤ {2}"}
 
@@ -186,8 +188,8 @@ class _Notation:
     def term(self, monomial: Monomial, coefficient: Fraction, letters: Letters) -> str:
         above = [(one, e) for one, e in monomial if e > 0]
         below = [(one, -e) for one, e in monomial if e < 0]
-        # a sum reaches to the end of its product
-        above.sort(key=lambda factor: isinstance(factor[0], Total))
+        # a sum reaches to the end of its product; i stands first
+        above.sort(key=lambda factor: isinstance(factor[0], Total) - (factor[0] == IMAGINARY_UNIT))
         bottom: list[str] = [self.factor(one, e, letters, alone=False) for one, e in below]
         if bottom and coefficient.denominator != 1:
             bottom.insert(0, str(coefficient.denominator))
@@ -232,6 +234,9 @@ class _Text(_Notation):
 
     def symbol(self, one: Symbol, letters: Letters) -> str:
         below = self.subscript(one.index, letters)
+        if one.kind == -1:
+            plain = self.symbol(one._replace(kind=1), letters)
+            return one.name[0] + OVERLINE + plain[1:] if len(_numbered(one.name)[0]) == 1 else f"conj({plain})"
         return (shown_name(one.name) if below[:1] not in tuple("₀₁₂₃₄₅₆₇₈₉") else one.name) + below
 
     def subscript(self, index: tuple[Position, ...], letters: Letters) -> str:
@@ -300,12 +305,14 @@ class _Text(_Notation):
             return f"Π{below} {body}"
         if one.function == "pi":
             return "π"
+        if one.function == "i":
+            return "i"
         arguments = [self.formula(a, letters) for a in one.arguments]
         if one.function == "pow":
             base, exponent = one.arguments
             base_text = arguments[0] if _is_single(base) or base.number is not None else f"({arguments[0]})"
             return f"{base_text}^{arguments[1] if _is_single(exponent) else f'({arguments[1]})'}"
-        if one.function == "abs":
+        if one.function in ("abs", "modulus"):
             return f"|{arguments[0]}|"
         if one.function in _CONDITIONS:
             return f"[{_CONDITIONS[one.function].format(*arguments)}]"
@@ -346,6 +353,8 @@ class _Latex(_Notation):
         return rf"\frac{{{top}}}{{{self.product(Fraction(1), bottom, True)}}}"
 
     def symbol(self, one: Symbol, letters: Letters) -> str:
+        if one.kind == -1:
+            return rf"\overline{{{self.symbol(one._replace(kind=1), letters)}}}"
         name, _, number = one.name.rpartition("_")
         places = [self.position(p, letters) for p in one.index]
         if name and number.isdecimal():
@@ -403,10 +412,12 @@ class _Latex(_Notation):
             return rf"\prod_{{{', '.join(said) or inner.of(one.index)}}} {body}"
         if one.function == "pi":
             return r"\pi"
+        if one.function == "i":
+            return r"\mathrm{i}"
         arguments = [self.formula(a, letters) for a in one.arguments]
         if one.function == "pow":
             return rf"{{\left({arguments[0]}\right)}}^{{{arguments[1]}}}"
-        if one.function == "abs":
+        if one.function in ("abs", "modulus"):
             return rf"\left|{arguments[0]}\right|"
         if one.function in _CONDITIONS:
             condition = _CONDITIONS[one.function].format(*arguments).replace("≤", r"\leq").replace("≥", r"\geq")
@@ -428,8 +439,19 @@ def _is_letter(written: str) -> bool:
 
 def shown_name(name: str) -> str:
     """A name as text shows it: x_2 is x₂."""
+    head, number = _numbered(name)
+    return head + number.translate(_SUBSCRIPTS)
+
+
+def _numbered(name: str) -> tuple[str, str]:
+    """(x, 2) for x_2; the name and nothing for one that has no number."""
     head, _, number = name.rpartition("_")
-    return head + number.translate(_SUBSCRIPTS) if head and number.isdecimal() and number.isascii() else name
+    return (head, number) if head and number.isdecimal() and number.isascii() else (name, "")
+
+
+def shown_width(line: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return len(line) - line.count(OVERLINE)
 
 
 def power(exponent: Fraction) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from . import arrangements, elementwise, losses, matrices, normalization, reductions, sums_of_products
+from . import arrangements, complexes, elementwise, losses, matrices, normalization, reductions, sums_of_products
 from .reasons import WITHOUT_RULE
 
 __all__ = [
     "WITHOUT_RULE",
     "arrangements",
+    "complexes",
     "elementwise",
     "losses",
     "matrices",

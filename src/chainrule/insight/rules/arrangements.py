@@ -201,7 +201,7 @@ class _Passes:
         self.placed: dict[
             int, tuple[Pattern, np.ndarray]
         ] = {}  # every element goes to one place or none, with a factor
-        arranged = np.zeros(result.shape, np.float64)
+        arranged = np.zeros(result.shape, np.result_type(result.dtype, np.float64))
         table = _TABLE_NAMES.get(call.name, "at")
         if call.name in ("scatter_reduce", "index_reduce") and call.setting("reduce") == "prod":
             raise NoFormula
@@ -254,7 +254,13 @@ def _pull(call: Call, k: int, gradient: np.ndarray) -> np.ndarray:
     arrived: list = [None] * call.node.n_outputs
     arrived[call.number] = gradient
     found = call.formulas.values.pull(call.node, arrived)[k]
-    return np.zeros(call.shape(k)) if found is None else np.array(found, np.float64)
+    if found is None:
+        return np.zeros(call.shape(k))
+    if np.iscomplexobj(found):
+        if found.imag.any():
+            raise NoFormula  # it does more than putting elements elsewhere
+        found = found.real
+    return np.array(found, np.float64)
 
 
 def _goals(call: Call, k: int, result: np.ndarray) -> tuple[np.ndarray | None, Any]:
