@@ -24,6 +24,7 @@ class Culprit:
     inputs: list  # its input arrays and numbers; None where not known
     constant: int | None = None  # the input that was bad from the start, and has no history
     masked: bool = False  # the gradient that came in was 0 where it went bad: the result is not even used there
+    likely: bool = False  # its inputs are not known any more: it is the one that can have done it
 
 
 def is_bad(array: Any) -> bool:
@@ -62,7 +63,8 @@ def first_bad(values: Values, root: Edge, target: Edge, seed: np.ndarray) -> Cul
         if record is not None and record.name in ("masked_fill", "masked_fill_tensor", "fill"):
             continue  # -inf is put there on purpose
         if is_bad(output) and not any(is_bad(i) for i in inputs if i is not None):
-            return Culprit(node, None, True, inputs)
+            behind = _unknown_behind(values, node)
+            return Culprit(behind, None, True, [], likely=True) if behind else Culprit(node, None, True, inputs)
     found: list[Culprit] = []
 
     def look(node: Node, arrived: list, results: list) -> bool:
@@ -80,6 +82,26 @@ def first_bad(values: Values, root: Edge, target: Edge, seed: np.ndarray) -> Cul
 
     walk(values, root, seed, look, {target}, partly=True)
     return found[0] if found else None
+
+
+_RISKY = ("log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "rsqrt", "div", "reciprocal", "pow", "pow_number", "var", "std")  # fmt: skip
+
+
+def _unknown_behind(values: Values, node: Node) -> Node | None:
+    """The first operation that can have made bad numbers among those behind `node` whose results are not known any more."""
+    found: list[Node] = []
+    seen: set[Node] = set()
+    stack = [node]
+    while stack:
+        for edge in edges_of(stack.pop()):
+            if edge is None or isinstance(edge[0], Tensor) or edge[0] in seen or edge in values.known:
+                continue
+            seen.add(edge[0])
+            stack.append(edge[0])
+            record = record_of(edge[0])
+            if record is not None and record.name in _RISKY:
+                found.append(edge[0])
+    return min(found, key=lambda one: one.sequence, default=None)
 
 
 def walk(
@@ -321,6 +343,7 @@ ZEROS = {
     "softmax": ("it is saturated: one output is 1 to the last digit", "compute the loss from log_softmax, or scale the inputs down"),
     "softmax of one": ("along a dimension of size 1 its output is always 1", "take the softmax over the dimension of the classes, or sigmoid for a single output"),
     "softmax of all": ("its outputs add up to 1 whatever its inputs are, and all of them got the same gradient", "weight or choose its outputs before they are added up, as a loss such as cross_entropy does"),
+    "some softmax": ("its outputs always add up to 1", "check its dim: along a dimension of size 1 its output is always 1; and that it is not saturated: compute the loss from log_softmax"),
     "mul": ("it is multiplied by 0", "look at where that 0 comes from: a mask, a weight, an initialization with zeros"),
     "dropout": ("it drops everything", "give it a probability below 1"),
     "where": ("the mask chooses the other side everywhere", "check the condition"),

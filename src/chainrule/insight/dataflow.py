@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -63,6 +63,7 @@ class Value:
     instance: str = ""  # the key of its attributes
     methods: dict[str, Function] | None = None
     is_class: bool = False
+    bound: Value | None = None  # of a method: what it is a method of
     origin: Origin | None = None  # where it was last bound to a name
 
 
@@ -459,7 +460,7 @@ class Run:
             origin = Origin(self._serial(), name, self.place(node))
             flows = dict(value.flows)
             flows[origin] = None
-            bound = Value(flows, value.elements, value.function, value.instance, value.methods, value.is_class, origin)
+            bound = replace(value, flows=flows, origin=origin)
             self.everything.append(bound)
         self._store(target, name, bound, scope)
 
@@ -556,7 +557,7 @@ class Run:
             if node.attr in held:
                 return held[node.attr]
             if owner.methods and node.attr in owner.methods:
-                return Value(function=owner.methods[node.attr])
+                return Value(function=owner.methods[node.attr], bound=owner)
         if node.attr == "data":
             return self._cut(owner, "data", node)
         if node.attr == "indices":
@@ -626,7 +627,8 @@ class Run:
         if callee.is_class:
             return self._instance(callee, arguments, keywords, node)
         if callee.function is not None:
-            return self._call(callee.function, arguments, keywords, node)
+            first = [] if callee.bound is None else [callee.bound]
+            return self._call(callee.function, [*first, *arguments], keywords, node)
         forward = (callee.methods or {}).get("forward") or (callee.methods or {}).get("__call__")
         if forward is not None:
             return self._call(forward, [callee, *arguments], keywords, node)

@@ -313,6 +313,11 @@ class Diagnosis:
     def _origin_of_loss(self) -> Origin | None:
         return _origin_of(self._static(self.loss_text, self.loss_name))
 
+    def _loss_made(self) -> Place:
+        """Where the loss got its name, rather than a place in what the program calls for many."""
+        origin = self._origin_of_loss
+        return place_of(self.loss.grad_fn) if origin is None else origin.place
+
     def _is_run_backward(self) -> bool:
         """Whether the program calls, or is to call, backward on the loss, rather than autograd.grad."""
         if self.x._grad is None:
@@ -436,7 +441,7 @@ class Diagnosis:
         if self._called("grad") and not self._called("backward"):
             return self._grad_instead()
         if not self._called("backward") or all(freed_at(n) is None for n in reachable(loss.grad_fn) if n.saves_tensors):
-            place = place_of(loss.grad_fn)
+            place = self._loss_made()
             return Reason(
                 "no backward",
                 f"{name}.grad is None because {self.loss_name}.backward() has not been called on the {self.loss_name} made "
@@ -724,7 +729,8 @@ class Diagnosis:
         place = place_of(culprit.node)
         inputs = _shown_inputs(culprit)
         if culprit.is_forward:
-            sentence = f"{what} has {kind} in it because the result of {_operation(culprit.node)} is not finite {lies(place)}{inputs}."
+            likely = ", most likely" if culprit.likely else ""
+            sentence = f"{what} has {kind} in it{likely} because the result of {_operation(culprit.node)} is not finite {lies(place)}{inputs}."
         else:
             sentence = (
                 f"{what} has {kind} in it because the derivative of {_operation(culprit.node)} is not finite {lies(place)}"
@@ -782,7 +788,9 @@ class Diagnosis:
         if not nodes:
             return self._stationary()
         culprit = Culprit(nodes[0], None, False, [])
-        known: Any = self._custom(culprit) or self._zero_at(culprit, kind)
+        record = record_of(nodes[0])
+        is_softmax = record is not None and record.name in ("softmax", "log_softmax")
+        known: Any = self._custom(culprit) or self._zero_at(culprit, kind or ("some softmax" if is_softmax else ""))
         if kind:
             return known
         others = [f"{_operation(node)} {lies(place_of(node))}" for node in nodes[1:3]]
@@ -907,7 +915,7 @@ class Diagnosis:
             )
         ran = any(freed_at(n) is not None for n in reachable(self.loss.grad_fn))
         if not ran and not self.guessed and any(n.saves_tensors for n in reachable(self.loss.grad_fn)):
-            place = place_of(self.loss.grad_fn)
+            place = self._loss_made()
             return Reason(
                 "stale",
                 f"{self.name}.grad is from an earlier backward: {self.loss_name}, made {lies(place)}, has not been run backward.",
