@@ -23,6 +23,8 @@ __all__ = ["TypedStorage", "UntypedStorage", "is_storage", "resize_as_"]
 class UntypedStorage:
     """The bytes that one or several tensors look at."""
 
+    __slots__ = ("__weakref__", "_root")
+
     def __init__(self, root) -> None:
         self._root = root
 
@@ -77,6 +79,8 @@ UntypedStorage.__module__ = "torch.storage"
 
 class TypedStorage:
     """A storage seen as elements of one dtype. Deprecated in PyTorch: see `UntypedStorage`."""
+
+    __slots__ = ("__weakref__", "_untyped_storage", "dtype")
 
     def __init__(self, untyped: UntypedStorage, dtype: dtypes.dtype) -> None:
         self._untyped_storage = untyped
