@@ -74,6 +74,8 @@ LOSSES = {
     "elements": lambda z: (z[1:] * z[:-1].conj()).real.sum(),
     "stack": lambda z: torch.stack([z, 2 * z]).abs().pow(2).sum(),
     "cat": lambda z: torch.cat([z, z.conj()]).imag.pow(2).sum(),
+    "norm": lambda z: (W * z).norm(),
+    "cubic norm": lambda z: torch.linalg.vector_norm(z, 3),
     "two steps": two_steps,
     "mirrored twice": mirrored_twice,
     "through real values": through_real_values,

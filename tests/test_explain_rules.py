@@ -8,7 +8,7 @@ import pytest
 import chainrule as torch
 from chainrule import explain
 from chainrule.insight.derivation import values_of
-from chainrule.insight.formulas import RULES
+from chainrule.insight.formulas import COMPLEX_RULES, RULES
 from chainrule.insight.rules import WITHOUT_RULE
 from chainrule.op import REGISTRY
 from chainrule.tensor import Tensor
@@ -87,6 +87,28 @@ def test_the_derivative_of_the_formula_is_what_backward_computes(case, name, row
             pytest.skip(f"backward refuses: {error}")
         agreed += [formula_agrees(total, x) for x, gradient in zip(inputs, reached) if gradient is not None]
     assert all(agreed) == (case not in NO_FORMULA)
+
+
+COMPLEX_CASES = [case for case in CASES if case[1] in COMPLEX_RULES]
+
+
+@pytest.mark.parametrize(("case", "name", "row"), [pytest.param(*case, id=case[0]) for case in COMPLEX_CASES])
+def test_the_derivative_by_complex_inputs_is_what_backward_computes(case, name, row):
+    record = REGISTRY[name]
+    tensors = tensors_of(row, arrays_of(row, "complex128"))
+    inputs = [x for k, x in enumerate(tensors) if isinstance(x, Tensor) and x.requires_grad and has_formula(record, k)]
+    if not any(x.is_complex() for x in inputs):
+        pytest.skip("it takes real numbers only")
+    try:
+        results = [y for y in run(record, row, tensors) if y.requires_grad and y.numel()]
+    except (RuntimeError, NotImplementedError, TypeError) as error:
+        pytest.skip(f"it refuses complex numbers: {error}")
+    agreed = []
+    for y in results:
+        total = weighted_total(y)
+        reached = torch.autograd.grad(total, inputs, retain_graph=True, allow_unused=True)
+        agreed += [formula_agrees(total, x) for x, gradient in zip(inputs, reached) if gradient is not None]
+    assert all(agreed)
 
 
 @pytest.mark.parametrize(

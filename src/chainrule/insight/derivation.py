@@ -35,7 +35,7 @@ from .positions import Index
 from .source import Source, short_path
 from .syntax import simple_name
 from .values import Edge, Unknown, Values, edges_of, freed_at, reachable, same
-from .writing import shown_name, text
+from .writing import TEXT, Letters, shown_name, text
 
 MOST_PATHS = 64  # followed one by one; more are counted and gathered by their last step
 MOST_QUANTITIES = 200  # for which formulas are worked out
@@ -121,8 +121,9 @@ class _Derivation:
             self.notes.append("Formulas are derived for a real result only.")
         elif self.x._array.dtype.kind == "c":
             y, z = (shown_name(self.symbols[edge]) for edge in (self.root, self.target))
+            by = TEXT.symbol(Symbol(self.symbols[self.target], (), -1), Letters())
             self.notes.append(
-                f"The gradient by a complex number is, as in PyTorch, 2·∂{y}/∂conj({z}) = ∂{y}/∂Re({z}) + i·∂{y}/∂Im({z})."
+                f"The gradient by a complex number is, as in PyTorch, 2·∂{y}/∂{by} = ∂{y}/∂Re({z}) + i·∂{y}/∂Im({z})."
             )
         gradients, passed = self._walk()
         result = gradients.get(self.target)

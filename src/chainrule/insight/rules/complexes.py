@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ..algebra import Formula, apply, delta, total
 from ..complexes import I, argument, conjugated, imaginary_part, modulus, real_part
 from ..formulas import COMPLEX_RULES, RULES, Call, Place, places
@@ -49,6 +51,14 @@ def _vdot(call: Call, p: Place) -> Formula:
     return total(place[0], result) if isinstance(place[0], Index) else result
 
 
+def _norm(call: Call, p: Place) -> Formula:
+    bound, place = reductions.reduced(call, p)
+    order = call.setting("ord")
+    if math.isinf(order):
+        return modulus(reductions.extreme_of(call, p, order > 0))
+    return reductions.norm_of(call, bound, modulus(call.at(0, place)), order)
+
+
 def _cast(call: Call, p: Place) -> Formula:
     u = call.at(0, p)
     return u if call.formulas.is_complex((call.node, call.number)) else real_part(u)
@@ -66,4 +76,5 @@ _rule("view_as_complex", _view_as_complex)
 _rule("complex", lambda call, p: call(0, p) + I * call(1, p))
 _rule("polar", lambda call, p: call(0, p) * apply("exp", I * call(1, p)))
 _rule("vdot", _vdot)
+_rule("linalg_vector_norm", _norm)
 _rule("cast", _cast)

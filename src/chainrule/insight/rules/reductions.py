@@ -239,7 +239,7 @@ def norm_of(call: Call, bound: list[Index], body: Formula, order: float) -> Form
     if order == 1:
         return summed(bound, apply("abs", body))
     if not math.isfinite(order):
-        raise NoFormula  # `extreme` below
+        raise NoFormula  # `extreme_of` below
     exponent = rational_of(order).number
     assert exponent is not None
     base = body if order % 2 == 0 else apply("abs", body)
@@ -251,12 +251,12 @@ def _norm(call: Call, p: Place) -> Formula:
     bound, place = reduced(call, p)
     order = call.setting("ord")
     if math.isinf(order):
-        return _extreme_norm(call, p, place, order > 0)
+        return apply("abs", extreme_of(call, p, order > 0))
     return norm_of(call, bound, call.at(0, place), order)
 
 
-def _extreme_norm(call: Call, p: Place, place: Place, largest: bool) -> Formula:
-    """The largest or smallest absolute value, as that of the element it is."""
+def extreme_of(call: Call, p: Place, largest: bool) -> Formula:
+    """The element with the largest or smallest absolute value."""
     from .arrangements import chosen
 
     sizes = np.abs(call.array(0))
@@ -268,7 +268,7 @@ def _extreme_norm(call: Call, p: Place, place: Place, largest: bool) -> Formula:
     where = flat.reshape(-1, *flat.shape[len(dims) :]).sum(0)
     if call.setting("keepdim"):
         where = np.expand_dims(where, dims)
-    return apply("abs", chosen(call, 0, where, p, "argmax" if largest else "argmin"))
+    return chosen(call, 0, where, p, "argmax" if largest else "argmin")
 
 
 @rule("dist")
