@@ -485,8 +485,8 @@ MISTAKES = {
             w = w - 0.1 * w.grad  # here
         reason = torch.why(w, loss)
         """,
-        "no_grad",
-        "move it out",
+        "update",
+        "update it in place under no_grad",
     ),
     # ---- not a leaf
     "the middle": (
@@ -667,7 +667,7 @@ MISTAKES = {
         reason = torch.why(w, loss)
         """,
         "accumulated",
-        "zero_grad()",
+        "w.grad = None",
     ),
     "accumulated over batches": (
         """
@@ -678,7 +678,7 @@ MISTAKES = {
         reason = torch.why(w, loss)
         """,
         "accumulated",
-        "zero_grad()",
+        "w.grad = None",
     ),
     "stale": (
         """

@@ -161,6 +161,8 @@ def remedy_of_block(block: Place, remedy: str) -> str:
     """What to do about what switches recording off, a with block if nothing better is known."""
     if "checkpoint(" in block.text:
         return CUTS["checkpoint"][1]
+    if "inference_mode" in block.text and not block.text.startswith("@"):
+        return CUTS["inference"][1]
     if block.text.startswith("@"):
         return "take the decorator away, or call the function inside torch.enable_grad()"
     if "set_grad_enabled" in block.text and not block.text.startswith("with"):
@@ -249,7 +251,7 @@ class Diagnosis:
             return Reason(
                 "second backward",
                 f"backward failed because the graph was already used up{where}.",
-                "compute the loss again before the second backward, or pass retain_graph=True to the first",
+                "compute it again before the second backward, or pass retain_graph=True to the first",
                 used,
             )
         return of_overwriting(error)
@@ -287,7 +289,7 @@ class Diagnosis:
                 return Reason(
                     "second backward",
                     f"The second {name}.backward() {lies(twice)} fails because the graph was used up {lies(place)}.",
-                    "compute the loss again before the second backward, or pass retain_graph=True to the first",
+                    "compute it again before the second backward, or pass retain_graph=True to the first",
                     twice,
                 )
         elif loss._array.size != 1 and self.x._grad is None and not self._called("backward", with_arguments=True):
@@ -349,6 +351,9 @@ class Diagnosis:
         if cut is not None:
             return self._cut_reason(cut, f"{name}.backward() fails: {name} does not require grad, because the history from {{}}", value)  # fmt: skip
         if not self.x.requires_grad:
+            missing = self._why_not_required()
+            if missing.cause != "no requires_grad":
+                return missing
             frozen = self._frozen_at()
             if frozen is not None:
                 return Reason(
@@ -373,7 +378,7 @@ class Diagnosis:
             "never used",
             f"{name}.backward() fails: {name}{where} was not computed from {self.name}, nor from anything else that requires "
             "grad.",
-            f"compute {name} from {self.name}, or from the output of the model that it belongs to",
+            f"compute {name} from the output of the model, or of whatever {self.name} is for",
             made,
         )
 
@@ -493,6 +498,8 @@ class Diagnosis:
             cuts = [c for o, c in value.flows.items() if c is not None and o != value.origin]
             if cuts:
                 cut = min(cuts, key=lambda c: c.place.line)
+                if cut.kind == "no_grad" and _is_own_update(cut.place.text):
+                    cut = Cut("update", cut.place)
                 doing, remedy = CUTS[cut.kind]
                 block = "" if cut.block is None else f" (in the block {lies(cut.block)})"
                 return Reason(
@@ -528,6 +535,13 @@ class Diagnosis:
                     "call backward() on the loss",
                     place,
                 )
+        if _is_own_update(linecache.getline(place.file, place.line)):
+            return Reason(
+                "not a leaf",
+                f"{name}.grad is None because the update {lies(place)} makes a new tensor, which is computed and so is not a leaf.",
+                f"update it in place under no_grad: with torch.no_grad(): {name} -= lr * {name}.grad",
+                place,
+            )
         leaf = self._leaf_inside()
         if leaf is not None:
             return Reason(
@@ -592,6 +606,15 @@ class Diagnosis:
                     f"ask the tensor that {loss} was computed from for its gradient",
                     origin.place,
                 )
+            through = loss_value.origin
+            if not is_absent and through is not None:
+                return Reason(
+                    "cut",
+                    f"{name}.grad is None because its way to {loss} is cut in what is called {lies(through.place)}: the graph of "
+                    f"{loss} does not lead to {name}.",
+                    "look there for a detach(), .data, .item(), numpy or no_grad",
+                    through.place,
+                )
         edges = self._names_of_leaves()
         seen = f" Its graph leads to {', '.join(edges)}." if edges else ""
         made = self._made()
@@ -618,11 +641,20 @@ class Diagnosis:
         return (own or after)[-1].place if after else None
 
     def _cleared(self, state: str, place: Place) -> Reason:
+        kinds = [e.kind for e in self.run.events if e.kind != "clear" or any(o in e.value.flows for o in self._origins)]
+        last = max((i for i, kind in enumerate(kinds) if kind == "backward"), default=0)
+        cleared = max((i for i, kind in enumerate(kinds) if kind in ("zero_grad", "clear")), default=0)
+        if "step" in kinds[last:cleared]:
+            return Reason(
+                "",
+                f"Nothing is wrong: {self.name}.grad is {state} because it was cleared {lies(place)}, after the update that used "
+                "it.",
+                source=place,
+            )
         return Reason(
             "cleared",
             f"{self.name}.grad is {state} because it was cleared after the backward, {lies(place)}.",
-            "clear gradients before backward, and use them before they are cleared: zero_grad(), backward(), step(), in this "
-            "order",
+            "clear gradients before backward: zero_grad(), backward(), step(), in this order",
             place,
         )
 
@@ -663,6 +695,8 @@ class Diagnosis:
 
     def _cut_reason(self, cuts: dict[Origin, Cut], frame: str, value: Any) -> Reason:
         origin, cut = next(iter(cuts.items()))
+        if cut.kind == "no_grad" and _is_own_update(cut.place.text):
+            cut = Cut("update", cut.place)
         doing, remedy = CUTS[cut.kind]
         block = "" if cut.block is None else f" (recording is switched off {lies(cut.block)})"
         if cut.block is not None:
@@ -822,6 +856,8 @@ class Diagnosis:
         place = None if kind is None else backward_place(kind)
         if kind is None or place is None:
             return None
+        if state == "is None":
+            return returns_none(self.name, kind, place)
         return Reason(
             "backward",
             f"{self.name}.grad {state} because the backward of {kind.__name__} returns such a gradient {lies(place)}.",
@@ -910,7 +946,7 @@ class Diagnosis:
                 "accumulated",
                 f"{self.name}.grad is {times} times the gradient of {self.loss_name}: each backward, as the one {lies(place)}, "
                 "adds to what is there.",
-                f"clear it before each backward: optimizer.zero_grad(), or {self.name}.grad = None",
+                f"clear it before each backward: {self._clearing()}",
                 place,
             )
         ran = any(freed_at(n) is not None for n in reachable(self.loss.grad_fn))
@@ -934,7 +970,7 @@ class Diagnosis:
                 "accumulated",
                 f"{self.name}.grad is the sum of the gradients of several backward calls, the last {lies(place)}: nothing "
                 "cleared it in between.",
-                f"clear it before each backward: optimizer.zero_grad(), or {self.name}.grad = None",
+                f"clear it before each backward: {self._clearing()}",
                 place,
             )
         return None
@@ -954,7 +990,7 @@ class Diagnosis:
                     "accumulated",
                     f"{self.name}.grad accumulates: the backward {lies(event.place)} adds to what the last update has used "
                     "already, and nothing clears it in between.",
-                    f"clear it before each backward: optimizer.zero_grad(), or {self.name}.grad = None",
+                    f"clear it before each backward: {self._clearing()}",
                     event.place,
                 )
         return None
@@ -975,14 +1011,23 @@ class Diagnosis:
             return idle
         return Reason("", f"Nothing is wrong: {self.name}.grad is there, finite and not zero.")
 
-    def _optimizer_without_x(self) -> Reason | None:
-        """An optimizer in the program that does not know x, where none does."""
-        optimizers = {}
+    def _optimizers(self) -> dict[str, list]:
+        """{name: parameter groups} of the optimizers that the program's variables hold."""
+        optimizers: dict[str, list] = {}
         for variables in (self.frame.f_locals, self.frame.f_globals):
             for name, value in list(variables.items()):
                 groups = getattr(value, "__dict__", {}).get("param_groups")
                 if isinstance(groups, list) and name not in optimizers:
                     optimizers[name] = groups
+        return optimizers
+
+    def _clearing(self) -> str:
+        own = f"{self.name}.grad = None"
+        return f"optimizer.zero_grad(), or {own}" if self._optimizers() else own
+
+    def _optimizer_without_x(self) -> Reason | None:
+        """An optimizer in the program that does not know x, where none does."""
+        optimizers = self._optimizers()
         if not optimizers or self.x.grad_fn is not None:
             return None
         for groups in optimizers.values():
@@ -1011,6 +1056,15 @@ class Diagnosis:
         return None
 
 
+def returns_none(name: str, function: type, place: Place) -> Reason:
+    return Reason(
+        "backward",
+        f"{name}.grad is None because the backward of {function.__name__} returns None {lies(place)}.",
+        "return the derivative times the gradient that backward is given, one for each input of forward",
+        place,
+    )
+
+
 def not_registered(name: str, tensor: Tensor | None, module: type, attribute: str) -> Reason:
     place = attribute_line(module, attribute)
     where = "" if place is None else f" {lies(place)}"
@@ -1033,6 +1087,19 @@ def _origin_of(value: Value | None) -> Origin | None:
     if value.origin is not None:
         return value.origin
     return max(value.flows, key=lambda o: o.serial, default=None)
+
+
+def _is_own_update(line: str) -> bool:
+    """Whether a line is an update such as `w = w - lr * w.grad`, which should have been in place."""
+    try:
+        (statement,) = ast.parse(line.strip()).body
+    except (SyntaxError, ValueError):
+        return False
+    if not isinstance(statement, ast.Assign):
+        return False
+    name = simple_name(statement.targets[0])
+    used = {simple_name(n) for n in ast.walk(statement.value) if isinstance(n, (ast.Name, ast.Attribute))}
+    return name is not None and {name, f"{name}.grad"} <= used
 
 
 def _cut_of(origins: list[Origin], flows: dict[Origin, Cut | None]) -> Cut | None:

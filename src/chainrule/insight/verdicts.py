@@ -17,7 +17,7 @@ from .badnumbers import Culprit, is_bad, remedy_for
 from .dataflow import Cut, Place, Run
 from .explanation import shown_value
 from .places import backward_place, place_in, return_of
-from .reasons import CUTS, Diagnosis, Reason, lies, not_registered, place_of, remedy_of_block
+from .reasons import CUTS, Diagnosis, Reason, lies, not_registered, place_of, remedy_of_block, returns_none
 from .source import Source
 from .syntax import simple_name, syntax_of
 from .values import edges_of, reachable, record_of
@@ -569,12 +569,7 @@ class Judge:
         for kind in self.witness.functions_without_gradient if leaf.in_graph else ():
             place = backward_place(kind)
             if place is not None:
-                return Reason(
-                    "backward",
-                    f"{self.label(leaf)}.grad is None because the backward of {kind.__name__} returns None {lies(place)}.",
-                    "return the derivative times the gradient that backward is given, one for each input of forward",
-                    place,
-                )
+                return returns_none(self.label(leaf), kind, place)
         return None
 
     def wrong_backwards(self) -> list[tuple[str, Reason]]:
