@@ -234,6 +234,7 @@ def test_views_as_another_dtype_of_empty_and_shifted_memory():
     assert torch.rand_like(torch.ones(2), dtype=float).dtype is torch.float64
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="where the next object lies is Python's affair")
 def test_storages_of_one_memory_lie_where_the_last_one_lay():
     program = """
 import warnings
