@@ -879,6 +879,203 @@ MISTAKES = {
         "nan",
         "leave one value",
     ),
+    # ---- asked where the graph has been used up, and of calls that something else makes
+    "detach in a chain over several lines": (
+        """
+        w = torch.ones(3, requires_grad=True)
+        b = torch.ones(3, requires_grad=True)
+        h = (
+            w.exp()
+            .mul(2)
+            .detach()  # here
+            .add(1)
+        )
+        loss = (h * b).sum()
+        loss.backward()
+        reason = torch.why(w, loss)
+        """,
+        "detach",
+        "remove the detach()",
+    ),
+    "detach in a thread": (
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        def part(v):
+            return v.detach() * 2  # here
+
+        w = torch.ones(3, requires_grad=True)
+        b = torch.ones(3, requires_grad=True)
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(part, w)
+        loss = (future.result() * b).sum()
+        loss.backward()
+        reason = torch.why(w, loss)
+        """,
+        "detach",
+        "remove the detach()",
+    ),
+    "a reentrant checkpoint of a method": (
+        """
+        from chainrule.utils.checkpoint import checkpoint
+
+        class Net(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.a, self.b = torch.nn.Linear(3, 3), torch.nn.Linear(3, 1)
+
+            def block(self, x):
+                return torch.tanh(self.a(x))
+
+            def forward(self, x):
+                return self.b(checkpoint(self.block, x, use_reentrant=True))  # here
+
+        net = Net()
+        loss = net(torch.randn(2, 3)).sum()
+        loss.backward()
+        reason = torch.why(net.a.weight, loss)
+        """,
+        "checkpoint",
+        "use_reentrant=False",
+    ),
+    "the data of one parameter of a layer": (
+        """
+        def normalized(m):
+            return m.weight.data / 2  # here
+
+        layer = torch.nn.Linear(3, 3)
+        loss = (torch.ones(2, 3) @ normalized(layer).T + layer.bias).sum()
+        loss.backward()
+        reason = torch.why(layer.weight, loss)
+        """,
+        "data",
+        "instead of its .data",
+    ),
+    "softmax of one, inside a module": (
+        """
+        class Attention(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.score, self.value = torch.nn.Linear(4, 1), torch.nn.Linear(4, 2)
+
+            def forward(self, x):
+                weights = torch.softmax(self.score(x), dim=-1)  # here
+                return (weights * self.value(x)).sum(1)
+
+        net = Attention()
+        loss = net(torch.randn(6, 5, 4)).pow(2).mean()
+        loss.backward()
+        reason = torch.why(net.score.weight, loss)
+        """,
+        "zero",
+        "over the dimension of the classes",
+    ),
+    "a dropout of everything, inside a function": (
+        """
+        first, last = torch.nn.Linear(2, 3), torch.nn.Linear(3, 1)
+
+        def forward(x):
+            h = torch.relu(first(x))
+            h = torch.nn.functional.dropout(h, p=1.0)  # here
+            return last(h)
+
+        loss = forward(torch.randn(4, 2)).sum()
+        loss.backward()
+        reason = torch.why(first.weight, loss)
+        """,
+        "zero",
+        "probability below 1",
+    ),
+    "a hook on a parameter": (
+        """
+        def stop(gradient):
+            return torch.zeros_like(gradient)  # here
+
+        layer = torch.nn.Linear(3, 1)
+        layer.weight.register_hook(stop)
+        loss = layer(torch.randn(4, 3)).pow(2).mean()
+        loss.backward()
+        reason = torch.why(layer.weight, loss)
+        """,
+        "hook",
+        "return the gradient",
+    ),
+    "a root at zero beside what is gone": (
+        """
+        def distance(a, b):
+            return torch.sqrt(((a - b) ** 2).sum(-1))  # here
+
+        w = torch.zeros(3, 2, requires_grad=True)
+        loss = distance(w[0], w[1]) + distance(w[0], torch.ones(2))
+        loss.backward()
+        reason = torch.why(w, loss)
+        """,
+        "nan",
+        "torch.sqrt(x + eps)",
+    ),
+    "a logarithm whose input is gone": (
+        """
+        w = torch.zeros(3, requires_grad=True)
+
+        def forward(x):
+            product = w * x
+            return torch.log(product)  # here
+
+        loss = forward(torch.ones(3)).sum()
+        loss.backward()
+        reason = torch.why(w, loss)
+        """,
+        "inf",
+        "torch.log(x + eps)",
+    ),
+    "used up in the round before": (
+        """
+        w = torch.ones(3, requires_grad=True)
+        scaled = w.exp()  # here
+        for i in range(2):
+            loss = (scaled * i).sum()
+            try:
+                loss.backward()
+            except RuntimeError:
+                pass
+        w.grad.zero_()
+        reason = torch.why(w, loss)
+        """,
+        "second backward",
+        "compute it again in each round",
+    ),
+    "an overwritten value of a loss without a name": (
+        """
+        def total(v):
+            h = v.exp()
+            s = h.sum()
+            h += 1  # here
+            return s
+
+        w = torch.ones(3, requires_grad=True)
+        try:
+            total(w).backward()
+        except RuntimeError:
+            pass
+        reason = torch.why(w)
+        """,
+        "in-place",
+        "clone()",
+    ),
+    "a stale gradient of a function's result": (
+        """
+        def f(v):
+            return (v**2).sum()
+
+        w = torch.ones(3, requires_grad=True)
+        loss = f(w)
+        loss.backward()
+        loss = f(w * 3)  # here
+        reason = torch.why(w, loss)
+        """,
+        "stale",
+        "call loss.backward()",
+    ),
 }
 
 
@@ -963,6 +1160,37 @@ HEALTHY = {
             loss.backward()
             optimizer.step()
         reason = torch.why(net[0].weight, loss)
+    """,
+    "a loss that went backward before the step, with its graph retained": """
+        encoder, a, b = torch.nn.Linear(2, 3), torch.nn.Linear(3, 1), torch.nn.Linear(3, 1)
+        optimizer = torch.optim.SGD([*encoder.parameters(), *a.parameters(), *b.parameters()], lr=0.1)
+        for step in range(2):
+            optimizer.zero_grad()
+            h = torch.tanh(encoder(torch.ones(2, 2)))
+            first, second = a(h).mean(), (b(h) ** 2).mean()
+            first.backward(retain_graph=True)
+            second.backward()
+            optimizer.step()
+        reason = torch.why(a.weight)
+    """,
+    "cleared after the update": """
+        w = torch.ones(3, requires_grad=True)
+        for step in range(2):
+            loss = (w**2).sum()
+            loss.backward()
+            with torch.no_grad():
+                w -= 0.1 * w.grad
+                w.grad.zero_()
+        reason = torch.why(w, loss)
+    """,
+    "a reentrant checkpoint with an input that requires grad": """
+        from chainrule.utils.checkpoint import checkpoint
+
+        a, b = torch.nn.Linear(3, 3), torch.nn.Linear(3, 1)
+        x = torch.ones(2, 3, requires_grad=True)
+        loss = b(checkpoint(a, x, use_reentrant=True)).sum()
+        loss.backward()
+        reason = torch.why(a.weight, loss)
     """,
     "in a function": """
         def train():
