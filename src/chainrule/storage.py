@@ -15,15 +15,13 @@ from .modes import local
 from .op import method
 from .ops.shape import shape_argument
 from .size import CPU, contiguous_format, preserve_format
-from .tensor import Tensor, memory, version_counter
+from .tensor import Tensor, memory, own_extra, version_counter
 
 __all__ = ["TypedStorage", "UntypedStorage", "is_storage", "resize_as_"]
 
 
 class UntypedStorage:
     """The bytes that one or several tensors look at."""
-
-    __slots__ = ("__weakref__", "_root")
 
     def __init__(self, root) -> None:
         self._root = root
@@ -79,8 +77,6 @@ UntypedStorage.__module__ = "torch.storage"
 
 class TypedStorage:
     """A storage seen as elements of one dtype. Deprecated in PyTorch: see `UntypedStorage`."""
-
-    __slots__ = ("__weakref__", "_untyped_storage", "dtype")
 
     def __init__(self, untyped: UntypedStorage, dtype: dtypes.dtype) -> None:
         self._untyped_storage = untyped
@@ -157,10 +153,14 @@ def storage(self) -> TypedStorage:
         UserWarning,
         stacklevel=2,
     )
-    # Made before what it refers to, and so freed after it: then the next storage lies where this one did, as PyTorch's do.
-    # Programs compare id(x.storage()) with id(y.storage()).
-    found = TypedStorage.__new__(TypedStorage)
-    found.__init__(untyped_storage(self), self.dtype)  # type: ignore[misc]
+    # Kept with the tensor whose memory it is: programs compare id(x.storage()) with id(y.storage()).
+    extra = self._extra
+    base = self if extra is None or extra.view is None else extra.view.base
+    extra = own_extra(base)
+    root = untyped_storage(self)
+    found = extra.storage
+    if found is None or found.dtype is not self.dtype or found.untyped() != root:
+        found = extra.storage = TypedStorage(root, self.dtype)
     return found
 
 

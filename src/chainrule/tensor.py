@@ -66,6 +66,7 @@ class Extra:
     writable = False  # an inference tensor that detach or .data made in normal mode: there it may be written to
     tangent: Any = None  # forward-mode tangent
     batch: Any = None  # vmap's batch dimension
+    storage: Any = None  # what x.storage() returned
     special = False  # operations must look closer: a tangent, a batch dimension, a subclass with its own rules
     name = None
 

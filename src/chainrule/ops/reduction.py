@@ -331,6 +331,8 @@ def _extreme(name: str, whole, along, pairwise):
         if other is None and isinstance(dim, Tensor):
             if keepdim is False:
                 other, dim = dim, None
+            elif dim._array.ndim or dim._array.dtype.kind not in "iu":
+                raise TypeError(f"{name}(): argument 'dim' (position 1) must be int, not Tensor")
             else:  # a dimension, after all
                 dim = int(dim)
         if other is not None:
