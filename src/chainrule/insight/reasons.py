@@ -1313,7 +1313,9 @@ def _history_of(run: Run, call: ast.Call, syntax, scope: Scope) -> str | None:
     if cuts:
         origin, cut = cuts[0]
         doing, remedy = CUTS[cut.kind]
-        block = "" if cut.block is None else f" (the block begins {lies(cut.block)})"
+        block = "" if cut.block is None else f" (recording is switched off {lies(cut.block)})"
+        if cut.block is not None:
+            remedy = remedy_of_block(cut.block, remedy)
         return f"the history from {origin.name} was cut {lies(cut.place)}{block}: that {doing}\nremedy: {remedy}"
     made = _origin_of(value)
     where = "" if made is None else f", computed {lies(made.place)},"

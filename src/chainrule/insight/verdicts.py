@@ -257,19 +257,8 @@ def _hook_reason(witness: Witness, hook: Any, what: str, is_what: str, kind: str
 
 def _custom_place(reason: Reason, asked: Diagnosis) -> Reason | None:
     """A finding about a custom Function's node, told of the Function's backward."""
-    node = asked.culprit
-    kind = None if node is None else getattr(type(node), "_forward_cls", None)
-    place = None if kind is None else backward_place(kind)
-    if kind is None or place is None:
-        return None
     state = "is 0" if reason.cause == "zero" else f"has {reason.cause} in it"
-    return Reason(
-        "backward",
-        f"{asked.name}.grad {state} because the backward of {kind.__name__} returns such a gradient {lies(place)}.",
-        "correct the backward: it returns the derivative times the gradient that it is given; torch.autograd.gradcheck "
-        "verifies it",
-        place,
-    )
+    return None if asked.culprit is None else asked._custom(Culprit(asked.culprit, None, False, []), state)
 
 
 _SAME_VALUES = ("view", "reshape", "squeeze", "unsqueeze", "transpose", "permute", "expand", "clone", "contiguous_copy", "to", "select", "slice", "alias", "copy", "cast")  # fmt: skip
