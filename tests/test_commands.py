@@ -257,6 +257,29 @@ def test_why_names_the_cut_and_its_line(tmp_path):
     assert (finding["name"], finding["line"]) == ("x", 3)
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"), [("model", True), ("model[0].weight", True), ("model.0.bias", True), ("model[1].weight", False)]
+)
+def test_why_is_asked_of_a_module_or_a_part_of_it(tmp_path, asked, found):
+    write_script(
+        tmp_path / "part.py",
+        """
+        import torch
+        model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 1))
+        x = torch.randn(8, 2)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        for _ in range(3):
+            optimizer.zero_grad()
+            hidden = model[0](x).detach()
+            (model[1](hidden) ** 2).mean().backward()
+            optimizer.step()
+        """,
+    )
+    done = chainrule("why", "--wrt", asked, "part.py", cwd=tmp_path)
+    assert done.returncode == (1 if found else 0)
+    assert ("part.py:7: model[0]" in done.stdout) == found
+
+
 def test_why_a_program_failed(tmp_path):
     write_script(
         tmp_path / "twice.py",

@@ -466,7 +466,8 @@ class Judge:
         self.who: dict[int, list[str]] = {}  # {id of a reason: all the names it is about}
 
     def concerns(self, name: str, reason: Reason, asked: str) -> bool:
-        return any(one == asked or one.startswith(f"{asked}.") for one in self.who.get(id(reason), [name]))
+        names = self.who.get(id(reason), [name])
+        return any(one == asked or one.startswith((f"{asked}.", f"{asked}[")) for one in names)
 
     def all(self) -> list[tuple[str, Reason]]:
         found: list[tuple[str, Reason]] = []
@@ -517,7 +518,7 @@ class Judge:
         witness = self.witness
         if not witness.roots and witness.attempt is None:
             return []
-        reached_tops = {leaf.name.partition(".")[0] for leaf in witness.all_leaves if leaf.deliveries and leaf.name}
+        reached_tops = {_top(leaf) for leaf in witness.all_leaves if leaf.deliveries and leaf.name}
         forced = any(root.is_leaf for root in witness.roots.values())
         found = []
         for leaf in witness.all_leaves:
@@ -526,10 +527,7 @@ class Judge:
             in_optimizer = leaf in self.in_optimizer and self.in_optimizer[leaf].steps > 0
             read = any(r.was_none and not _guarded(r.position) for r in leaf.reads) and bool(witness.roots)
             sibling = (
-                not witness.optimizers
-                and leaf.name is not None
-                and leaf.is_parameter
-                and leaf.name.partition(".")[0] in reached_tops
+                not witness.optimizers and leaf.name is not None and leaf.is_parameter and _top(leaf) in reached_tops
             )
             if leaf.cuts and (in_optimizer or read or forced or sibling or not leaf.is_parameter):
                 found.append((leaf, self.cut_reason(leaf, next(iter(leaf.cuts)))))
@@ -774,7 +772,7 @@ class Judge:
         for leaf in outside:
             if leaf.deliveries < 2 or any(not _guarded(r.position) for r in leaf.reads):
                 continue
-            top = (leaf.name or "").partition(".")[0]
+            top = _top(leaf)
             module = witness.top_modules.get(top)
             alive: Any = None if module is None else module()
             if leaf.is_parameter:
@@ -798,7 +796,7 @@ class Judge:
 
     def _trained_in_part(self, top: str) -> bool:
         """Whether an optimizer has some of a module's parameters: then it was chosen to leave the others out."""
-        return any((leaf.name or "").partition(".")[0] == top for leaf in self.in_optimizer)
+        return any(_top(leaf) == top for leaf in self.in_optimizer)
 
     def steps_without_gradient(self) -> list[tuple[str, Reason]]:
         found = []
@@ -1019,6 +1017,11 @@ class Judge:
 
 
 _NUMBERS = ("nan", "inf", "diverged", "backward", "hook")
+
+
+def _top(leaf: Leaf) -> str:
+    """The variable that a leaf's name begins with: model, of model[0].weight."""
+    return (leaf.name or "").partition(".")[0].partition("[")[0]
 
 
 def _is_used_somewhere(leaf: Leaf) -> bool:
