@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pickle
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -118,3 +120,10 @@ def test_the_deprecated_names():
         assert sum(w.category is FutureWarning for w in seen) == 2
         with region:
             assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is dtype
+
+
+@pytest.mark.parametrize("where", ["torch.cuda.amp.GradScaler", "torch.cpu.amp.autocast"])
+def test_the_old_names_are_found_where_nothing_was_imported_before(where):
+    program = f"import chainrule as torch\nprint({where}.__name__)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == (where.rpartition(".")[2], "")

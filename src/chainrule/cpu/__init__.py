@@ -26,7 +26,7 @@ def synchronize(device=None) -> None:
 
 def __getattr__(name: str):
     if name == "amp":
-        from . import amp
+        from importlib import import_module  # `from . import amp` would ask for the attribute again
 
-        return amp
+        return import_module(".amp", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}: chainrule has no torch.cpu.{name} (yet)")
