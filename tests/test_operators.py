@@ -36,3 +36,27 @@ def test_a_family_that_cannot_be_imported_says_why(monkeypatch):
     monkeypatch.setattr(importlib, "import_module", lacking)
     with pytest.raises(ModuleNotFoundError, match="something_else"):
         torch.ops.broken_family
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("chunk", (2,)),
+        ("tensor_split", (2,)),
+        ("split_with_sizes", ([1, 2],)),
+        ("unbind", ()),
+        ("diff", ()),
+        ("gradient", ()),
+        ("trapezoid", ()),
+        ("trapz", ()),
+        ("cumulative_trapezoid", ()),
+        ("repeat_interleave", (2,)),
+        ("cosine_similarity", (torch.ones(3, 3),)),
+        ("cross", (torch.ones(3, 3),)),
+    ],
+)
+def test_axis_is_another_word_for_dim(name, arguments):
+    x = torch.arange(9.0).reshape(3, 3)
+    function = getattr(torch, name)
+    assert str(function(x, *arguments, axis=1)) == str(function(x, *arguments, dim=1))
+    assert str(function(x, *arguments, axis=0)) == str(function(x, *arguments, dim=0))

@@ -454,8 +454,9 @@ def linalg_cross(input, other, *, dim: int = -1, out=None):
 
 
 @method()
-def cross(input, other, dim: int | None = None, *, out=None):
+def cross(input, other, dim: int | None = None, *, axis: int | None = None, out=None):
     """The cross products of vectors of length 3 along `dim`, by default the first dimension of size 3."""
+    dim = dim if axis is None else axis
     a = _array_of("cross", "input", 1, input)
     _array_of("cross", "other", 2, other)
     if input.dtype is not other.dtype:

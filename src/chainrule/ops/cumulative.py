@@ -134,8 +134,9 @@ cummin = _running_extremes("cummin", _cummin.record)
 
 
 @method()
-def diff(input, n: int = 1, dim: int = -1, prepend=None, append=None, *, out=None):
+def diff(input, n: int = 1, dim: int = -1, prepend=None, append=None, *, axis: int | None = None, out=None):
     """The differences of neighbours along `dim`, taken `n` times, after joining `prepend` and `append` to the ends."""
+    dim = dim if axis is None else axis
     array = array_of("diff", input)
     if not array.ndim:
         raise RuntimeError("diff expects input to be at least one-dimensional")
@@ -220,9 +221,10 @@ def _slopes_at(input, dim: int, points, edge_order: int):
     return joining.cat([first, inner, last], dim)
 
 
-def gradient(input, *, spacing=1, dim=None, edge_order: int = 1):
+def gradient(input, *, axis: int | None = None, spacing=1, dim=None, edge_order: int = 1):
     """The derivatives of sampled values along each of `dim` (all), by differences of second order inside and of
     `edge_order` (1 or 2) at the edges. `spacing`: a number, one for each dimension, or the coordinates."""
+    dim = dim if axis is None else axis
     array = array_of("gradient", input)
     if isinstance(spacing, Tensor) and spacing._array.ndim == 0:
         spacing = spacing.item()
@@ -292,8 +294,9 @@ def _pairs(function: str, y, x, dim: int):
     return y.narrow(dim, n - count, count) + y.narrow(dim, 0, count), distances, dim
 
 
-def trapezoid(y, x=None, *, dx=1, dim: int = -1):
+def trapezoid(y, x=None, *, axis: int | None = None, dx=1, dim: int = -1):
     """The integral along `dim` by the trapezoid rule, of values at the points `x` or at distances `dx`."""
+    dim = dim if axis is None else axis
     sums, distances, dim = _pairs("trapezoid", y, x, dim)
     if not y._array.shape[dim]:
         return y.sum(dim) * 0.0
@@ -302,13 +305,15 @@ def trapezoid(y, x=None, *, dx=1, dim: int = -1):
     return (sums * distances).sum(dim) / 2.0
 
 
-def trapz(y, x=None, *, dx=1, dim: int = -1):
+def trapz(y, x=None, *, axis: int | None = None, dx=1, dim: int = -1):
     """The integral by the trapezoid rule (another name of `trapezoid`)."""
+    dim = dim if axis is None else axis
     return trapezoid(y, x, dx=dx, dim=dim)
 
 
-def cumulative_trapezoid(y, x=None, *, dx=1, dim: int = -1):
+def cumulative_trapezoid(y, x=None, *, axis: int | None = None, dx=1, dim: int = -1):
     """The running integral along `dim` by the trapezoid rule."""
+    dim = dim if axis is None else axis
     sums, distances, dim = _pairs("cumulative_trapezoid", y, x, dim)
     if distances is None:
         return (sums * (dx / 2.0)).cumsum(dim)

@@ -705,8 +705,9 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
 # ---------------------------------------------------------------- distances
 
 
-def cosine_similarity(x1, x2, dim: int = 1, eps: float = 1e-8):
+def cosine_similarity(x1, x2, dim: int = 1, eps: float = 1e-8, *, axis: int | None = None):
     """The cosine of the angle between vectors along `dim`; norms count as `eps` at least."""
+    dim = dim if axis is None else axis
     _check_tensors("cosine_similarity", x1=x1, x2=x2)
     common = common_dtype([x1, x2])
     if not (common.is_floating_point or common.is_complex):

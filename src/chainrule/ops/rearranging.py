@@ -156,8 +156,11 @@ def _tile_method(self, *dims, **named):
     return tile(self, named["dims"] if named else shape_argument(dims, "tile", "dims"))
 
 
-def repeat_interleave(input, repeats=None, dim: int | None = None, *, output_size: int | None = None):
+def repeat_interleave(
+    input, repeats=None, dim: int | None = None, *, axis: int | None = None, output_size: int | None = None
+):
     """`input` with each element (or slice along `dim`) repeated in place. Called with repeats alone: the positions."""
+    dim = dim if axis is None else axis
     from .indexing import index_select
 
     if repeats is None:

@@ -762,8 +762,9 @@ def narrow(input, dim: int, start, length: int):
 
 
 @method()
-def unbind(input, dim: int = 0):
+def unbind(input, dim: int = 0, *, axis: int | None = None):
     """The slices of `input` along `dim`: a tuple of views."""
+    dim = dim if axis is None else axis
     shape = input._array.shape
     if not shape:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
@@ -818,8 +819,9 @@ def _split_method(self, split_size, dim: int = 0):
 
 
 @method()
-def split_with_sizes(input, split_sizes, dim: int = 0):
+def split_with_sizes(input, split_sizes, dim: int = 0, *, axis: int | None = None):
     """`input` cut along `dim` into pieces of the given sizes: a tuple of views."""
+    dim = dim if axis is None else axis
     shape = input._array.shape
     dim = wrap_dim(dim, len(shape))
     return general(_split_with_sizes.record, (input,), (_given_sizes(shape, split_sizes, dim), dim))
@@ -851,8 +853,9 @@ def _chunk_sizes(shape, chunks: int, dim: int):
 
 
 @method()
-def chunk(input, chunks: int, dim: int = 0):
+def chunk(input, chunks: int, dim: int = 0, *, axis: int | None = None):
     """`input` cut along `dim` into at most `chunks` pieces: a tuple of views."""
+    dim = dim if axis is None else axis
     shape = input._array.shape
     dim = wrap_dim(dim, len(shape))
     sizes = _chunk_sizes(shape, chunks, dim)
@@ -869,8 +872,11 @@ def unsafe_chunk(input, chunks: int, dim: int = 0):
 
 
 @method()
-def tensor_split(input, indices_or_sections=None, dim: int = 0, *, indices=None, sections=None):
+def tensor_split(
+    input, indices_or_sections=None, dim: int = 0, *, axis: int | None = None, indices=None, sections=None
+):
     """`input` cut along `dim` into a number of nearly equal pieces, or before the given indices: a tuple of views."""
+    dim = dim if axis is None else axis
     where = next(v for v in (indices_or_sections, indices, sections) if v is not None)
     shape = input._array.shape
     if not shape:
