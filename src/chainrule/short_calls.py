@@ -9,7 +9,7 @@ import operator
 from sys import _getframe
 
 from .backend import numpy as backend
-from .engine import NodeMeta, next_sequence, path_to_user, saved_input
+from .engine import NodeMeta, next_sequence, path_to_user, saved_input, user_position
 from .general import (
     broadcast_error,
     by_its_own_rule,
@@ -68,7 +68,7 @@ def kernel_of(forward):
 def unary_function(record: Op, shown: str):
     """The function of an elementwise operation on one tensor: the recording of it is spelled out, for speed."""
     kernel, node_class, kinds = kernel_of(record.forward), None, record.saved_kinds
-    own_path, user_code = (), None  # from here to the line of the user's that called last, see path_to_user
+    user_code = None  # of the user's function that called last: the common caller
     careful_kinds = record.careful_kinds
     save_input, save_output = kinds == (INPUT,), kinds == (OUTPUT,)
     straight = record.differentiable and (save_input or save_output or not kinds)
@@ -76,7 +76,7 @@ def unary_function(record: Op, shown: str):
     careful_inexact = "".join(kind for kind in careful_kinds if kind in "fcV")
 
     def apply(input, *, out=None):
-        nonlocal node_class, own_path, user_code
+        nonlocal node_class, user_code
         try:
             extra = input._extra
         except AttributeError:
@@ -107,16 +107,13 @@ def unary_function(record: Op, shown: str):
             node.sequence = next_sequence()
             node.meta = None
             frame = _getframe(1)
-            for code in own_path:
-                if frame.f_code is not code:
-                    break
-                frame = frame.f_back
             if frame.f_code is user_code:
                 node.code = user_code
                 node.lasti = frame.f_lasti
             else:
-                own_path, user_code, node.lasti = path_to_user(2)
-                node.code = user_code
+                node.code, node.lasti = user_position(2)
+                if node.code is frame.f_code:
+                    user_code = node.code
             tensor = new(Tensor)
             tensor._array = result
             tensor._requires_grad = True
@@ -140,7 +137,7 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
 
     `as_operator`, it answers NotImplemented to an operand it cannot use, so that Python asks the other side."""
     kernel, node_class, scalar_node_class = kernel_of(record.forward), None, None
-    own_path, user_code = (), None  # from here to the line of the user's that called last, see path_to_user
+    user_code = None  # of the user's function that called last: the common caller
     kinds, names = record.saved_kinds, record.saved_names
     x = record.inputs[0]
     differentiable = record.differentiable
@@ -159,7 +156,7 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
     takes_numbers = 1 in record.numbers and not (differentiable and not saves_only_numbers(record))
 
     def apply(input, other, *, out=None):
-        nonlocal node_class, scalar_node_class, own_path, user_code
+        nonlocal node_class, scalar_node_class, user_code
         other_class = other.__class__
         if other_class is float or other_class is int:
             try:
@@ -249,16 +246,13 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
                 node.saved = save(input, other, x_needs, y_needs)
         node.sequence = next_sequence()
         frame = _getframe(1)
-        for code in own_path:
-            if frame.f_code is not code:
-                break
-            frame = frame.f_back
         if frame.f_code is user_code:
             node.code = user_code
             node.lasti = frame.f_lasti
         else:
-            own_path, user_code, node.lasti = path_to_user(2)
-            node.code = user_code
+            node.code, node.lasti = user_position(2)
+            if node.code is frame.f_code:
+                user_code = node.code
         tensor._requires_grad = True
         tensor._node = node
         return tensor
