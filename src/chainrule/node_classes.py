@@ -165,16 +165,16 @@ def _backward_of_one(record: Op, namespace, on_tensors: bool):
         output = kinds == (OUTPUT,)
 
         def backward(self, gradient, needs):
-            saved = self.saved
-            if saved.__class__ is Freed:
-                raise graph_errors.freed(self)
-            value = saved[0]
+            try:
+                value = self.saved[0]
+            except TypeError:  # what stands in the place of freed values has no elements
+                raise graph_errors.freed(self) from None
             if not output:
                 value = saved_input_array(value, self)
             elif self.meta is not None or value.__class__ is SavedTensor:
                 value = _array_of(self, OUTPUT, "out", value)
             dtype = gradient.dtype
-            if holomorphic and dtype is not SINGLE and dtype.kind == "c":  # the first test is for speed alone
+            if dtype is not SINGLE and holomorphic and dtype.kind == "c":  # the first test is for speed alone
                 return (xp.conj(formula(xp, xp.conj(gradient), value)),)
             return (formula(xp, gradient, value),)
 
