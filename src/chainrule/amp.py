@@ -233,4 +233,22 @@ def deprecated(old: str, new: str) -> None:
     warn(f"`{old}` is deprecated. Please use `{new}` instead.", FutureWarning)
 
 
+class DeprecatedGradScaler(GradScaler):
+    """What torch.cuda.amp and torch.cpu.amp have of it: the device is theirs."""
+
+    _device_type = ""
+
+    def __init__(
+        self,
+        init_scale: float = 65536.0,
+        growth_factor: float = 2.0,
+        backoff_factor: float = 0.5,
+        growth_interval: int = 2000,
+        enabled: bool = True,
+    ) -> None:
+        kind = self._device_type
+        deprecated(f"torch.{kind}.amp.GradScaler(args...)", f"torch.amp.GradScaler('{kind}', args...)")
+        super().__init__(kind, init_scale, growth_factor, backoff_factor, growth_interval, enabled)
+
+
 autocast.__module__ = "torch.amp.autocast_mode"

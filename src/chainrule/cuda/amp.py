@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import amp, dtypes
-from ..amp import deprecated
+from ..amp import DeprecatedGradScaler, deprecated
 
 __all__ = ["GradScaler", "amp_definitely_not_available", "autocast", "custom_bwd", "custom_fwd"]
 
@@ -27,21 +27,11 @@ class autocast(amp.autocast):
         super().__init__("cuda", enabled=enabled, dtype=dtype, cache_enabled=cache_enabled)
 
 
-class GradScaler(amp.GradScaler):
+class GradScaler(DeprecatedGradScaler):
     """``torch.amp.GradScaler("cuda", ...)``. Deprecated."""
 
     __module__ = "torch.cuda.amp.grad_scaler"
-
-    def __init__(
-        self,
-        init_scale: float = 65536.0,
-        growth_factor: float = 2.0,
-        backoff_factor: float = 0.5,
-        growth_interval: int = 2000,
-        enabled: bool = True,
-    ) -> None:
-        deprecated("torch.cuda.amp.GradScaler(args...)", "torch.amp.GradScaler('cuda', args...)")
-        super().__init__("cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
+    _device_type = "cuda"
 
 
 def custom_fwd(fwd: Callable | None = None, **kwargs: Any) -> Callable:
