@@ -91,6 +91,10 @@ def chainrule(*arguments: str) -> subprocess.CompletedProcess:
     return python("-m", "chainrule", *arguments)
 
 
+# By these pytest and Python decide how much they print, and how wide.
+PRESENTATION = {"BUILD_NUMBER", "CI", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PY_COLORS", "PYTEST_ADDOPTS"}
+
+
 def python(*arguments: str, directory: Path | None = None) -> subprocess.CompletedProcess:
     """Runs Python in `directory`, or here."""
     paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
@@ -98,7 +102,7 @@ def python(*arguments: str, directory: Path | None = None) -> subprocess.Complet
         [sys.executable, *arguments],
         cwd=directory,
         env={
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in PRESENTATION},
             "PYTHONPATH": os.pathsep.join(paths),
             "PYTHONIOENCODING": "utf-8",
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # what else is installed may print
