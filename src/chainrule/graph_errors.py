@@ -124,7 +124,7 @@ def no_history(number: int) -> RuntimeError:
     """Backward was called on what no recorded history leads to."""
     error = RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn")
     try:
-        from .insight.reasons import history_note
+        from .insight.history_note import history_note
 
         text = history_note()
     except Exception as failure:  # the error itself must reach the user, whatever their program's text looks like

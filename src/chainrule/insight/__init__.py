@@ -8,7 +8,7 @@ from typing import Any
 _LAZY = {
     "explain": "derivation",
     "Explanation": "explanation",
-    "why": "reasons",
+    "why": "answers",
     "Reason": "reasons",
     "Source": "source",
     "draw": "drawing",

@@ -348,10 +348,12 @@ def _asked(finished: Finished, arguments: argparse.Namespace, found: list[tuple[
     """The findings about one variable, or one result, as it stands when the program ends."""
     if found or finished.error is not None:
         return found
-    if arguments.wrt and any(leaf.name == arguments.wrt and leaf.deliveries for leaf in finished.watcher.all_leaves):
+    if arguments.wrt and any(
+        leaf.name == arguments.wrt and leaf.deliveries for leaf in finished.watcher.histories.all_leaves
+    ):
         if arguments.wrt.partition(".")[0] not in finished.namespace:
             return []  # a variable of a function that has ended
-    from .reasons import why
+    from .answers import why
 
     loss = finished.tensor(arguments.of) if arguments.of else None
     if loss is None and finished.watcher.roots:

@@ -1,13 +1,68 @@
-"""Lines of the program that are found by what stands there: a function's return, a class's assignment to an attribute."""
+"""Lines of the program: of a node, of an instruction, and those found by what stands there."""
 
 from __future__ import annotations
 
 import ast
+import linecache
+from collections.abc import Iterator
+from types import CodeType
 from typing import Any
 
-from ..engine import is_own
+from ..engine import Node, is_own
 from .dataflow import Place
+from .source import Source, short_path
 from .syntax import simple_name, syntax_of
+
+
+def place_of(source: Source | Node) -> Place:
+    """The place of a node or a source as a Place."""
+    if isinstance(source, Node):
+        source = Source(source.code, source.lasti)
+    syntax = syntax_of(source.file)
+    target = None if syntax is None else syntax.expression(source)
+    if isinstance(getattr(target, "ctx", None), ast.Store):  # a write: it is the whole statement that does it
+        return Place(source.file, source.line, linecache.getline(source.file, source.line).strip())
+    return Place(source.file, source.line, source.text)
+
+
+def lies(place: Place) -> str:
+    """at FILE:LINE: `text`"""
+    return f"at {short_path(place.file)}:{place.line}" + (f": `{place.text}`" if place.text else "")
+
+
+Position = tuple[CodeType, int]  # a code object and an instruction offset in it
+
+
+def place_at(position: Position) -> Place:
+    """A position as a Place; of a function (offset -1), its first line, which is that of its first decorator."""
+    code, lasti = position
+    return place_in(code.co_filename, code.co_firstlineno) if lasti < 0 else place_of(Source(code, lasti))
+
+
+def block_at(position: Position) -> Place:
+    """The line that opens a block, without the block itself."""
+    place = place_at(position)
+    return place_in(place.file, place.line)
+
+
+def line_at(position: Position) -> tuple[str, int]:
+    place = place_at(position)
+    return place.file, place.line
+
+
+def expression_at(position: Position) -> Any:
+    """The syntax of the expression at a position, and the file it is in."""
+    source = Source(*position)
+    syntax = syntax_of(source.file)
+    return (None, None) if syntax is None else (syntax.expression(source), syntax)
+
+
+def ancestors(position: Position) -> Iterator[ast.AST]:
+    """The expression at a position, and what it stands in, innermost first."""
+    node, syntax = expression_at(position)
+    while node is not None:
+        yield node
+        node = syntax.parents.get(node)
 
 
 def place_in(file: str, line: int) -> Place:
@@ -59,3 +114,30 @@ def attribute_line(module: type, attribute: str) -> Place | None:
                     if any(simple_name(t) == f"self.{attribute}" for t in targets):
                         return place_in(code.co_filename, one.lineno)
     return None
+
+
+def made_at(name: str | None, before: Position) -> Place | None:
+    """The last statement that bound a name in the text before a position, else the first anywhere in its file."""
+    place = place_at(before)
+    syntax = syntax_of(place.file)
+    if syntax is None or not name:
+        return None
+    lines = sorted(bindings(syntax, name))
+    earlier = [line for line in lines if line <= place.line]
+    chosen = earlier[-1] if earlier else (lines[0] if lines else None)
+    return None if chosen is None else place_in(place.file, chosen)
+
+
+def bindings(syntax: Any, name: str) -> Iterator[int]:
+    last = name.rpartition(".")[2]
+    for node in ast.walk(syntax.tree):
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.Assign):
+            targets = node.targets
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            targets = [node.target]
+        for target in targets:
+            for one in target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]:
+                text = simple_name(one)
+                if text is not None and (text == name or text == f"self.{last}"):
+                    yield node.lineno

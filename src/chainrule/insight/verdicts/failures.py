@@ -5,27 +5,42 @@ from __future__ import annotations
 import ast
 import re
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..engine import Freed
-from ..tensor import Tensor
-from .dataflow import Place
-from .holders import modules_of
-from .places import attribute_line, backward_place, place_in
-from .reasons import CUTS, Reason, lies, noted, of_overwriting, place_of, used_up
-from .source import Source
-from .syntax import simple_name, syntax_of
-from .values import reachable
-from .witness import Break, Leaf, Position
-
-if TYPE_CHECKING:
-    from .verdicts import Judge
+from ...engine import Freed
+from ...tensor import Tensor
+from ..answers.question import call_in
+from ..cuts import CUTS
+from ..dataflow import Place
+from ..holders import modules_of
+from ..places import (
+    Position,
+    ancestors,
+    attribute_line,
+    backward_place,
+    bindings,
+    expression_at,
+    lies,
+    line_at,
+    made_at,
+    place_at,
+    place_in,
+    place_of,
+)
+from ..reasons import Reason
+from ..source import Source
+from ..syntax import simple_name, syntax_of
+from ..used_graphs import noted, of_overwriting, used_up
+from ..values import reachable
+from ..witness.notes import Break, Leaf, Root
+from .judge import Judge, innermost
+from .reads import no_gradient
+from .unreached import cut_of_leaf, likely_escape, never_used, static_cut, turned_on_late
+from .usage import only_shown, read_name
 
 
 def reason_of(judge: Judge, error: BaseException) -> Reason:
     """What ended the program, with the line to blame and the remedy where one is known."""
-    from .verdicts import innermost
-
     where = innermost(error)
     message = str(error)
     place = None
@@ -45,12 +60,7 @@ def reason_of(judge: Judge, error: BaseException) -> Reason:
     return Reason("error", "\n".join([f"{message or type(error).__name__}", *notes]), source=place)
 
 
-# ---- backward on what has no history
-
-
 def _no_history(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
-    from .verdicts import _only_shown, line_at, made_at, place_at
-
     witness = judge.witness
     if witness.attempt is None:
         return None
@@ -65,20 +75,19 @@ def _no_history(judge: Judge, error: BaseException, frame: FrameType, place: Pla
         cut = min(cuts, key=lambda c: (-len(cuts[c]), cuts[c][0].number))
         return _of_cut(judge, cut, cuts[cut], start)
     # what left the graph as numbers or arrays, on the way that the text shows
-    escaped = {cut: leaf for leaf in witness.all_leaves for cut in leaf.escapes.values()}
+    escaped = {cut: leaf for leaf in witness.histories.all_leaves for cut in leaf.escapes.values()}
     lines = {line_at(cut.position): cut for cut in escaped}
-    from .reasons import call_in
-    from .witness import Root
-
     for written in judge.static_cuts(Root(position, call_in(frame))):
         known = lines.get((written.place.file, written.place.line))
         if known is not None:
             return _of_cut(judge, known, [escaped[known]], start)
-    serious = [one for one in escaped if not _only_shown(one.position)]
+    serious = [one for one in escaped if not only_shown(one.position)]
     if serious:
         return _of_cut(judge, serious[-1], [escaped[serious[-1]]], start)
-    frozen = list(witness.frozen)
-    learning = [leaf for leaf in witness.all_leaves if (held := leaf.tensor()) is not None and held._requires_grad]
+    frozen = list(witness.gradients.frozen)
+    learning = [
+        leaf for leaf in witness.histories.all_leaves if (held := leaf.tensor()) is not None and held._requires_grad
+    ]
     if frozen and not learning:
         cause = place_at(frozen[-1])
         return Reason(
@@ -116,7 +125,7 @@ def _no_history(judge: Judge, error: BaseException, frame: FrameType, place: Pla
 
 def _of_cut(judge: Judge, cut: Break, leaves: list[Leaf], start: str) -> Reason:
     """A cut behind which nothing is left."""
-    reason = judge.cut_reason(leaves[0], cut)
+    reason = cut_of_leaf(judge, leaves[0], cut)
     _, _, rest = reason.sentence.partition(" because ")
     rest = rest.replace("its way to the loss", f"the history from {judge.label(leaves[0])}", 1)
     more = "" if len(leaves) == 1 else f" ({len(leaves) - 1} other tensors lose theirs there, too.)"
@@ -125,11 +134,7 @@ def _of_cut(judge: Judge, cut: Break, leaves: list[Leaf], start: str) -> Reason:
 
 def _turned_on_late(judge: Judge, position: Position, name: str, frame: FrameType) -> Reason | None:
     """A tensor was told to require grad after the loss had been computed from it."""
-    from .reasons import call_in
-    from .verdicts import line_at
-    from .witness import Root
-
-    lines = {line_at(p) for p in judge.witness.turned_on}
+    lines = {line_at(p) for p in judge.witness.gradients.turned_on}
     for cut in judge.static_cuts(Root(position, call_in(frame))):
         if cut.kind == "late" and (cut.place.file, cut.place.line) in lines:
             doing, remedy = CUTS["late"]
@@ -141,8 +146,6 @@ def _turned_on_late(judge: Judge, position: Position, name: str, frame: FrameTyp
 
 def _receiver_name(position: Position) -> str:
     """What backward, or grad, was called on, as the program calls it."""
-    from .verdicts import expression_at
-
     call, syntax = expression_at(position)
     if not isinstance(call, ast.Call):
         return "the result"
@@ -155,21 +158,16 @@ def _receiver_name(position: Position) -> str:
 
 def _wanted(file: str) -> Place | None:
     """Where the program makes the tensor whose `.grad` it uses."""
-    from .verdicts import _bindings
-
     syntax = syntax_of(file)
     if syntax is None:
         return None
     for node in ast.walk(syntax.tree):
         if isinstance(node, ast.Attribute) and node.attr == "grad":
             name = simple_name(node.value)
-            lines = [] if name is None else sorted(_bindings(syntax, name))
+            lines = [] if name is None else sorted(bindings(syntax, name))
             if lines:
                 return place_in(file, lines[0])
     return None
-
-
-# ---- a graph that is used up, and values that are overwritten
 
 
 def _second(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
@@ -195,12 +193,9 @@ def _is_at(node: Any, place: Place) -> bool:
     return (source.file, source.line, source.text) == place
 
 
-def _overwritten(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
+def _value_overwritten(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
     """A value that backward needs was overwritten."""
     return of_overwriting(error)
-
-
-# ---- writing to leaves
 
 
 def _leaf_written(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason:
@@ -213,8 +208,6 @@ def _leaf_written(judge: Judge, error: BaseException, frame: FrameType, place: P
 
 
 def _not_scalar(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
-    from .verdicts import made_at, place_at
-
     witness = judge.witness
     if witness.attempt is None:
         return None
@@ -235,8 +228,6 @@ def _not_scalar(judge: Judge, error: BaseException, frame: FrameType, place: Pla
 
 def _unused(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
     """autograd.grad asks for the gradient of what the result was not computed from."""
-    from .verdicts import expression_at, made_at
-
     witness = judge.witness
     if witness.attempt is None:
         return None
@@ -262,9 +253,6 @@ def _unused(judge: Judge, error: BaseException, frame: FrameType, place: Place) 
 
 def _value(frame: FrameType, name: str) -> Any:
     return frame.f_locals.get(name, frame.f_globals.get(name))
-
-
-# ---- optimizers
 
 
 def _no_parameters(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason:
@@ -356,9 +344,7 @@ def _wrong_function(judge: Judge, error: BaseException, frame: FrameType, place:
 
 
 def _inference_saved(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
-    cuts = list(judge.witness.inference_breaks)
-    from .verdicts import place_at
-
+    cuts = list(judge.witness.exits.inference_breaks)
     made = place if not cuts else place_at(cuts[-1].block or cuts[-1].position)
     return Reason(
         "inference",
@@ -368,26 +354,21 @@ def _inference_saved(judge: Judge, error: BaseException, frame: FrameType, place
     )
 
 
-# ---- a gradient that is not there
-
-
 def _none_used(judge: Judge, frame: FrameType, place: Place) -> Reason | None:
     """The program failed on a None; perhaps it was a `.grad`."""
-    from .verdicts import line_at, place_at
-
     witness = judge.witness
-    if witness.last_none is None:
+    if witness.gradients.last_none is None:
         return _unused_result(judge, frame, place)
-    tensor, read = witness.last_none
+    tensor, read = witness.gradients.last_none
     file, line = line_at(read.position)
     same_line = (file, line) == (place.file, place.line)
     if not same_line and not _assigned_from(read.position, frame, place):
         return _unused_result(judge, frame, place)
     if tensor._node is not None or not tensor._requires_grad:
         made = None if tensor._node is None else (tensor._node.code, tensor._node.lasti)
-        return judge.no_gradient(tensor, read.position, made)
-    leaf = witness.leaf_of(tensor)
-    name = judge.name_read(read.position) if leaf.name is None else leaf.name
+        return no_gradient(judge, tensor, read.position, made)
+    leaf = witness.histories.leaf_of(tensor)
+    name = read_name(read.position) if leaf.name is None else leaf.name
     if leaf.cleared_last is not None and leaf.deliveries:
         cleared = place_at(leaf.cleared_last)
         return Reason(
@@ -406,23 +387,21 @@ def _none_used(judge: Judge, frame: FrameType, place: Place) -> Reason | None:
                 early,
             )
     if leaf.cuts:
-        return judge.cut_reason(leaf, next(iter(leaf.cuts)))
-    late = judge.late(leaf)
+        return cut_of_leaf(judge, leaf, next(iter(leaf.cuts)))
+    late = turned_on_late(judge, leaf)
     if late is not None:
         return late
     rebound = _rebound(judge, leaf, name)
     if rebound is not None:
         return rebound
-    escape = judge.static_cut(leaf) or judge.likely_escape(leaf)
+    escape = static_cut(judge, leaf) or likely_escape(judge, leaf)
     if escape is not None:
-        return judge.cut_reason(leaf, escape)
-    return judge.never_used(leaf, False)
+        return cut_of_leaf(judge, leaf, escape)
+    return never_used(judge, leaf, False)
 
 
 def _unused_result(judge: Judge, frame: FrameType, place: Place) -> Reason | None:
     """autograd.grad returned a None, as allow_unused lets it, and the program went on with that."""
-    from .verdicts import expression_at, made_at, place_at
-
     last = judge.witness.last_gradients
     if last is None or None not in last[0]:
         return None
@@ -444,9 +423,9 @@ def _unused_result(judge: Judge, frame: FrameType, place: Place) -> Reason | Non
 
 def _rebound(judge: Judge, leaf: Leaf, name: str) -> Reason | None:
     """The name was given to a new leaf after the loss had been computed from the old one."""
-    from .verdicts import place_at
-
-    older = [one for one in judge.witness.all_leaves if one is not leaf and one.name == name and one.deliveries]
+    older = [
+        one for one in judge.witness.histories.all_leaves if one is not leaf and one.name == name and one.deliveries
+    ]
     if not older:
         return None
     place = place_at(leaf.position)
@@ -465,8 +444,6 @@ def _before_all(witness: Any, read: Any) -> bool:
 
 def _assigned_from(position: Position, frame: FrameType, place: Place) -> bool:
     """Whether the line that failed uses a variable that took its value from the `.grad` read at a position."""
-    from .verdicts import ancestors
-
     targets: set[str] = set()
     for node in ancestors(position):
         if isinstance(node, ast.Assign):
@@ -484,7 +461,7 @@ def _assigned_from(position: Position, frame: FrameType, place: Place) -> bool:
 _KNOWN: list[tuple[str, Any]] = [
     ("does not require grad and does not have a grad_fn", _no_history),
     ("backward through the graph a second time", _second),
-    ("modified by an inplace operation", _overwritten),
+    ("modified by an inplace operation", _value_overwritten),
     ("a leaf Variable that requires grad", _leaf_written),
     ("a view of a leaf Variable that requires grad", _leaf_written),
     ("implicitly created only for scalar outputs", _not_scalar),

@@ -1,0 +1,158 @@
+"""Why backward fails on a graph that is used up, or on a value that was overwritten."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+from ..engine import Freed, Node, SavedTensor
+from ..tensor import Tensor
+from .dataflow import Place
+from .names import target_name
+from .places import lies, place_of
+from .reasons import Reason
+from .source import Source
+from .syntax import syntax_of
+from .values import freed_at, record_of
+
+
+def noted(error: BaseException, words: str) -> Place | None:
+    """The place that a note of an error tells of in these words."""
+    for note in getattr(error, "__notes__", []):
+        if isinstance(note, str) and note.startswith(words):
+            met = re.search(r"\n  (.*?):(\d+)(?:: (.*))?$", note, re.S)
+            if met:
+                return Place(met[1], int(met[2]), met[3] or "")
+    return None
+
+
+def of_error(error: BaseException | None) -> Reason | None:
+    """What an error of autograd's knows: it is in its notes."""
+    if not isinstance(error, RuntimeError):
+        return None
+    if "backward through the graph a second time" in str(error):
+        used = noted(error, "the graph was freed by the backward")
+        where = "" if used is None else f" by the backward {lies(used)}"
+        return Reason(
+            "second backward",
+            f"backward failed because the graph was already used up{where}.",
+            "compute it again before the second backward, or pass retain_graph=True to the first",
+            used,
+        )
+    return of_overwriting(error)
+
+
+def of_overwriting(error: BaseException) -> Reason | None:
+    """What an error knows of a value that was overwritten."""
+    written = noted(error, "and it was overwritten here")
+    return None if written is None else overwritten(noted(error, "the value was saved for backward here"), written)
+
+
+def overwritten(saved: Place | None, written: Place, name: str = "backward") -> Reason:
+    """Backward fails as a value saved for it at one place was overwritten at another."""
+    where = "" if saved is None else f", saved {lies(saved)},"
+    if ".step(" in written.text:
+        return Reason(
+            "in-place",
+            f"{name} fails because a parameter that it needs{where} was changed by the step {lies(written)}.",
+            "call every backward before the first step, or compute the loss again after it",
+            written,
+        )
+    return Reason(
+        "in-place",
+        f"{name} fails because a value that it needs{where} was overwritten {lies(written)}.",
+        "write the result to a new tensor (x = x + 1 instead of x += 1, without inplace=True), or clone() before writing",
+        written,
+    )
+
+
+def overwritten_since(node: Node) -> Place | None:
+    """Where something that the node saved has been written to since; None if it still is what it was."""
+    record = record_of(node)
+    if node.saved.__class__ is Freed or record is None or type(node) is record.scalar_node_class:
+        return None
+    for entry in node.saved:
+        if isinstance(entry, SavedTensor):
+            counter = entry.counter if entry.is_output else (None if entry.tensor is None else entry.tensor._counter)
+            version = entry.version if entry.unpack_hook is None else None
+        elif isinstance(entry, Tensor):
+            counter, version = entry._counter, 0
+        else:
+            continue
+        if counter is not None and version is not None and counter.version != version:
+            return _write(counter, version)
+    counters = None if node.meta is None else node.meta.output_counters
+    if counters and "out" in record.saved_names:
+        for counter in counters.values():
+            entry = node.saved[record.saved_names.index("out")]
+            if not isinstance(entry, SavedTensor) and counter.version:
+                return _write(counter, 0)
+    return None
+
+
+def _write(counter: Any, version: int) -> Place:
+    write = counter.writes and counter.writes.get(version + 1)
+    return Place("<unknown>", 0, "") if not write else place_of(Source(*write))
+
+
+def used_up(name: str, order: list[Node], shared: Node, place: Place) -> Reason:
+    """Why the backward of `name` at `place`, through the nodes in `order`, fails at one that another has used up."""
+    at = place_of(freed_at(shared))
+    passed = order[: order.index(shared)]
+    is_same = (at.file, at.line) == (place.file, place.line)  # the same backward, in a loop
+    if not is_same and not any(node.saves_tensors for node in passed) and shared.saved.newest == order[0].sequence:
+        return Reason(
+            "second backward",
+            f"the second {name}.backward() {lies(place)} fails because the graph was used up by the first, {lies(at)}.",
+            "compute it again before the second backward, or pass retain_graph=True to the first",
+            place,
+        )
+    made = place_of(shared)
+    name_of = target_name(shared)
+    what = f"what is computed {lies(made)}" if name_of is None else f"{name_of}, computed {lies(made)},"
+    if is_same and _is_carried(made, place):
+        return Reason(
+            "second backward",
+            f"{name}.backward() {lies(place)} fails the second time because {what} is kept from one "
+            "round of the loop to the next, and its graph was used up in the round before.",
+            "cut it off between rounds: " + ("detach() it" if name_of is None else f"{name_of} = {name_of}.detach()"),
+            made,
+        )
+    if is_same:
+        return Reason(
+            "second backward",
+            f"{name}.backward() {lies(place)} fails the second time because {what} is computed only once, "
+            "and its graph was used up in the first round.",
+            "compute it again in each round, inside the loop, detach() it, or pass retain_graph=True to backward",
+            made,
+        )
+    return Reason(
+        "second backward",
+        f"{name}.backward() {lies(place)} fails because it shares {what} with what the backward {lies(at)} has used up.",
+        "pass retain_graph=True to the first backward, add the losses and call backward once, or detach() what is shared",
+        at,
+    )
+
+
+def _is_carried(made: Place, backward: Place) -> bool:
+    """Whether a value is made in the loop, or in what the loop calls, rather than before it."""
+    syntax = syntax_of(made.file)
+    if syntax is None or made.file != backward.file:
+        return True
+    loops = [
+        (one.lineno, one.end_lineno or one.lineno)
+        for one in ast.walk(syntax.tree)
+        if isinstance(one, (ast.For, ast.While)) and one.lineno <= backward.line <= (one.end_lineno or one.lineno)
+    ]
+    if not loops:
+        return True
+    if any(first <= made.line <= last for first, last in loops):
+        return True
+    functions = [
+        (one.lineno, one.end_lineno or one.lineno)
+        for one in ast.walk(syntax.tree)
+        if isinstance(one, (ast.FunctionDef, ast.Lambda))
+    ]
+    holding = [f for f in functions if f[0] <= made.line <= f[1]]
+    return any(not (f[0] <= backward.line <= f[1]) for f in holding)

@@ -1,0 +1,63 @@
+"""What a witnessed run says about the gradients of a program: findings, each with its cause, line and remedy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..reasons import Reason
+from .accumulation import accumulated
+from .failures import reason_of
+from .functions import wrong_backwards
+from .judge import Judge
+from .optimizers import left_out, replaced, steps_without_gradient, updated_beside
+from .reads import reads
+from .unreached import unreached
+
+if TYPE_CHECKING:
+    from ..witness import Witness
+
+
+_NUMBERS = ("nan", "inf", "diverged", "backward", "hook")
+
+
+def findings(witness: Witness, error: BaseException | None, name: str | None = None) -> list[tuple[str, Reason]]:
+    """What went wrong in a run, most likely first; of one variable only, if it is named."""
+    judge = Judge(witness, error)
+    found = _all(judge)
+    if name is not None:
+        found = [(n, r) for n, r in found if n.split(" ")[0] in (name, f"{name}.grad") or judge.concerns(n, r, name)]
+    told: set = set()
+    unique = []
+    for who, reason in found:
+        source = reason.source
+        key = reason.cause, (source.file, source.line) if source is not None else who
+        if key not in told:
+            told.add(key)
+            unique.append((who, reason))
+    return unique
+
+
+def _all(judge: Judge) -> list[tuple[str, Reason]]:
+    found: list[tuple[str, Reason]] = []
+    if judge.error is not None:
+        found.append((type(judge.error).__name__, reason_of(judge, judge.error)))
+    found += [r for r in judge.witness.reasons if r[1].cause in _NUMBERS][:1]
+    found += unreached(judge)
+    found += steps_without_gradient(judge)
+    found += accumulated(judge)
+    found += replaced(judge)
+    found += updated_beside(judge)
+    found += left_out(judge)
+    found += wrong_backwards(judge)
+    found += zeros(judge)
+    found += reads(judge)
+    found += [r for r in judge.witness.reasons if r[1].cause not in _NUMBERS]
+    return found
+
+
+def zeros(judge: Judge) -> list[tuple[str, Reason]]:
+    return judge.grouped(
+        (leaf, leaf.zero)
+        for leaf in judge.witness.histories.all_leaves
+        if leaf.zero is not None and (not leaf.nonzero or leaf.zero.cause == "vanishing")
+    )

@@ -1,0 +1,69 @@
+"""Losses that are given the wrong thing: probabilities for logits, or the other way round."""
+
+from __future__ import annotations
+
+from ...engine import Node
+from ...tensor import Tensor
+from ..places import lies, place_of
+from ..reasons import Reason
+from ..values import edges_of, reachable, record_of
+
+_SAME_VALUES = ("view", "reshape", "squeeze", "unsqueeze", "transpose", "permute", "expand", "clone", "contiguous_copy", "to", "select", "slice", "alias", "copy", "cast")  # fmt: skip
+
+
+def _maker(node: Node) -> Node | None:
+    """The node behind the first input, past what only rearranges."""
+    edge = next((e for e in edges_of(node) if e is not None), None)
+    while edge is not None and not isinstance(edge[0], Tensor):
+        record = record_of(edge[0])
+        if record is None or not record.name.startswith(_SAME_VALUES):
+            return edge[0]
+        edge = next((e for e in edges_of(edge[0]) if e is not None), None)
+    return None
+
+
+def suspicious(loss: Tensor) -> list[tuple[str, Reason]]:
+    """What a graph shows of losses that are given the wrong thing: probabilities for logits, or the other way round."""
+    found = []
+    for node in reachable(loss.grad_fn):
+        record = record_of(node)
+        if record is None:
+            continue
+        maker = _maker(node)
+        made = None if maker is None else record_of(maker)
+        if made is None or maker is None:
+            continue
+        if record.name == "log_softmax" and made.name == "softmax":
+            place, again = place_of(maker), place_of(node)
+            found.append(
+                Reason(
+                    "softmax twice",
+                    f"the softmax {lies(place)} is taken a second time by the loss {lies(again)}: that flattens every "
+                    "gradient.",
+                    "give cross_entropy the logits, without softmax; or take nll_loss of log_softmax",
+                    place,
+                )
+            )
+        elif record.name.startswith("binary_cross_entropy_with_logits") and made.name == "sigmoid":
+            place, again = place_of(maker), place_of(node)
+            found.append(
+                Reason(
+                    "sigmoid twice",
+                    f"the sigmoid {lies(place)} is taken a second time by the loss {lies(again)}: that flattens every "
+                    "gradient.",
+                    "give binary_cross_entropy_with_logits the logits, without sigmoid",
+                    place,
+                )
+            )
+        elif record.name.startswith("nll_loss") and made.name == "softmax":
+            place = place_of(maker)
+            found.append(
+                Reason(
+                    "not logarithms",
+                    f"nll_loss {lies(place_of(node))} wants logarithms of probabilities, and gets the probabilities of the "
+                    f"softmax {lies(place)}.",
+                    "use log_softmax, or cross_entropy of the logits",
+                    place,
+                )
+            )
+    return [("loss", reason) for reason in found[:1]]

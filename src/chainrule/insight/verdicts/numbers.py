@@ -1,0 +1,234 @@
+"""Why gradients are bad or zero, asked while a backward call ends and the numbers are there."""
+
+from __future__ import annotations
+
+import ast
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...engine import Node, is_own
+from ...tensor import Tensor, gradient_edge
+from ..answers.custom import of_custom_function
+from ..answers.numbers import why_bad, zero_reason
+from ..answers.question import Question
+from ..badnumbers import Culprit, is_bad, remedy_for
+from ..dataflow import Place
+from ..explanation import shown_value
+from ..places import expression_at, lies, made_at, place_at, place_in, return_of
+from ..reasons import Reason
+from ..syntax import simple_name, syntax_of
+from ..values import edges_of, record_of
+from ..witness.notes import Leaf, Root
+from .losses import suspicious
+
+if TYPE_CHECKING:
+    from ..witness import Witness
+
+
+GROWN = 1e3  # by this factor a loss has grown when numbers overflow: then the steps were too large
+
+
+def look_at_numbers(witness: Witness, root: Root, frame: FrameType, bad: bool, empty: list[Leaf], first: bool) -> None:
+    """Notes why gradients are bad, or zero, and what is suspicious about the graph of a first backward call."""
+    loss = witness.attempt[0][0]  # type: ignore[index]
+    if first and not root.is_leaf:
+        witness.reasons += suspicious(loss)
+    if bad:
+        witness.reasons.append(_why_bad_here(witness, root, loss, frame))
+        return
+    for leaf in empty:
+        leaf.zero = _why_zero_here(witness, leaf, loss, frame)
+
+
+def _question(witness: Witness, leaf: Leaf | None, loss: Tensor, frame: FrameType) -> Question:
+    x = loss if leaf is None else leaf.tensor()
+    asked = Question(x if x is not None else loss, loss, frame, asked=False)
+    if leaf is not None:
+        asked.name = leaf.name or "a leaf"
+    call, _ = expression_at((frame.f_code, frame.f_lasti))
+    receiver = call.func.value if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) else None
+    asked.loss_name = simple_name(receiver) or asked.loss_name
+    asked.seed = witness.seed
+    return asked
+
+
+def _why_bad_here(witness: Witness, root: Root, loss: Tensor, frame: FrameType) -> tuple[str, Reason]:
+    spoiled = [leaf for leaf, array in witness.gradients.given.items() if is_bad(array)]
+    leaf = spoiled[0] if spoiled else None
+    asked = _question(witness, leaf, loss, frame)
+    loss_bad = is_bad(loss._array)
+    name = asked.loss_name if loss_bad or leaf is None else f"{leaf.name or 'a leaf'}.grad"
+    kind = (
+        "nan"
+        if np.any(np.isnan(loss._array)) or any(np.any(np.isnan(witness.gradients.given[l])) for l in spoiled)
+        else "inf"
+    )
+    hooks = [hook for hook, made_bad in witness.zeroing if made_bad]
+    grown = _divergence(witness, root)
+    if grown is not None:
+        return name, grown
+    birth = witness.births.birth_of(loss) if loss_bad else None
+    if birth is not None and birth.given is None:
+        culprit = Culprit(birth.node, None, True, [i for i in birth.inputs if _is_value(i)])
+        values = asked.values()
+        place = place_at(birth.position)
+        shown = _shown(culprit.inputs)
+        remedy = remedy_for(culprit, values, birth.operation)
+        return name, Reason(
+            kind,
+            f"{name} has {kind} in it because the result of {_public(birth.operation)} is not finite {lies(place)}{shown}.",
+            remedy,
+            place,
+        )
+    if birth is not None:
+        return name, _bad_data(witness, birth, name, kind, asked)
+    if not loss_bad and hooks:
+        return name, _hook_reason(witness, hooks[0], name, f"has {kind} in it", kind)
+    reason = why_bad(asked)
+    custom = _custom_place(reason, asked)
+    return name, custom or reason
+
+
+def _is_value(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, np.generic, float, int)) and not isinstance(value, bool)
+
+
+def _shown(inputs: list) -> str:
+    shown = [shown_value(np.asarray(i)) for i in inputs]
+    return f", where its input is {' and '.join(shown)}" if shown else ""
+
+
+def _public(operation: str) -> str:
+    return operation.strip("_") or "an operation"
+
+
+def _bad_data(witness: Witness, birth: Any, name: str, kind: str, asked: Question) -> Reason:
+    """The bad numbers came in with a tensor."""
+    place = place_at(birth.position)
+    tensor = birth.given
+    leaf = witness.histories.leaves.get(id(tensor))
+    what = (leaf.name if leaf is not None else None) or asked.scope.names.get(id(tensor)) or "its input"
+    if leaf is not None and leaf.updates:
+        update = place_at(leaf.update_at) if leaf.update_at is not None else place
+        return Reason(
+            "diverged",
+            f"{name} has {kind} in it because {what} holds {shown_value(tensor._array)} since its update {lies(update)}.",
+            "take smaller steps (a lower learning rate), or clip the gradient before the step",
+            update,
+        )
+    made = made_at(what, birth.position) or place
+    return Reason(
+        kind,
+        f"{name} has {kind} in it because {what}, made {lies(made)}, holds {shown_value(tensor._array)} already, when it is "
+        f"used {lies(place)}.",
+        "clean the data first: leave such rows out, or torch.nan_to_num",
+        made,
+    )
+
+
+def _divergence(witness: Witness, root: Root) -> Reason | None:
+    """Numbers that overflow after the loss has grown from step to step."""
+    finite = [one for one in map(abs, root.losses) if np.isfinite(one)]
+    updated = [leaf for leaf in witness.histories.all_leaves if leaf.updates]
+    swollen = [
+        leaf for leaf in updated if (now := _largest(leaf)) is not None and not now < GROWN * max(leaf.largest, 1e-2)
+    ]
+    if len(finite) >= 3 and finite[-1] > GROWN * max(finite[0], 1e-3) and updated:
+        grew = f"the loss grew from {finite[0]:.3g} to {finite[-1]:.3g} in {len(finite)} steps"
+    elif swollen:
+        leaf = swollen[0]
+        grew = (
+            f"{leaf.name or 'a parameter'} grew from {leaf.largest:.3g} to {_largest(leaf):.3g} in {leaf.updates} steps"
+        )
+    else:
+        return None
+    steps = [step for step in witness.gradients.optimizers.values() if step.at is not None]
+    if steps:
+        made = place_at(steps[0].made)
+        rate = steps[0].optimizer.param_groups[0].get("lr")
+        return Reason(
+            "diverged",
+            f"the training diverges: {grew}, until the numbers overflow: its steps are too large for the learning rate "
+            f"{rate:g} of the optimizer made {lies(made)}.",
+            "lower the learning rate, scale the inputs, or clip the gradient before the step",
+            made,
+        )
+    where = updated[0].update_at
+    update = place_at(where) if where is not None else _update_line(witness, updated[0])
+    return Reason(
+        "diverged",
+        f"the training diverges: {grew}, until the numbers overflow: the steps{'' if update is None else f' {lies(update)}'} are "
+        "too large.",
+        "lower the learning rate, scale the inputs, or clip the gradient before the step",
+        update,
+    )
+
+
+def _largest(leaf: Leaf) -> float | None:
+    tensor = leaf.tensor()
+    return None if tensor is None or not tensor._array.size else float(np.max(np.abs(tensor._array)))
+
+
+def _update_line(witness: Witness, leaf: Leaf) -> Place | None:
+    """The statement that changes a leaf through its .data, which leaves no trace: `w.data -= …`."""
+    file = place_at(leaf.position).file
+    syntax = syntax_of(file)
+    if syntax is None or leaf.name is None:
+        return None
+    for node in ast.walk(syntax.tree):
+        if isinstance(node, (ast.AugAssign, ast.Assign)):
+            target = node.target if isinstance(node, ast.AugAssign) else node.targets[0]
+            if simple_name(target) in (f"{leaf.name}.data", leaf.name) and isinstance(node, ast.AugAssign):
+                return place_in(file, node.lineno)
+    return None
+
+
+def _why_zero_here(witness: Witness, leaf: Leaf, loss: Tensor, frame: FrameType) -> Reason | None:
+    asked = _question(witness, leaf, loss, frame)
+    exactly = not np.any(witness.gradients.given[leaf])
+    hooks = [hook for hook, made_bad in witness.zeroing if not made_bad]
+    values = asked.values()
+    target = gradient_edge(asked.x)
+    if values is None or not loss._array.size:
+        return None
+    if hooks and exactly:
+        return _hook_reason(witness, hooks[0], f"{asked.name}.grad", "is 0", "zero")
+    reason = zero_reason(asked, values, target, near=not exactly)
+    if reason is None or reason.source is None or _is_natural(asked.culprit):
+        return None
+    return _custom_place(reason, asked) or reason
+
+
+def _is_natural(node: Node) -> bool:
+    """Whether a slope of 0 is simply what the numbers give: a product with a variable that is 0, a square at 0."""
+    record = record_of(node)
+    if record is None:
+        return False
+    if record.name in ("pow_number", "abs", "select", "index"):
+        return True
+    leaves = [e[0] for e in edges_of(node) if e is not None and isinstance(e[0], Tensor)]
+    return record.name == "mul" and any(leaf._array.size == 1 and not np.any(leaf._array) for leaf in leaves)
+
+
+def _hook_reason(witness: Witness, hook: Any, what: str, is_what: str, kind: str) -> Reason:
+    registered = witness.hook_places.get(id(hook))
+    code = getattr(hook, "__code__", None)
+    place = None if code is None or is_own(code.co_filename) else return_of(code)
+    place = place or (None if registered is None else place_at(registered))
+    where = "" if place is None else f" {lies(place)}"
+    since = "" if registered is None else f", registered {lies(place_at(registered))},"
+    name = getattr(hook, "__name__", "a hook")
+    return Reason(
+        "hook",
+        f"{what} {is_what} because the hook {name}{since} returns such a gradient{where}.",
+        "let the hook return the gradient that it wants to go on, or None to leave it as it is; or remove it",
+        place,
+    )
+
+
+def _custom_place(reason: Reason, asked: Question) -> Reason | None:
+    """A finding about a custom Function's node, told of the Function's backward."""
+    state = "is 0" if reason.cause == "zero" else f"has {reason.cause} in it"
+    return None if asked.culprit is None else of_custom_function(asked, Culprit(asked.culprit, None, False, []), state)

@@ -1,0 +1,174 @@
+"""Optimizers: steps that find no gradient, and parameters that they do not have."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from ..dataflow import Place
+from ..places import ancestors, lies, made_at, place_at, place_in
+from ..reasons import Reason, not_registered
+from ..witness.notes import Leaf, Step
+from .judge import Judge, top_of
+from .usage import is_guarded, is_own_update_at, read_name
+
+
+def steps_without_gradient(judge: Judge) -> list[tuple[str, Reason]]:
+    found = []
+    for step in judge.witness.gradients.optimizers.values():
+        if not step.steps or step.empty < step.steps or step.at is None:
+            continue
+        at = place_at(step.at)
+        if step.cleared_at is not None:
+            cleared = place_at(step.cleared_at)
+            found.append(
+                (
+                    "optimizer",
+                    Reason(
+                        "cleared",
+                        f"the step {lies(at)} finds no gradients: they were cleared {lies(cleared)}, after the backward "
+                        "and before the step.",
+                        "clear gradients before backward: zero_grad(), backward(), step(), in this order",
+                        cleared,
+                    ),
+                )
+            )
+        elif (
+            step.missing == step.steps
+            and not judge.learning_outside()
+            and any(leaf.deliveries for leaf, one in judge.in_optimizer.items() if one is step)
+        ):
+            found.append(
+                (
+                    "optimizer",
+                    Reason(
+                        "no backward",
+                        f"the step {lies(at)} finds no gradients: the backward comes only after it.",
+                        "call loss.backward() before each step, inside the loop",
+                        at,
+                    ),
+                )
+            )
+        elif not judge.witness.roots and judge.error is None:
+            found.append(
+                (
+                    "optimizer",
+                    Reason(
+                        "no backward",
+                        f"the step {lies(at)} finds no gradients: no backward has been called.",
+                        "call loss.backward() before the step",
+                        at,
+                    ),
+                )
+            )
+    return found
+
+
+def updated_beside(judge: Judge) -> list[tuple[str, Reason]]:
+    """Leaves that `p = p - lr * p.grad` leaves as they were: it gives the name to a new tensor."""
+    found = []
+    for leaf in judge.witness.histories.all_leaves:
+        if leaf.updates or leaf.deliveries < 2 or leaf in judge.in_optimizer:
+            continue
+        for read in leaf.reads:
+            name = read_name(read.position)
+            if is_own_update_at(read.position, name) and any(
+                isinstance(n, ast.Assign) for n in ancestors(read.position)
+            ):
+                place = place_at(read.position)
+                place = place_in(place.file, place.line)
+                doing = f"the assignment {lies(place)} gives the name {name} to a new tensor, and leaves the old one as it was"
+                remedy = f"update it in place under no_grad: with torch.no_grad(): {name} -= lr * {name}.grad"
+                found.append((leaf, Reason("update", f"{judge.label(leaf)} never changes: {doing}.", remedy, place)))
+                break
+    return judge.grouped(found)
+
+
+def replaced(judge: Judge) -> list[tuple[str, Reason]]:
+    """Parameters that the program has given their names anew, after an optimizer was built from the old ones."""
+    found = []
+    outside = judge.learning_outside()
+    for step in judge.witness.gradients.optimizers.values():
+        if not step.missing or step.missing == step.steps:
+            continue
+        for leaf, one in judge.in_optimizer.items():
+            newer = [o for o in outside if o.shape == leaf.shape and o.number > leaf.number and _same_name(o, leaf)]
+            if one is step and leaf.deliveries and newer:
+                place, made = place_at(newer[0].position), place_at(step.made)
+                name = judge.label(newer[-1])
+                found.append(
+                    (
+                        newer[-1],
+                        Reason(
+                            "rebound",
+                            f"{name} stops learning: it is given to a new tensor {lies(place)}, which the optimizer made "
+                            f"{lies(made)} does not have.",
+                            f"change it in place under no_grad: with torch.no_grad(): {name}.copy_(…), or {name}.clamp_(…)",
+                            place,
+                        ),
+                    )
+                )
+                break
+    return judge.grouped(found)
+
+
+def wrong_parameters(judge: Judge, step: Step, others: list[Leaf]) -> Reason:
+    made = place_at(step.made)
+    names = ", ".join(dict.fromkeys(judge.label(leaf) for leaf in others[:3]))
+    replaced = _replaced_at(judge, others[0])
+    since = "" if replaced is None or replaced == made else f" (assigned {lies(replaced)})"
+    return Reason(
+        "optimizer",
+        f"the optimizer made {lies(made)} has parameters that the loss does not use, and those that it does use, {names}"
+        f"{since}, are not among them.",
+        "build the optimizer after the last change to the model, from the parameters of the model that is trained",
+        made,
+    )
+
+
+def _replaced_at(judge: Judge, leaf: Leaf) -> Place | None:
+    owner = (leaf.name or "").rpartition(".")[0]
+    return made_at(owner, leaf.position) if owner else None
+
+
+def left_out(judge: Judge) -> list[tuple[str, Reason]]:
+    witness = judge.witness
+    stepped = [step for step in witness.gradients.optimizers.values() if step.steps > 1]
+    if not stepped:
+        return []
+    found: list[tuple[Leaf, Reason]] = []
+    outside = judge.learning_outside()
+    for leaf in outside:
+        hidden = witness.hidden.get(leaf)
+        if hidden is not None:
+            found.append((leaf, not_registered(judge.label(leaf), leaf.tensor(), *hidden)))
+    if found:
+        return judge.grouped(found)
+    for leaf in outside:
+        if leaf.deliveries < 2 or any(not is_guarded(r.position) for r in leaf.reads):
+            continue
+        top = top_of(leaf)
+        module = witness.top_modules.get(top)
+        alive: Any = None if module is None else module()
+        if leaf.is_parameter:
+            if alive is None or not getattr(alive, "training", False) or judge.trained_in_part(top):
+                continue
+        idle = [step for step in stepped if step.missing == step.steps]  # it was built from the wrong ones
+        made = place_at((idle or stepped)[-1].made)
+        name = judge.label(leaf)
+        found.append(
+            (
+                leaf,
+                Reason(
+                    "optimizer",
+                    f"{name}.grad is there, but {name} will not change: the optimizer made {lies(made)} was not given it.",
+                    f"pass it to the optimizer: add {name if not leaf.is_parameter else top + '.parameters()'} to its parameters",
+                    made,
+                ),
+            )
+        )
+    return judge.grouped(found)
+
+
+def _same_name(one: Leaf, other: Leaf) -> bool:
+    return one.name == other.name or one.name is None or other.name is None

@@ -1,0 +1,126 @@
+"""From which leaves each value comes, and where its history ended, if it did."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ...modes import local
+from ...tensor import Tensor
+from ..places import Position
+from ..values import reachable
+from .looking import where
+from .notes import Break, Flows, Leaf, digest
+
+MOST_CLOSED = 2000  # leaves that one value remembers to be cut off from
+
+
+class Histories:
+    """The leaves of a run, and the flows from them into tensors, arrays and numbers."""
+
+    def __init__(self) -> None:
+        self.leaves: dict[int, Leaf] = {}  # {id of a tensor that is alive: its leaf}
+        self.all_leaves: list[Leaf] = []
+        self.numbers: dict[int, tuple[float, Flows]] = {}
+        self.paused = False  # while the witness itself computes
+        self._flows: dict[int, tuple[weakref.ref, Flows]] = {}
+        self._arrays: dict[int, tuple[weakref.ref, Flows]] = {}
+
+    def leaf_of(self, tensor: Tensor) -> Leaf:
+        found = self.leaves.get(id(tensor))
+        if found is not None and found.tensor() is tensor:
+            return found
+        leaf = Leaf(tensor, where(), len(self.all_leaves))
+        leaf.digest = digest(tensor)
+        self.leaves[id(tensor)] = leaf
+        self.all_leaves.append(leaf)
+        return leaf
+
+    def flows_of(self, value: Any) -> Flows:
+        """The flows of a tensor, of an array that shares a tensor's memory, or of a number that came out of one."""
+        if isinstance(value, Tensor):
+            return self.tensor_flows(value)
+        if value.__class__ is float:
+            known = self.numbers.get(id(value))
+            return known[1] if known is not None and known[0] is value else {}
+        if isinstance(value, np.ndarray):
+            return self.array_flows(value)
+        if isinstance(value, (list, tuple)):
+            return self.merged([self.flows_of(v) for v in value])
+        return {}
+
+    def tensor_flows(self, tensor: Tensor) -> Flows:
+        if not tensor._requires_grad or tensor._node is None:
+            entry = self._flows.get(id(tensor))
+            known = entry[1] if entry is not None and entry[0]() is tensor else self.array_flows(tensor._array)
+            return {**known, self.leaf_of(tensor): None} if tensor._requires_grad else known
+        node = tensor._node
+        entry = self._flows.get(id(node))
+        if entry is not None and entry[0]() is node:
+            return entry[1]
+        flows: Flows = {}  # made where no witness looks, as by a custom Function
+        for one in reachable(node):
+            for edge in one.edges:
+                if isinstance(edge, Tensor):
+                    flows[self.leaf_of(edge)] = None
+        self.keep(node, flows)
+        return flows
+
+    def array_flows(self, array: Any) -> Flows:
+        """The flows of whatever else shares an array's memory."""
+        for one in bases_of(array):
+            entry = self._arrays.get(id(one))
+            if entry is not None and entry[0]() is one:
+                return entry[1]
+        return {}
+
+    def keep_array(self, array: Any, flows: Flows) -> None:
+        bases = list(bases_of(array))
+        if bases:
+            note(self._arrays, bases[-1], flows)
+
+    def keep(self, key: Any, flows: Flows) -> None:
+        note(self._flows, key, flows)
+
+    def knows(self, tensor: Tensor) -> bool:
+        """Whether flows have been kept for a tensor itself."""
+        return id(tensor) in self._flows
+
+    @staticmethod
+    def merged(parts: Iterable[Flows]) -> Flows:
+        parts = [part for i, part in enumerate(parts) if part]
+        if len(parts) == 1 or (parts and all(part is parts[0] for part in parts)):
+            return parts[0]
+        merged: Flows = {}
+        for part in parts:
+            for leaf, cut in part.items():
+                if cut is None or leaf not in merged:
+                    merged[leaf] = cut
+        if len(merged) > MOST_CLOSED:
+            merged = dict(list(merged.items())[-MOST_CLOSED:])
+        return merged
+
+    @staticmethod
+    def closed(flows: Flows, kind: str, position: Position) -> Flows:
+        """The flows with every way that was open ended here."""
+        if all(flows.values()):
+            return flows
+        off_at = getattr(local, "off_at", None) if kind in ("no_grad", "inference") else None
+        cut = Break(kind, position, off_at)
+        return {leaf: known or cut for leaf, known in flows.items()}
+
+
+def note(table: dict[int, Any], key: Any, value: Any) -> None:
+    """Keeps a value for an object, by its identity, as long as it lives."""
+    number = id(key)
+    table[number] = weakref.ref(key, lambda _: table.pop(number, None)), value
+
+
+def bases_of(array: np.ndarray) -> Iterator[np.ndarray]:
+    one: Any = array
+    while isinstance(one, np.ndarray):
+        yield one
+        one = one.base
