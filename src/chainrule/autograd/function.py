@@ -136,7 +136,7 @@ class BackwardCFunction(FunctionCtx):
 
 
 class FunctionNode(Node):
-    """The node of a custom Function's outputs. Attributes it does not have are looked up on the `ctx`."""
+    """The node of a custom Function's outputs. What users set on it they find on the `ctx`, and the other way round."""
 
     __slots__ = ("ctx", "function", "input_info", "n_outputs", "output_info", "tensor_inputs")
     output_info: tuple
@@ -241,9 +241,9 @@ class FunctionNode(Node):
     def __getattr__(self, name: str) -> Any:
         if name != "ctx":
             ctx = self.ctx
-            if name in ctx.__dict__ or hasattr(type(ctx), name):
+            if hasattr(type(ctx), name):
                 return getattr(ctx, name)
-        return Node.__getattr__(self, name)
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __repr__(self) -> str:
         return f"<torch.autograd.function.{type(self).__name__} object at {id(self):#x}>"
@@ -293,7 +293,7 @@ class FunctionMeta(type):
     def __init__(cls, name: str, bases: tuple, attrs: dict) -> None:
         shown = {"__module__": "torch.autograd.function", "_forward_cls": cls}
         cls._context_cls = type(name + "Backward", (BackwardCFunction,), shown)
-        cls._backward_cls = type(name + "Backward", (FunctionNode,), {**shown, "__slots__": ()})
+        cls._backward_cls = type(name + "Backward", (FunctionNode,), shown)
         super().__init__(name, bases, attrs)
 
 
@@ -512,6 +512,7 @@ def _is_one_fresh_output(ctx, tensors, returned) -> bool:
 def _make_node(cls, ctx, args, tensors) -> FunctionNode:
     node = object.__new__(cls._backward_cls)
     node.ctx = ctx
+    node.__dict__ = ctx.__dict__
     ctx._node = weakref.ref(node)
     node.function = cls
     edges, info, numbers = [], [], None
