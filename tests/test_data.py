@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from copy import deepcopy
+
 import numpy as np
 import pytest
 
@@ -37,6 +40,20 @@ def test_shuffling_follows_the_seed(numbers):
         generator.manual_seed(3)
         found.append(order(generator=generator))
     assert found[0] == found[1]
+
+
+class Squares(data.Dataset):
+    def __init__(self, count):
+        self.count = count
+
+
+def test_pickles(numbers):
+    parts = data.random_split(numbers, [3, 7], generator=torch.Generator().manual_seed(0))
+    loader = data.DataLoader(parts[0], 2, sampler=data.SequentialSampler(parts[0]))
+    copy = pickle.loads(pickle.dumps(loader))
+    assert type(copy) is data.DataLoader and type(copy.dataset) is data.Subset
+    assert [y.tolist() for _, y in copy] == [y.tolist() for _, y in loader]
+    assert pickle.loads(pickle.dumps(Squares(4))).count == deepcopy(Squares(4)).count == 4
 
 
 def test_samplers():

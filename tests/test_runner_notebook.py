@@ -71,6 +71,29 @@ def test_an_object_is_shown_by_its_class_and_address(run):
     assert run("class A: pass\nA()").stdout.startswith("<__main__.A at 0x")
 
 
+def test_objects_of_the_library_are_shown_by_pytorchs_names(run):
+    library = """import torch
+import torch.utils.data
+class Twice(torch.autograd.Function):
+    forward = staticmethod(lambda ctx, x: x * 2)
+    backward = staticmethod(lambda ctx, g: g * 2)
+x = torch.ones(2, requires_grad=True)
+data = torch.utils.data.TensorDataset(x)"""
+    values = {
+        "torch.manual_seed(0)": "torch._C.Generator",
+        "x.register_hook(print)": "torch.utils.hooks.RemovableHandle",
+        "(x * 2).grad_fn": "MulBackward0",
+        "Twice.apply(x).grad_fn": "torch.autograd.function.TwiceBackward",
+        "data": "torch.utils.data.dataset.TensorDataset",
+        "torch.utils.data.DataLoader(data)": "torch.utils.data.dataloader.DataLoader",
+        "iter(torch.utils.data.DataLoader(data))": "torch.utils.data.dataloader._SingleProcessDataLoaderIter",
+        "torch.utils.data.BatchSampler([0], 1, False)": "torch.utils.data.sampler.BatchSampler",
+    }
+    done = run(library, *values, *(f"print({value})" for value in values))
+    shown = [line.partition(" at 0x")[0] for line in done.stdout.splitlines()]
+    assert shown == [f"<{name}" for name in values.values()] + [f"<{name} object" for name in values.values()]
+
+
 def test_values_have_names(run):
     done = run("5", "6;", "7", "_, __, ___, _1, _3, Out", "In[1], len(In)", "_ = 0", "8", "_")
     assert done.stdout.splitlines() == ["5", "7", "(7, 5, '', 5, 7, {1: 5, 3: 7})", "('5', 6)", "8", "0"]

@@ -31,6 +31,8 @@ class Generator(backend.Generator):
     A new one has the seed 67280421310721. RuntimeError or AssertionError for a device other than the CPU.
     """
 
+    __module__ = "torch._C"
+
     def __init__(self, device="cpu") -> None:
         check_device(device)
         super().__init__()
@@ -85,9 +87,6 @@ class Generator(backend.Generator):
 
     def __reduce__(self):
         return _restored, (super().get_state(),)
-
-    def __repr__(self) -> str:
-        return f"<torch._C.Generator object at {id(self):#x}>"
 
 
 def _restored(state: np.ndarray) -> Generator:

@@ -131,9 +131,6 @@ class BackwardCFunction(FunctionCtx):
 
     _forward_cls: type
 
-    def __repr__(self) -> str:
-        return f"<torch.autograd.function.{type(self).__name__} object at {id(self):#x}>"
-
 
 class FunctionNode(Node):
     """The node of a custom Function's outputs. What users set on it they find on the `ctx`, and the other way round."""
@@ -244,9 +241,6 @@ class FunctionNode(Node):
             if hasattr(type(ctx), name):
                 return getattr(ctx, name)
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-
-    def __repr__(self) -> str:
-        return f"<torch.autograd.function.{type(self).__name__} object at {id(self):#x}>"
 
 
 def _fit_to_input(node, index: int, gradient: Tensor) -> Tensor:
@@ -483,6 +477,8 @@ def run_function(cls: type[Function], args: tuple, ctx: FunctionCtx | None = Non
     if ctx.dirty_tensors is not None:
         ctx.dirty_tensors = None
     if ctx.non_differentiable is not None:
+        marked = {id(tensor) for tensor in ctx.non_differentiable}
+        ctx.without_tangent = [i for i, output in enumerate(outputs) if id(output) in marked]
         ctx.non_differentiable = None
     if to_save is not None:
         _check_saved(to_save)

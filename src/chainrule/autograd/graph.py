@@ -413,6 +413,8 @@ Tensor.retain_grad = retain_grad
 class _MultiHandle(RemovableHandle):
     """Removes several hooks at once."""
 
+    __module__ = "torch.autograd.graph"
+
     def __init__(self, handles: tuple[RemovableHandle, ...]) -> None:
         self.handles = handles
 

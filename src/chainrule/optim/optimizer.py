@@ -13,8 +13,9 @@ import numpy as np
 
 from ..inplace import bump_version
 from ..modes import enable_grad, is_quiet, silence
-from ..nn.modules.module import rebuild, typename
+from ..nn.modules.module import typename
 from ..ops.creation import tensor as make_tensor
+from ..pickling import reduce_ex
 from ..tensor import Tensor, memory, wrap
 from ..utils.hooks import RemovableHandle, register
 
@@ -102,11 +103,7 @@ class Optimizer:
         self._optimizer_load_state_dict_pre_hooks: OrderedDict = OrderedDict()
         self._optimizer_load_state_dict_post_hooks: OrderedDict = OrderedDict()
 
-    def __reduce_ex__(self, protocol):
-        kind = type(self)
-        if kind.__module__.startswith("torch."):  # so it calls itself, but the module's name is another
-            return rebuild, (kind.__module__[len("torch.") :], kind.__qualname__), self.__getstate__()
-        return super().__reduce_ex__(protocol)
+    __reduce_ex__ = reduce_ex
 
     def __getstate__(self) -> dict:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}

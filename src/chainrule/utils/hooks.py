@@ -7,6 +7,7 @@ from collections import OrderedDict
 from itertools import count
 from typing import Any
 
+from ..pickling import reduce_ex
 from ..warning import warn
 
 __all__ = ["RemovableHandle", "unserializable_hook", "warn_if_has_hooks"]
@@ -20,6 +21,9 @@ class RemovableHandle:
     `hooks_dict` (weakly held) is where the hook is registered under `id`; `extra_dict` is one more dictionary, or several
     of them in a list, with an entry under the same id.
     """
+
+    __module__ = "torch.utils.hooks"
+    __reduce_ex__ = reduce_ex
 
     def __init__(self, hooks_dict: Any, *, extra_dict: Any = None) -> None:
         self.hooks_dict_ref = weakref.ref(hooks_dict)
@@ -51,9 +55,6 @@ class RemovableHandle:
         # A dictionary that is gone leaves an empty one behind, which no hook is in.
         self.hooks_dict_ref = weakref.ref(OrderedDict() if hooks is None else hooks)
         self.extra_dict_ref = tuple(weakref.ref(OrderedDict() if d is None else d) for d in (extra[0] if extra else ()))
-
-    def __repr__(self) -> str:
-        return f"<torch.utils.hooks.RemovableHandle object at {id(self):#x}>"
 
 
 def register(hooks: OrderedDict, hook: Any) -> RemovableHandle:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...dtypes import bfloat16, dtype as Dtype, float16, float32, float64
 from ...modes import no_grad
+from ...pickling import reduce_ex
 from ...size import check_device, device as Device
 from ...tensor import Tensor
 from ...utils.hooks import RemovableHandle
@@ -129,13 +130,6 @@ def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
 
 
 # ---------------------------------------------------------------- the module
-
-
-def rebuild(path: str, name: str):
-    """A bare object of one of this package's classes: what pickles of modules and optimizers call."""
-    from importlib import import_module
-
-    return object.__new__(getattr(import_module(f"{__package__.removesuffix('.nn.modules')}.{path}"), name))
 
 
 def _no_forward(self, *input: Any) -> None:
@@ -977,11 +971,7 @@ class Module:
             )
         return _IncompatibleKeys(missing_keys, unexpected_keys)
 
-    def __reduce_ex__(self, protocol):
-        kind = type(self)
-        if kind.__module__.startswith("torch."):  # so it calls itself, but the module's name is another
-            return rebuild, (kind.__module__[len("torch.") :], kind.__qualname__), self.__getstate__()
-        return super().__reduce_ex__(protocol)
+    __reduce_ex__ = reduce_ex
 
     def __setstate__(self, state: dict) -> None:
         fresh = object.__new__(Module)

@@ -10,6 +10,7 @@ import numpy as np
 from ...dtypes import float64, int64
 from ...ops.creation import as_tensor, empty, from_numpy, tensor
 from ...ops.joining import stack
+from ...pickling import reduce_ex
 from ...tensor import Tensor
 from .dataset import Dataset, IterableDataset
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
@@ -80,6 +81,9 @@ class _Endless(Sampler):
 class _SingleProcessDataLoaderIter:
     """One pass over a DataLoader."""
 
+    __module__ = "torch.utils.data.dataloader"
+    __reduce_ex__ = reduce_ex
+
     def __init__(self, loader: DataLoader) -> None:
         self._loader = loader
         self._sampler_iter = iter(loader._index_sampler)
@@ -120,6 +124,9 @@ class DataLoader:
     `collate_fn` makes a batch of a list of samples. `batch_size` None: samples come one by one. Workers and pinned memory
     are accepted and do nothing.
     """
+
+    __module__ = "torch.utils.data.dataloader"
+    __reduce_ex__ = reduce_ex
 
     def __class_getitem__(cls, _):
         return cls  # DataLoader[T] for type checkers
