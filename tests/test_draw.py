@@ -126,7 +126,7 @@ def test_what_cannot_be_drawn():
         torch.draw(torch.ones(2))
     with pytest.raises(TypeError, match="expected a Tensor, but got float"):
         torch.draw(1.0)
-    with pytest.raises(ValueError, match=r"saved as \.html or \.svg"):
+    with pytest.raises(ValueError, match=r"saved as \.html, \.svg or \.tex"):
         torch.draw(small()).save("graph.png")
 
 

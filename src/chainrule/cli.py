@@ -88,17 +88,14 @@ def add_draw(commands: argparse._SubParsersAction) -> None:
         help="run a program, and draw the graph that backward was called on",
         description="Runs FILE as `chainrule run` does, its output on the standard error, and draws the graph behind the "
         "last scalar that backward was called on: with shapes, values, gradients and source lines, on one page that needs "
-        "nothing else. Without --html, --svg or --json the page is written here under the name of FILE. A file called - is "
-        "the standard output.",
+        "nothing else. Without --html, --svg, --latex or --json the page is written here under the name of FILE.",
         epilog="Exit status: 0; 1 if the program ends with an error (what it had recorded is drawn); 2 if FILE cannot be run "
         "or there is nothing to draw.",
         allow_abbrev=False,
     )
     draw.add_argument("--of", metavar="NAME", help="draw the graph of this variable")
     draw.add_argument("--wrt", metavar="NAME", help="only what lies between this variable and the result")
-    draw.add_argument("--html", metavar="PAGE", help="write the page to this file")
-    draw.add_argument("--svg", metavar="PICTURE", help="write a picture to this file")
-    draw.add_argument("--json", metavar="DATA", help="write what the page shows to this file")
+    add_formats(draw, "the page", "a picture", "a LaTeX document, with a TikZ picture", "what the page shows")
     add_program(draw)
     draw.set_defaults(call=insight_command("draw"))
 
@@ -115,10 +112,7 @@ def add_explain(commands: argparse._SubParsersAction) -> None:
     )
     explain.add_argument("--of", metavar="NAME", help="derive the gradient of this variable")
     explain.add_argument("--wrt", metavar="NAME", help="with respect to this variable only")
-    explain.add_argument("--html", metavar="PAGE", help="also write it to this file as HTML")
-    explain.add_argument("--svg", metavar="PICTURE", help="also write it to this file as a picture")
-    explain.add_argument("--latex", metavar="TEXT", help="also write it to this file as LaTeX")
-    explain.add_argument("--json", metavar="DATA", help="also write it to this file as JSON")
+    add_formats(explain, "also a page", "also a picture", "also a LaTeX document", "also the data")
     add_program(explain)
     explain.set_defaults(call=insight_command("explain"))
 
@@ -135,10 +129,24 @@ def add_why(commands: argparse._SubParsersAction) -> None:
     )
     why.add_argument("--of", metavar="NAME", help="the result whose gradient is meant")
     why.add_argument("--wrt", metavar="NAME", help="look at the gradient of this variable only")
-    why.add_argument("--html", metavar="PAGE", help="also write the findings to this file as HTML")
-    why.add_argument("--json", metavar="DATA", help="also write the findings to this file as JSON")
+    add_formats(
+        why,
+        "also a page with the findings, their lines and the graph there",
+        "also the same as a picture",
+        "also the same as a LaTeX document",
+        "also the findings",
+    )
     add_program(why)
     why.set_defaults(call=insight_command("why"))
+
+
+def add_formats(parser: argparse.ArgumentParser, html: str, svg: str, latex: str, json: str) -> None:
+    """The options that name a file to write; what is written is in the arguments."""
+    group = parser.add_argument_group("formats", "A file called - is the standard output, which has nothing else then.")
+    group.add_argument("--html", metavar="PAGE", help=f"write {html} to this file, as HTML")
+    group.add_argument("--svg", metavar="PICTURE", help=f"write {svg} to this file, as SVG")
+    group.add_argument("--latex", metavar="TEXT", help=f"write {latex}, to this file")
+    group.add_argument("--json", metavar="DATA", help=f"write {json} to this file, as JSON")
 
 
 def add_program(parser: argparse.ArgumentParser) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
-from html import escape
 from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
@@ -22,6 +20,7 @@ from .names import Scope, value_called
 from .values import Edge, Unknown, Values, same
 from .watching import WatchedTask, Watcher
 
+FORMATS = ("html", "svg", "latex", "json")  # the options that name a file to write
 MOST_EXPLAINED = 8  # leaves, when none is named
 
 
@@ -197,8 +196,8 @@ def _after(
     arguments: argparse.Namespace, answer: Callable[[Finished, argparse.Namespace], int], witness: Any = None
 ) -> int:
     file, *rest = arguments.program[arguments.program[0] == "--" :]
-    for kind in ("html", "svg", "latex", "json"):  # a notebook runs in its own directory
-        path = getattr(arguments, kind, None)
+    for kind in FORMATS:  # a notebook runs in its own directory
+        path = getattr(arguments, kind)
         if path is not None and path != "-":
             setattr(arguments, kind, os.path.abspath(path))
     try:
@@ -210,17 +209,27 @@ def _after(
         return 2
 
 
-def _write(path: str | None, make: Callable[[], str]) -> None:
-    if path is None:
-        return
-    if path == "-":
-        print(make(), end="")
-        return
-    try:
-        Path(path).write_text(make(), encoding="utf-8")
-    except OSError as error:
-        raise Problem(f"{path}: cannot be written: {error.strerror}") from None
-    print(f"wrote {os.path.relpath(path)}")
+def _say(arguments: argparse.Namespace, text: str) -> None:
+    """Prints; on the standard error where the standard output is one of the files that are asked for."""
+    print(text, file=sys.stderr if "-" in [getattr(arguments, kind) for kind in FORMATS] else sys.stdout)
+
+
+def _write(arguments: argparse.Namespace, **makers: Callable[[], str]) -> None:
+    """Writes what is asked for, in the formats that there are makers of."""
+    for kind in FORMATS:
+        path = getattr(arguments, kind)
+        if path == "-":
+            print(makers[kind](), end="")
+        elif path is not None:
+            try:
+                Path(path).write_text(makers[kind](), encoding="utf-8")
+            except OSError as error:
+                raise Problem(f"{path}: cannot be written: {error.strerror}") from None
+            _say(arguments, f"wrote {os.path.relpath(path)}")
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, indent=1, default=str) + "\n"
 
 
 # ---------------------------------------------------------------- the answers
@@ -228,6 +237,7 @@ def _write(path: str | None, make: Callable[[], str]) -> None:
 
 def _draw(finished: Finished, arguments: argparse.Namespace) -> int:
     from .drawing import draw
+    from .latex import document
 
     y = finished.result(arguments.of)
     between = [finished.tensor(arguments.wrt)] if arguments.wrt else []
@@ -235,17 +245,22 @@ def _draw(finished: Finished, arguments: argparse.Namespace) -> int:
         drawing = (finished.at_end if arguments.of else finished.as_at_backward)(draw, y, *between)
     except RuntimeError as error:
         raise Problem(f"{finished.file}: {error}") from None
-    html = arguments.html
-    if html is None and arguments.svg is None and arguments.json is None:
-        html = os.path.abspath(Path(finished.file).stem + ".html")
-    _write(html, drawing.html)
-    _write(arguments.svg, drawing.svg)
-    _write(arguments.json, lambda: json.dumps(drawing.data(), indent=1) + "\n")
+    if not any(getattr(arguments, kind) for kind in FORMATS):
+        arguments.html = os.path.abspath(Path(finished.file).stem + ".html")
+    _write(
+        arguments,
+        html=drawing.html,
+        svg=drawing.svg,
+        latex=lambda: document(drawing.latex(), ("tikz",)),
+        json=lambda: _json(drawing.data()),
+    )
     return 0 if finished.error is None else 1
 
 
 def _explain(finished: Finished, arguments: argparse.Namespace) -> int:
     from .derivation import explain
+    from .explanation import Explanation, document as latex_of
+    from .pictures import page, stacked
 
     y = finished.result(arguments.of)
     chosen = [finished.tensor(arguments.wrt)] if arguments.wrt else _leaves(finished, y)
@@ -253,24 +268,32 @@ def _explain(finished: Finished, arguments: argparse.Namespace) -> int:
         raise Problem(f"{finished.file}: no variable of the program leads to the result; name one with --wrt NAME")
     call = finished.at_end if arguments.of else finished.as_at_backward
 
-    def derived(x: Tensor) -> dict[str, Any]:
+    def derived(x: Tensor) -> tuple[Explanation, dict[str, Any]]:
         one = explain(y, x)  # written at once, while the leaves hold what they held
         gradient = None if one.value is None else one.value.tolist()
         known = {"of": one.y, "wrt": one.x, "gradient": gradient, "paths": one.paths, "checked": one.checked}
-        return {**known, "text": one.text(), "latex": one.latex(), "html": one.html(), "svg": one.svg()}
+        return one, {**known, "text": one.text(), "latex": one.latex(), "html": one.html(), "svg": one.svg()}
 
     try:
         found = [call(derived, x) for x in chosen[:MOST_EXPLAINED]]
     except (RuntimeError, ValueError) as error:
         raise Problem(f"{finished.file}: {error}") from None
-    print("\n\n".join(one["text"] for one in found))
-    if len(chosen) > MOST_EXPLAINED:
-        print(f"\nand {len(chosen) - MOST_EXPLAINED} more; name one with --wrt NAME")
-    _write(arguments.latex, lambda: "\n\n".join(one["latex"] for one in found) + "\n")
-    _write(arguments.html, lambda: _page(finished.file, "".join(one["html"] for one in found)))
-    _write(arguments.svg, lambda: _stacked([one["svg"] for one in found]))
-    _write(arguments.json, lambda: json.dumps(found, indent=1, default=str))
+    told = "\n\n".join(one["text"] for _, one in found)
+    more = len(chosen) - MOST_EXPLAINED
+    _say(arguments, told + (f"\n\nand {more} more; name one with --wrt NAME" if more > 0 else ""))
+    title = _title(finished)
+    _write(
+        arguments,
+        html=lambda: page(title, "".join(one["html"] for _, one in found)),
+        svg=lambda: stacked([one["svg"] for _, one in found], title),
+        latex=lambda: latex_of([one for one, _ in found]),
+        json=lambda: _json([one for _, one in found]),
+    )
     return 0 if finished.error is None else 1
+
+
+def _title(finished: Finished) -> str:
+    return f"Gradients in {os.path.basename(finished.file)}"
 
 
 def _leaves(finished: Finished, y: Tensor) -> list[Tensor]:
@@ -290,22 +313,9 @@ def _leaves(finished: Finished, y: Tensor) -> list[Tensor]:
     return [tensor for _, tensor in finished.named_tensors() if id(tensor) in behind]
 
 
-def _stacked(pictures: list[str]) -> str:
-    """SVG pictures, one below the other."""
-    sizes = [tuple(int(n) for n in re.search(r'width="(\d+)" height="(\d+)"', p).groups()) for p in pictures]
-    width, height, top, placed = max(w for w, _ in sizes), sum(h for _, h in sizes), 0, []
-    for picture, (_, own) in zip(pictures, sizes):
-        placed.append(picture.replace("<svg ", f'<svg y="{top}" ', 1))
-        top += own
-    return f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">{"".join(placed)}</svg>\n'
-
-
-def _page(file: str, body: str) -> str:
-    title = escape(f"Gradients in {os.path.basename(file)}")
-    return f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>\n<body>{body}</body></html>\n'
-
-
 def _why(finished: Finished, arguments: argparse.Namespace) -> int:
+    from . import reports
+    from .pictures import page
     from .verdicts import findings as findings_of
 
     witness = finished.watcher
@@ -318,30 +328,39 @@ def _why(finished: Finished, arguments: argparse.Namespace) -> int:
         found = _asked(finished, arguments, found)
     for name, reason in found:
         where = "" if reason.source is None else f"{reason.source.file}:{reason.source.line}: "
-        print(f"{where}{name}: {reason}")
+        _say(arguments, f"{where}{name}: {reason}")
     if not found:
-        print(
+        _say(
+            arguments,
             "no finding: the gradients are in order"
             if witness.roots
-            else "no finding: the program computes no gradients"
+            else "no finding: the program computes no gradients",
         )
-    as_data = [
-        {
-            "name": name,
-            "cause": reason.cause,
-            "sentence": reason.sentence,
-            "remedy": reason.remedy,
-            "file": None if reason.source is None else reason.source.file,
-            "line": None if reason.source is None else reason.source.line,
-        }
-        for name, reason in found
-    ]
-    _write(arguments.json, lambda: json.dumps(as_data, indent=1))
+    shown = [reports.Finding(name, reason, _drawing(finished, arguments, name, reason)) for name, reason in found]
+    title = _title(finished)
     _write(
-        arguments.html,
-        lambda: _page(finished.file, "".join(f"<p>{escape(f'{n}: {r}')}</p>" for n, r in found) or "<p>no finding</p>"),
+        arguments,
+        html=lambda: page(title, reports.html(shown)),
+        svg=lambda: reports.svg(title, shown),
+        latex=lambda: reports.latex(shown),
+        json=lambda: _json(reports.data(shown)),
     )
     return 1 if found else 0
+
+
+def _drawing(finished: Finished, arguments: argparse.Namespace, name: str, reason: Any) -> Any:
+    """The graph of the last backward where it shows what a finding is about, if it is to be drawn."""
+    from .reports import drawing_of
+
+    if not (arguments.html or arguments.svg or arguments.latex):
+        return None
+    x = value_called(name.removesuffix(".grad"), finished.namespace)
+    try:
+        y = finished.result(arguments.of)
+        draw = finished.at_end if arguments.of else finished.as_at_backward
+        return draw(drawing_of, y, x if isinstance(x, Tensor) and x is not y else None, name, reason)
+    except (Problem, RuntimeError):  # there was no backward, or nothing is recorded: the words and lines stand alone
+        return None
 
 
 def _asked(finished: Finished, arguments: argparse.Namespace, found: list[tuple[str, Any]]) -> list[tuple[str, Any]]:

@@ -12,6 +12,8 @@ import numpy as np
 from ..tensor import Tensor
 from .algebra import ONE, Delta, Formula, Partial, Symbol, atom, number
 from .formulas import Place
+from .latex import document as latex_document, escape as in_latex, in_ascii
+from .pictures import text_picture
 from .positions import Index, Position, fresh
 from .source import Source, short_path
 from .writing import LATEX, TEXT, Letters, decimal, escaped, latex, shown_name, shown_width, text
@@ -333,22 +335,21 @@ class Explanation:
     def svg(self) -> str:
         """The derivation as one SVG picture of its text."""
         lines = self.text().rstrip().splitlines()
-        width, height = 7.3 * max(map(len, lines)) + 24, 17 * len(lines) + 20
-        rows = "".join(
-            f'<text x="12" y="{17 * n + 22}" xml:space="preserve">{escape(line)}</text>'
-            for n, line in enumerate(lines)
-            if line
-        )
-        title = escape(lines[0])
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{title}" width="{width:.0f}" '
-            f'height="{height}" viewBox="0 0 {width:.0f} {height}" font-family="monospace" font-size="12">'
-            f'<title>{title}</title><rect width="100%" height="100%" fill="white"/>{rows}</svg>\n'
-        )
+        return text_picture(lines[0], [("heading" if not n else "", line) for n, line in enumerate(lines)])
 
     def _repr_html_(self) -> str:
         closing = "".join(f"<div>{escape(line)}</div>" for line in self._closing())
         return f'<div class="chainrule-explanation">{escape(self._repr_latex_())}{closing}</div>'
+
+
+def document(explanations: list[Explanation]) -> str:
+    """Derivations as a LaTeX document, each with what its text ends with."""
+    parts = []
+    for one in explanations:
+        parts.append(f"$\\displaystyle {in_ascii(one.latex())}$\\par\\medskip")
+        parts += [f"{{\\ttfamily\\small {in_latex(line)}\\par}}" for line in one._closing() if line]
+        parts.append("\\bigskip")
+    return latex_document("\n".join(("\\setlength{\\parindent}{0pt}", *parts)), ("amsmath",), "varwidth=\\maxdimen")
 
 
 def _is_partial(formula: Formula) -> bool:

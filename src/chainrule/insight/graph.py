@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,11 +21,19 @@ LONGEST_TITLE = 56
 _VIEWS = ("view", "unsafe_view", "reshape")
 
 
+class MissingInput(NamedTuple):
+    """A value that operations take without its history: how it is shown, and which inputs (node, place) are it."""
+
+    label: str
+    detail: str
+    is_at: Callable[[Node, int], bool]
+
+
 class Item:
     """One node of the picture: a recorded operation, or a leaf."""
 
     __slots__ = (
-        "gradient", "inputs", "is_bad", "key", "name", "note", "operation", "shape", "short", "slope", "source",
+        "gradient", "inputs", "is_bad", "is_cut", "is_marked", "key", "name", "note", "operation", "shape", "short", "slope", "source",
         "step", "value",
     )  # fmt: skip
 
@@ -39,6 +48,8 @@ class Item:
         self.short = name  # inside a frame that names its module
         self.slope = ""  # the gradient in a few letters
         self.is_bad = False  # nan or inf in its value or gradient
+        self.is_marked = False  # pointed out
+        self.is_cut = False  # stands for a value whose history was cut
 
     @property
     def label(self) -> str:
@@ -51,7 +62,14 @@ class Item:
 class Graph:
     """The graph behind a tensor, as it is drawn: `items`, inputs before what is computed from them."""
 
-    def __init__(self, y: Tensor, scope: Scope, title: str | None = None, x: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        y: Tensor,
+        scope: Scope,
+        title: str | None = None,
+        x: Tensor | None = None,
+        missing: MissingInput | None = None,
+    ) -> None:
         root: Edge = gradient_edge(y)
         if root[0] is None:
             raise RuntimeError(
@@ -65,6 +83,7 @@ class Graph:
         self.items: list[Item] = []
         self.numbers: dict[Any, int] = {}  # {node or leaf: its item}
         self._sources: dict[tuple, Source] = {}
+        self._missing = missing
         for node in reversed(values.order):
             self._add(node)
         if not values.order:
@@ -73,7 +92,8 @@ class Graph:
         gradients = self._gradients(values, np.ones_like(np.asarray(y._array)))
         self._reshape(values, gradients)
         for one, number in self.numbers.items():
-            self._fill(self.items[number], one, values, gradients)
+            if one is not missing:
+                self._fill(self.items[number], one, values, gradients)
         if x is not None:
             self._keep_from(gradient_edge(x)[0])
 
@@ -81,8 +101,10 @@ class Graph:
 
     def _add(self, node: Node) -> None:
         inputs = []
-        for edge in edges_of(node):
+        for place, edge in enumerate(edges_of(node)):
             if edge is None:
+                if self._missing is not None and self._missing.is_at(node, place):
+                    inputs.append(self._number_of_missing(self._missing))
                 continue
             if edge[0] not in self.numbers:  # a leaf: nodes came before
                 self._add_leaf(edge[0])
@@ -102,6 +124,30 @@ class Graph:
     def _add_leaf(self, leaf: Tensor) -> None:
         self.numbers[leaf] = len(self.items)
         self.items.append(Item("", self.names.of((leaf, 0)) or "leaf", None, None))
+
+    def _number_of_missing(self, missing: MissingInput) -> int:
+        if missing not in self.numbers:
+            self.numbers[missing] = len(self.items)
+            item = Item("", missing.label, None, None)
+            item.shape, item.is_cut = missing.detail, True
+            self.items.append(item)
+        return self.numbers[missing]
+
+    def mark(self, place: Any, x: Tensor | None = None) -> None:
+        """Points out the value that is missing, what stands at a place of the program, or else the leaf `x`."""
+        there = [i for i in self.items if place is not None and i.source is not None and _stands_at(i.source, place)]
+        leaf = None if x is None else self.numbers.get(gradient_edge(x)[0])
+        for found in (
+            [i for i in self.items if i.is_cut],
+            [i for i in there if i.source.text == place.text],
+            [i for i in there if i.is_bad],
+            there,
+            [] if leaf is None else [self.items[leaf]],
+        ):
+            if found:
+                for item in found:
+                    item.is_marked = True
+                return
 
     def _keep_from(self, start: Any) -> None:
         """Leaves out what does not lie between `start` and the root."""
@@ -371,6 +417,10 @@ def operation(node: Node) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", re.sub(r"Backward\d*$", "", name)).lower()
 
 
+def _stands_at(source: Any, place: Any) -> bool:
+    return (source.file, source.line) == (place.file, place.line)
+
+
 def _is_bad(value: np.ndarray) -> bool:
     return value.dtype.kind in "fc" and not np.isfinite(value).all()
 
@@ -386,9 +436,11 @@ def _line_text(source: Source) -> str:
     return linecache.getline(source.file, source.line).strip()
 
 
-def graph_of(y: Tensor, title: str | None = None, x: Tensor | None = None) -> Graph:
+def graph_of(
+    y: Tensor, title: str | None = None, x: Tensor | None = None, missing: MissingInput | None = None
+) -> Graph:
     """The graph behind `y`, or between `x` and `y`, named by the variables of the program that asks."""
     for one in (y, *([] if x is None else [x])):
         if not isinstance(one, Tensor):
             raise TypeError(f"expected a Tensor, but got {type(one).__name__}")
-    return Graph(y, Scope(caller()), title, x)
+    return Graph(y, Scope(caller()), title, x, missing)

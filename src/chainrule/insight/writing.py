@@ -26,7 +26,7 @@ OVERLINE = "\u0304"  # stands over the letter before it
 LETTERS = "ijklmnprstuv"
 _SUBSCRIPTS = str.maketrans("0123456789+-=()aehijklmnoprstuvx,", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ﹐")
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-_GREEK = {
+GREEK = {
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "pi",
     "rho", "sigma", "tau", "phi", "chi", "psi", "omega",
 }  # fmt: skip
@@ -481,7 +481,7 @@ def latex_name(name: str) -> str:
     """A variable's name in LaTeX: one letter and Greek in italics, words upright."""
     if len(name) == 1 and name.isalpha():
         return name
-    if name in _GREEK:
+    if name in GREEK:
         return "\\" + name
     return rf"\mathrm{{{escaped(name)}}}"
 

@@ -1,0 +1,219 @@
+"""What a drawing shows when some of its groups are folded: boxes with texts, and lines between them, as SVG and as TikZ."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from html import escape
+from typing import TYPE_CHECKING, NamedTuple
+
+from .briefly import place as place_of
+from .latex import escape as in_latex
+from .layout import Box, Group, chains_of, levels_of, place, points_between, steps_of
+from .pictures import clean, picture, text_at
+
+if TYPE_CHECKING:
+    from .drawing import Drawing
+    from .graph import Item
+
+MOST_TOLD = 100  # nodes that the description goes through one by one
+
+
+class Text(NamedTuple):
+    x: float
+    y: float  # of the letters' foot
+    text: str
+    kind: str  # "label", "detail" or "title"
+
+
+class Shape(NamedTuple):
+    """A box: its kind and marks ("node", "leaf", "folded", "frame"; "bad", "root", "marked", "cut"), and what is in it."""
+
+    kinds: tuple[str, ...]
+    box: Box
+    radius: float
+    texts: tuple[Text, ...]
+    told: str = ""  # all that is known of it
+
+
+class Line(NamedTuple):
+    """A line through points, which it leaves and enters downwards."""
+
+    kinds: tuple[str, ...]
+    points: list[tuple[float, float]]
+
+
+class Figure:
+    """The boxes and lines of a drawing: `frames` around `shapes`, and the `lines` between these."""
+
+    def __init__(self, drawing: Drawing, is_folded: Callable[[Group], bool]) -> None:
+        self.drawing = drawing
+        self.name = f"Graph of {drawing.graph.name}"
+        self.boxes, self.bends = place(drawing.root, drawing.widths, is_folded)
+        whole = self.boxes[drawing.root]
+        self.width, self.height = whole.width, whole.height
+        groups = [g for g in self.boxes if isinstance(g, Group) and g is not drawing.root]
+        self.frames = [self._frame(g) for g in groups if not is_folded(g)]  # whose titles stand over the lines
+        self.lines = self._lines()
+        nodes = [self._node(n) for n in self.boxes if not isinstance(n, Group)]
+        self.shapes = [*(self._folded(g) for g in groups if is_folded(g)), *nodes]
+
+    def _node(self, number: int) -> Shape:
+        item, box = self.drawing.graph.items[number], self.boxes[number]
+        is_root = number == self.drawing.graph.numbers[self.drawing.graph.root[0]]
+        marks = {
+            "leaf": item.source is None,
+            "bad": item.is_bad,
+            "root": is_root,
+            "marked": item.is_marked,
+            "cut": item.is_cut,
+        }
+        middle = box.x + box.width / 2
+        texts = (
+            Text(middle, box.y + 17, self.drawing.labels[number], "label"),
+            Text(middle, box.y + 32, self.drawing.details[number], "detail"),
+        )
+        radius = box.height / 2 if item.source is None else 6
+        return Shape(("node", *(mark for mark, has in marks.items() if has)), box, radius, texts, _told(item))
+
+    def _frame(self, group: Group) -> Shape:
+        box = self.boxes[group]
+        return Shape(("frame",), box, 8, (Text(box.x + 12, box.y + 17, group.label, "title"),))
+
+    def _folded(self, group: Group) -> Shape:
+        box, count = self.boxes[group], f"{sum(1 for _ in group.nodes())} nodes"
+        middle = box.x + box.width / 2
+        return Shape(
+            ("folded",),
+            box,
+            6,
+            (Text(middle, box.y + 17, group.label, "label"), Text(middle, box.y + 32, count, "detail")),
+        )
+
+    def _lines(self) -> list[Line]:
+        """One line for each visible pair that the graph's edges join."""
+        chains, levels = chains_of(self.drawing.root), levels_of(self.drawing.root)
+        found: dict[tuple, Line] = {}
+        for a, b in self.drawing.graph.edges:
+            start, end = (next(one for one in reversed(chains[n]) if one in self.boxes) for n in (a, b))
+            if start is end or (start, end) in found:
+                continue
+            upper, lower = self.boxes[start], self.boxes[end]
+            points = [
+                (upper.x + upper.width / 2, upper.y + upper.height),
+                *points_between(self.bends, levels, steps_of(chains[a], chains[b]), a),
+                (lower.x + lower.width / 2, lower.y),
+            ]
+            found[start, end] = Line(("edge", "cut") if self.drawing.graph.items[a].is_cut else ("edge",), points)
+        return list(found.values())
+
+    # ---- SVG
+
+    def svg(self) -> str:
+        """The figure as an SVG picture."""
+        # of this picture alone, since a page may hold several
+        shown = repr((self.name, self.frames, self.lines, self.shapes))
+        tip = f"tip-{hashlib.sha256(shown.encode(errors='replace')).hexdigest()[:8]}"
+        body = [
+            *(
+                f'<path class="{" ".join(line.kinds)}" d="{_curve(line.points)}" marker-end="url(#{tip})"/>'
+                for line in self.lines
+            ),
+            *(_svg_of(shape) for shape in (*self.frames, *self.shapes)),
+        ]
+        marker = (
+            f'<defs><marker id="{tip}" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" '
+            'markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z" class="tip"/></marker></defs>'
+        )
+        return picture(self.width, self.height, self.name, "".join(body), self._description(), marker)
+
+    def _description(self) -> str:
+        """For those who hear the picture: what it holds, and what leads to what."""
+        items = self.drawing.graph.items
+        said = [f"{len(items)} nodes, inputs above."]
+        if len(items) <= MOST_TOLD:
+            for item in items:
+                inputs = ", ".join(items[n].label for n in item.inputs)
+                said.append(f"{item.label}{f' from {inputs}' if inputs else ''}.")
+        return " ".join(said)
+
+    # ---- TikZ
+
+    def tikz(self) -> str:
+        """The figure as a `tikzpicture`, which needs TikZ and none of its libraries."""
+        body = [
+            *map(_tikz_of, self.frames),
+            *(f"\\draw[{_styles(line.kinds)}] {_controls(line.points)};" for line in self.lines),
+            *map(_tikz_of, self.shapes),
+        ]
+        return "\\begin{tikzpicture}[" + _TIKZ_STYLES + "]\n" + "\n".join(body) + "\n\\end{tikzpicture}"
+
+
+def _svg_of(shape: Shape) -> str:
+    box, told = shape.box, f"<title>{escape(clean(shape.told))}</title>" if shape.told else ""
+    rectangle = f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" rx="{shape.radius:.0f}"/>'
+    texts = "".join(text_at(*text) for text in shape.texts)
+    return f'<g class="{" ".join(shape.kinds)}">{told}{rectangle}{texts}</g>'
+
+
+def _curve(points: list[tuple[float, float]]) -> str:
+    (x, y), *rest = points
+    path = [f"M{x:.1f} {y:.1f}"]
+    for to_x, to_y in rest:
+        middle = (y + to_y) / 2
+        path.append(f"C{x:.1f} {middle:.1f} {to_x:.1f} {middle:.1f} {to_x:.1f} {to_y:.1f}")
+        x, y = to_x, to_y
+    return "".join(path)
+
+
+def _controls(points: list[tuple[float, float]]) -> str:
+    """The same curve as TikZ writes it."""
+    (x, y), *rest = points
+    path = [f"({x:.1f},{y:.1f})"]
+    for to_x, to_y in rest:
+        middle = (y + to_y) / 2
+        path.append(f".. controls ({x:.1f},{middle:.1f}) and ({to_x:.1f},{middle:.1f}) .. ({to_x:.1f},{to_y:.1f})")
+        x, y = to_x, to_y
+    return " ".join(path)
+
+
+def _tikz_of(shape: Shape) -> str:
+    box = shape.box
+    corner = min(shape.radius, box.height / 2) * PIXEL
+    lines = [
+        f"\\draw[{_styles(shape.kinds)}, rounded corners={corner:.1f}pt] ({box.x:.1f},{box.y:.1f}) rectangle "
+        f"({box.x + box.width:.1f},{box.y + box.height:.1f});"
+    ]
+    lines += [
+        f"\\node[graph {text.kind}] at ({text.x:.1f},{text.y:.1f}) {{{in_latex(text.text)}}};" for text in shape.texts
+    ]
+    return "\n".join(lines)
+
+
+def _styles(kinds: tuple[str, ...]) -> str:
+    return ", ".join(f"graph {kind}" for kind in kinds)
+
+
+PIXEL = 0.75  # points
+_TIKZ_STYLES = f"""
+  x={PIXEL}pt, y=-{PIXEL}pt, >=latex,
+  graph node/.style={{draw=blue!55!black, fill=white}}, graph leaf/.style={{draw=green!45!black, fill=green!7}},
+  graph folded/.style={{draw=blue!55!black, fill=blue!6, dashed}}, graph frame/.style={{draw=black!25, fill=black!6, fill opacity=.5}},
+  graph root/.style={{line width=1.4pt}}, graph bad/.style={{draw=red!75!black, line width=1.8pt}},
+  graph marked/.style={{draw=red!75!black, fill=red!12, line width=1.8pt}}, graph cut/.style={{draw=red!75!black, dashed}},
+  graph edge/.style={{->, draw=black!50}},
+  graph label/.style={{anchor=base, inner sep=0pt, font=\\ttfamily\\frenchspacing\\fontsize{{9}}{{11}}\\selectfont}},
+  graph detail/.style={{anchor=base, inner sep=0pt, font=\\ttfamily\\frenchspacing\\fontsize{{7.5}}{{9}}\\selectfont, text=black!65}},
+  graph title/.style={{anchor=base west, inner sep=0pt, font=\\ttfamily\\frenchspacing\\fontsize{{8}}{{10}}\\selectfont, text=black!65}},
+"""
+
+
+def _told(item: Item) -> str:
+    """All that is known of a node, as lines of text."""
+    lines = [item.label]
+    for what, value in (("shape", item.shape), ("value", item.value), ("gradient", item.gradient)):
+        if value:
+            lines.append(f"{what}: {value}")
+    if item.source is not None:
+        lines.append(f"{place_of(item.source)}: {item.source.text}")
+    return "\n".join(lines)
