@@ -105,7 +105,11 @@ from .size import (
     layout,
     memory_format,
     preserve_format,
+    sparse_bsc,
+    sparse_bsr,
     sparse_coo,
+    sparse_csc,
+    sparse_csr,
     strided,
 )
 from .storage import *
@@ -129,8 +133,7 @@ _LAZY = {
 
 _LAZY_NAMES = {
     "vmap": "func", "explain": "insight", "why": "insight", "draw": "insight", "ledger": "insight",
-    "record_grads": "insight", "autocast": "amp", "compile": "compiler", "sparse_coo_tensor": "sparse",
-    "sparse_csr_tensor": "sparse",
+    "record_grads": "insight", "autocast": "amp", "compile": "compiler",
     "get_autocast_dtype": "amp", "is_autocast_enabled": "amp", "set_autocast_dtype": "amp",
     "set_autocast_enabled": "amp",
 }  # fmt: skip  # and where they are
@@ -143,6 +146,8 @@ _FUNCTIONAL = (
 _LAZY_NAMES |= dict.fromkeys(_FUNCTIONAL, "nn.functional")
 _LAZY_NAMES |= dict.fromkeys(("grid_sampler", "grid_sampler_2d", "grid_sampler_3d"), "ops.grids")
 _LAZY_NAMES["constant_pad_nd"] = "ops.padding"
+_SPARSE = ("dsmm", "hspmm", "saddmm", "smm", "sparse_coo_tensor", "spmm", "sspaddmm")
+_LAZY_NAMES |= dict.fromkeys(_SPARSE, "sparse.functions")
 
 
 def __getattr__(name: str):

@@ -838,9 +838,11 @@ def accumulate_array(leaf, gradient) -> None:
     """Adds an array to leaf.grad, in the memory of a gradient that is there already."""
     have = leaf._grad
     if have is None:
-        if type(gradient) is ndarray and gradient.base is not None:
-            gradient = gradient.copy()  # a view, perhaps of another's memory, or broadcast
-        leaf._grad = wrap(gradient)
+        if gradient.base is None:
+            leaf._grad = wrap(gradient)
+        else:  # a view, perhaps of another's memory, or broadcast; or a sparse gradient, which says so too
+            gradient = gradient.copy()
+            leaf._grad = wrap(gradient) if type(gradient) is ndarray else gradient.tensor()
         if local.inference:
             own_extra(leaf._grad).inference = True
     elif have._extra is not None and have._extra.special:

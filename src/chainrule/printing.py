@@ -220,13 +220,14 @@ def _autograd_suffixes(tensor: Tensor) -> list[str]:
     return suffixes
 
 
-def _with_suffixes(text: str, suffixes: list[str], indent: int, linewidth: float) -> str:
-    """Close ``text`` with its suffixes, each on a new line where the line would grow too long."""
+def _with_suffixes(text: str, suffixes: list[str], indent: int, linewidth: float, on_new_line: bool = False) -> str:
+    """Close ``text`` with its suffixes, each on a new line where the line would grow too long, or if the first is to be."""
     column = len(text) - text.rfind("\n") + 1
     for suffix in suffixes:
-        if column + len(suffix) + 2 > linewidth:
+        if on_new_line or column + len(suffix) + 2 > linewidth:
             text += ",\n" + " " * indent + suffix
             column = indent + len(suffix)
+            on_new_line = False
         else:
             text += ", " + suffix
             column += len(suffix) + 2

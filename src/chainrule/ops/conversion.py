@@ -157,6 +157,26 @@ for _name in ("cuda", "mps", "xpu", "hpu", "mtia", "ipu"):
     _elsewhere(_name)
 
 
+# ---------------------------------------------------------------- to sparse tensors, which have methods of their own
+
+
+def _by_sparse_package(name: str):
+    def convert(self, *args, **named):
+        from ..sparse import conversion
+
+        return getattr(conversion, name)(self, *args, **named)
+
+    convert.__name__ = convert.__qualname__ = name
+    setattr(Tensor, name, convert)
+
+
+for _name in (
+    "to_sparse", "to_dense", "sparse_mask", "coalesce", "is_coalesced", "indices", "values", "_indices", "_values",
+    "_nnz", "sparse_dim", "dense_dim", "sparse_resize_", "sparse_resize_and_clear_",
+):  # fmt: skip
+    _by_sparse_package(_name)
+
+
 # ---------------------------------------------------------------- to Python's numbers and lists
 
 

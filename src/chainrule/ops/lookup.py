@@ -82,7 +82,8 @@ def embedding(
     """The rows of `weight` (2-d) at the indices `input`.
 
     The row `padding_idx` gets no gradient; `max_norm`: rows that are looked up are first scaled down to that norm, in
-    place; `scale_grad_by_freq` divides gradients by how often a row was looked up. IndexError outside the table.
+    place; `scale_grad_by_freq` divides gradients by how often a row was looked up; `sparse` makes the gradient a sparse
+    tensor of the rows that were looked up. IndexError outside the table.
     """
     if not isinstance(weight, Tensor):
         raise must_be_tensor("embedding", "weight", 1, weight)
@@ -98,6 +99,10 @@ def embedding(
     _check_indices(input, weight)
     if max_norm is not None:
         _bound_rows(input, weight, max_norm, norm_type)
+    if sparse and weight.requires_grad:
+        from ..sparse.gradients import embedding as with_sparse_gradient
+
+        return with_sparse_gradient(weight, input, padding_idx, scale_grad_by_freq)
     return _embedding(weight, input, padding_idx, scale_grad_by_freq)
 
 

@@ -266,7 +266,8 @@ def check_bounds(index, dim: int, n: int, error=RuntimeError, function: str = ""
 
 @method()
 def gather(input, dim: int, index, *, sparse_grad: bool = False, out=None):
-    """The elements of `input` at the positions `index` along `dim`; the result has the shape of `index`."""
+    """The elements of `input` at the positions `index` along `dim`; the result has the shape of `index`. `sparse_grad`
+    makes the gradient a sparse tensor."""
     dim = wrap_dim(dim, input._array.ndim)
     _check_index("gather", input, dim, index)
     if out is not None:
@@ -275,6 +276,10 @@ def gather(input, dim: int, index, *, sparse_grad: bool = False, out=None):
                 f"Expected out tensor to have dtype {_word(input.dtype)}, but got {_word(out.dtype)} instead"
             )
         check_overlap(out, input, index)
+    elif sparse_grad and input.requires_grad:
+        from ..sparse.gradients import gather as with_sparse_gradient
+
+        return with_sparse_gradient(input, dim, index)
     return general(_gather.record, (input, index), (dim,), out)
 
 

@@ -1,0 +1,177 @@
+"""Sparse tensors in another arrangement: dimensions exchanged, parts taken, tensors joined."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ops.joining import cat as joined
+from ..tensor import Tensor, wrap
+from .arrays import SparseArray, flat_index, not_run
+from .tensor import coalesced, from_values, is_sparse, recorded, rule, values_of
+
+
+@rule("t")
+def t(func, x):
+    array = x._array
+    if array.sparse_dim > 2 or array.ndim > array.sparse_dim:
+        raise RuntimeError(
+            f"t() expects a tensor with <= 2 sparse and 0 dense dimensions, but got {array.sparse_dim} sparse and "
+            f"{array.ndim - array.sparse_dim} dense dimensions"
+        )
+    if array.ndim < 2:
+        return recorded("TBackward0", array, (x,), lambda g, needs: (g,))
+    return recorded("TBackward0", array.transposed(0, 1), (x,), lambda g, needs: (g.t(),))
+
+
+@rule("transpose")
+def transpose(func, x, a, b):
+    array = x._array
+    a, b = a % max(1, array.ndim), b % max(1, array.ndim)
+    if (a < array.sparse_dim) != (b < array.sparse_dim):
+        raise RuntimeError("transpose: can only transpose sparse dimensions among themselves, and dense ones")
+    return recorded(
+        "TransposeBackward0", array.transposed(a, b) if array.ndim else array, (x,), lambda g, needs: (g.transpose(a, b),)
+    )
+
+
+@rule("permute")
+def permute(func, x, dims):
+    array = x._array
+    order = [d % array.ndim for d in dims]
+    n = array.sparse_dim
+    if sorted(order[:n]) != list(range(n)):
+        raise RuntimeError(
+            f"permute(sparse_coo): transpositions between sparse and dense dimensions are not allowed.Found "
+            f"permutation {list(dims)} with sparse_dim {n}"
+        )
+    back = [order.index(d) for d in range(array.ndim)]
+    return recorded("PermuteBackward0", array.permuted(order), (x,), lambda g, needs: (g.permute(back),))
+
+
+@rule("unsqueeze")
+def unsqueeze(func, x, dim):
+    array = x._array
+    dim = dim % (array.ndim + 1)
+    indices, values, n = array.indices, array.values, array.sparse_dim
+    if dim <= n:
+        indices = np.insert(indices, dim, 0, axis=0)
+    else:
+        values = np.expand_dims(values, 1 + dim - n)
+    shape = (*array.shape[:dim], 1, *array.shape[dim:])
+    found = SparseArray(indices, values, shape, array.coalesced)
+    return recorded("UnsqueezeBackward0", found, (x,), lambda g, needs: (squeezed(g, dim),))
+
+
+def squeezed(x: Tensor, dim: int) -> Tensor:
+    """Without a dimension of size 1."""
+    if not is_sparse(x):
+        return x.squeeze(dim)
+    array = x._array
+    indices, values, n = array.indices, array.values, array.sparse_dim
+    if dim < n:
+        indices = np.delete(indices, dim, axis=0)
+    else:
+        values = values.squeeze(1 + dim - n)
+    found = SparseArray(indices, values, array.shape[:dim] + array.shape[dim + 1 :], array.coalesced)
+    return recorded("SqueezeBackward1", found, (x,), lambda g, needs: (g.unsqueeze(dim),))
+
+
+@rule("select")
+def select(func, x, dim, index):
+    x = coalesced(x)
+    array, n = x._array, x._array.sparse_dim
+    dim, index = dim % array.ndim, index % array.shape[dim]
+    shape = array.shape[:dim] + array.shape[dim + 1 :]
+    if dim >= n:
+        values = values_of(x).select(1 + dim - n, index)
+        return from_values(array.indices, values, shape, True, "SelectBackward0")
+    kept = np.flatnonzero(array.indices[dim] == index)
+    values = values_of(x)[wrap(kept)]
+    if n == 1:
+        return values.sum(0)
+    indices = np.delete(array.indices[:, kept], dim, axis=0)
+    return from_values(indices, values, shape, True, "SelectBackward0")
+
+
+@rule("index_select")
+def index_select(func, x, index, dim):
+    if not is_sparse(x):
+        raise not_run("index_select")
+    x = coalesced(x)
+    array, n = x._array, x._array.sparse_dim
+    dim = dim % array.ndim
+    wanted = np.asarray(index._array).reshape(-1)
+    size = array.shape[dim]
+    if wanted.size and (wanted.min() < -size or wanted.max() >= size):
+        bad = int(wanted[(wanted < -size) | (wanted >= size)][0])
+        raise IndexError(f"index_select(): index contains {bad} that is out of range for tensor of size {list(array.shape)}")
+    wanted = np.where(wanted < 0, wanted + size, wanted)
+    shape = (*array.shape[:dim], len(wanted), *array.shape[dim + 1 :])
+    if dim >= n:
+        values = values_of(x).index_select(1 + dim - n, wrap(wanted))
+        return from_values(array.indices, values, shape, True, "IndexSelectBackward0")
+    # each entry stands at every place where its index is asked for
+    place, entry = np.nonzero(wanted[:, None] == array.indices[dim][None, :])
+    indices = array.indices[:, entry].copy()
+    indices[dim] = place
+    order = np.argsort(flat_index(indices, shape), kind="stable")
+    return from_values(indices[:, order], values_of(x)[wrap(entry[order])], shape, True, "IndexSelectBackward0")
+
+
+def narrowed(x, dim: int, start: int, length: int) -> Tensor:
+    """A part of a sparse tensor along one dimension, as a copy."""
+    x = coalesced(x)
+    array, n = x._array, x._array.sparse_dim
+    dim = dim % array.ndim
+    if start < 0:
+        start += array.shape[dim]
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if not 0 <= start <= array.shape[dim] - length:
+        raise RuntimeError(
+            f"start ({start}) + length ({length}) exceeds dimension size ({array.shape[dim]})."
+        )
+    shape = (*array.shape[:dim], length, *array.shape[dim + 1 :])
+    if dim >= n:
+        values = values_of(x).narrow(1 + dim - n, start, length).clone()
+        return from_values(array.indices, values, shape, True, "NarrowCopyBackward0")
+    row = array.indices[dim]
+    kept = np.flatnonzero((row >= start) & (row < start + length))
+    indices = array.indices[:, kept].copy()
+    indices[dim] -= start
+    return from_values(indices, values_of(x)[wrap(kept)], shape, True, "NarrowCopyBackward0")
+
+
+@rule("cat")
+def cat(func, *arguments):
+    """Sparse tensors one after the other. Entries keep their order, where no gradient is wanted."""
+    *tensors, dim = arguments
+    if not all(map(is_sparse, tensors)):
+        raise RuntimeError("Concatenating sparse tensors, but a dense tensor was found.")
+    n = tensors[0]._array.sparse_dim
+    if any(x._array.sparse_dim != n for x in tensors):
+        raise RuntimeError("All tensors must have the same number of sparse dimensions to be concatenated")
+    if any(x.requires_grad for x in tensors):
+        tensors = [coalesced(x) for x in tensors]
+        parts = [values_of(x) for x in tensors]
+    else:
+        parts = [wrap(x._array.values) for x in tensors]
+    shape = list(tensors[0]._array.shape)
+    starts = np.cumsum([0] + [x._array.shape[dim] for x in tensors])
+    shape[dim] = int(starts[-1])
+    indices = [x._array.indices.copy() for x in tensors]
+    for i, start in enumerate(starts[:-1].tolist()):
+        if dim < n:
+            indices[i][dim] += start
+        else:  # along a dense dimension, what the others have there is zeros
+            part, d = parts[i], 1 + dim - n
+            before, after = list(part.shape), list(part.shape)
+            before[d], after[d] = start, shape[dim] - start - part.shape[d]
+            parts[i] = joined([part.new_zeros(before), part, part.new_zeros(after)], d)
+    return from_values(np.concatenate(indices, 1), joined(parts), shape, False, "CatBackward0")
+
+
+@rule("stack")
+def stack(func, *arguments):
+    *tensors, dim = arguments
+    return joined([x.unsqueeze(dim) for x in tensors], dim)

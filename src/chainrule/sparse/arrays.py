@@ -1,0 +1,319 @@
+"""The indices and values of sparse tensors, and what is computed with them: NumPy only, nothing of autograd.
+
+A `SparseArray` stands in the place of a tensor's array. It has an array's shape and dtype, and the arithmetic that a
+backward on arrays does with gradients. Whatever else is asked of it raises: nothing that is written for dense arrays can
+take its values for the elements.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..backend.gathering import add_rows
+from ..modes import local
+
+
+def not_run(operation: str, backend: str = "SparseCPU") -> NotImplementedError:
+    """The error for an operation that has no meaning, or no implementation, for these tensors."""
+    return NotImplementedError(f"Could not run 'aten::{operation}' with arguments from the '{backend}' backend.")
+
+
+class SparseArray:
+    """`indices` (sparse dimensions, entries) and `values` (entries, *dense dimensions) of an array of a `shape`.
+
+    Entries with the same indices add up. `coalesced` says that there are none, and that the indices are sorted."""
+
+    __slots__ = ("coalesced", "dtype", "indices", "shape", "values")
+
+    base = "no array"  # an array that owns its memory has None here: see engine.accumulate_array
+
+    def __init__(self, indices: np.ndarray, values: np.ndarray, shape, coalesced: bool = False) -> None:
+        self.indices = indices
+        self.values = values
+        self.shape = tuple(shape)
+        self.dtype = values.dtype
+        self.coalesced = coalesced
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise not_run(name)
+
+    def __array__(self, *args, **named):
+        raise TypeError("can't convert Sparse layout tensor to numpy. Use Tensor.to_dense() first.")
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    # ---- what it is
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nnz(self) -> int:
+        return self.values.shape[0]
+
+    @property
+    def sparse_dim(self) -> int:
+        return self.indices.shape[0]
+
+    @property
+    def dense_shape(self) -> tuple[int, ...]:
+        return self.values.shape[1:]
+
+    # ---- the same in another form
+
+    def with_values(self, values: np.ndarray) -> SparseArray:
+        """Other values at the same indices."""
+        return SparseArray(self.indices, values, self.shape, self.coalesced)
+
+    def astype(self, dtype) -> SparseArray:
+        return self if dtype is self.dtype else self.with_values(self.values.astype(dtype))
+
+    def copy(self) -> SparseArray:
+        return SparseArray(self.indices.copy(), self.values.copy(order="K"), self.shape, self.coalesced)
+
+    def tensor(self):
+        """A sparse tensor of this."""
+        from .tensor import sparse
+
+        return sparse(self)
+
+    def coalesce(self) -> SparseArray:
+        """The same with sorted indices, each of which occurs once."""
+        if self.coalesced:
+            return self
+        if self.nnz < 2:
+            return SparseArray(self.indices, self.values, self.shape, True)
+        places, inverse = np.unique(flat_index(self.indices, self.shape), return_inverse=True)
+        values = summed(self.values, inverse, len(places))
+        return SparseArray(unravelled(places, self.shape[: self.sparse_dim]), values, self.shape, True)
+
+    def dense(self) -> np.ndarray:
+        """The whole array, zeros included."""
+        width = self.shape[: self.sparse_dim]
+        out = summed(self.values, flat_index(checked(self.indices, width), self.shape), prod(width))
+        return out.reshape(self.shape)
+
+    def transposed(self, a: int, b: int) -> SparseArray:
+        """With two sparse dimensions in each other's place."""
+        order = list(range(self.ndim))
+        order[a], order[b] = order[b], order[a]
+        return self.permuted(order)
+
+    def permuted(self, order) -> SparseArray:
+        """With its dimensions in another order; sparse ones stay among themselves."""
+        n = self.sparse_dim
+        indices = self.indices[list(order[:n])]
+        values = self.values.transpose([0, *[1 + d - n for d in order[n:]]])
+        unmoved = list(order[:n]) == list(range(n))
+        return SparseArray(indices, values, [self.shape[d] for d in order], self.coalesced and unmoved)
+
+    # ---- arithmetic of gradients, in a backward on arrays
+
+    __array_priority__ = 1000
+
+    def __add__(self, other):
+        if isinstance(other, SparseArray):
+            return as_gradient(added(other, self))  # PyTorch's order: what comes later stands first
+        return self.dense() + other
+
+    def __radd__(self, other):
+        return self.dense() + other
+
+    def __mul__(self, other):
+        if isinstance(other, SparseArray):
+            return as_gradient(intersected(self, other))
+        return as_gradient(multiplied(self, np.asarray(other)))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other):
+        if np.ndim(other):
+            raise divided_by(np.shape(other))
+        return as_gradient(self.with_values(self.values / other))
+
+    def __neg__(self) -> SparseArray:
+        return as_gradient(self.with_values(-self.values))
+
+    def __array_ufunc__(self, ufunc, method: str, *inputs, out=None, **named):
+        rule = _UFUNCS.get(ufunc)
+        if rule is None or method != "__call__" or named:
+            raise not_run(ufunc.__name__)
+        result = rule(*reversed(inputs)) if len(inputs) == 2 and inputs[0] is not self else rule(*inputs)
+        if out is None:
+            return result
+        out[0][...] = result
+        return out[0]
+
+
+_UFUNCS = {np.add: SparseArray.__add__, np.multiply: SparseArray.__mul__, np.negative: SparseArray.__neg__}
+
+
+def as_gradient(array: SparseArray) -> SparseArray:
+    """Lets hooks, and whoever asked for this gradient, see the array as a sparse tensor."""
+    task = local.task
+    if task is not None and not task.on_tensors:
+        task.given[id(array)] = array, array.tensor()
+    return array
+
+
+def divided_by(shape) -> RuntimeError:
+    return RuntimeError(
+        f"Sparse division requires a scalar or zero-dim dense tensor divisor (got shape {list(shape)} for divisor)"
+    )
+
+
+# ---------------------------------------------------------------- indices
+
+
+def flat_index(indices: np.ndarray, shape) -> np.ndarray:
+    """The place of each entry in row-major order of the sparse dimensions."""
+    flat = np.zeros(indices.shape[1], np.int64)
+    for row, size in zip(indices, shape):
+        flat = flat * size + row
+    return flat
+
+
+def unravelled(places: np.ndarray, shape) -> np.ndarray:
+    """The opposite: indices of the sparse dimensions `shape`, a row for each."""
+    rows = []
+    for size in reversed(shape):
+        rows.append(places % size if size else places)
+        places = places // size if size else places
+    return np.stack(rows[::-1]) if rows else np.zeros((0, len(places)), np.int64)
+
+
+def checked(indices: np.ndarray, shape) -> np.ndarray:
+    """The indices; IndexError where one is outside of the shape."""
+    for d, (row, size) in enumerate(zip(indices, shape)):
+        if row.size and (row.min() < 0 or row.max() >= size):
+            raise IndexError(f"index out of range: dimension {d} has size {size}")
+    return indices
+
+
+def summed(values: np.ndarray, places: np.ndarray, count: int) -> np.ndarray:
+    """`count` rows of zeros, with each row of values added at its place; booleans by `or`."""
+    if values.dtype.kind == "b":
+        out = np.zeros((count, *values.shape[1:]), bool)
+        np.logical_or.at(out, places, values)
+        return out
+    return add_rows(count, places, values)
+
+
+def is_sorted(flat: np.ndarray) -> bool:
+    """Whether places grow strictly."""
+    return bool((flat[1:] > flat[:-1]).all())
+
+
+# ---------------------------------------------------------------- two sparse arrays
+
+
+def added(x: SparseArray, y: SparseArray) -> SparseArray:
+    """The sum: the entries of both merged, or, as PyTorch does where values do not lie densely, one after the other."""
+    if x.sparse_dim != y.sparse_dim:
+        raise RuntimeError(
+            f"add: expected 'self' and 'other' to have same number of sparse dimensions, but {x.sparse_dim} != {y.sparse_dim}"
+        )
+    if not (x.values.flags.c_contiguous and y.values.flags.c_contiguous):
+        indices = np.concatenate([x.indices, y.indices], 1)
+        return SparseArray(indices, np.concatenate([x.values, y.values]), x.shape)
+    a, b = flat_index(x.indices, x.shape), flat_index(y.indices, x.shape)
+    if is_sorted(a) and is_sorted(b):
+        places = np.union1d(a, b)
+        at_x, at_y = np.searchsorted(places, a), np.searchsorted(places, b)
+        indices = unravelled(places, x.shape[: x.sparse_dim])
+    else:
+        at_x, at_y, taken = _merge(a, b)
+        indices = np.concatenate([x.indices, y.indices], 1)[:, taken]
+    values = np.zeros((indices.shape[1], *x.dense_shape), x.dtype)
+    values[at_x] = x.values
+    values[at_y] += y.values
+    return SparseArray(indices, values, x.shape, x.coalesced and y.coalesced)
+
+
+def _merge(a: np.ndarray, b: np.ndarray) -> tuple[list[int], list[int], list[int]]:
+    """(where the first's entries go, where the second's, which entry of both each result is): PyTorch's walk through two
+    lists as if they were sorted, which unsorted ones it merges only in part."""
+    first, second, m, n = a.tolist(), b.tolist(), len(a), len(b)
+    at_a: list[int] = []
+    at_b: list[int] = []
+    taken: list[int] = []
+    i = j = 0
+    while i < m or j < n:
+        from_a = j >= n or (i < m and first[i] <= second[j])
+        from_b = i >= m or (j < n and second[j] <= first[i])
+        taken.append(i if from_a else m + j)
+        if from_a:
+            at_a.append(len(taken) - 1)
+            i += 1
+        if from_b:
+            at_b.append(len(taken) - 1)
+            j += 1
+    return at_a, at_b, taken
+
+
+def found_in(x: SparseArray, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(whether a place is one of a coalesced array's, which entry it is there)."""
+    places = flat_index(x.indices, x.shape)
+    if not len(places):
+        return np.zeros(len(flat), bool), np.zeros(len(flat), np.int64)
+    at = np.minimum(np.searchsorted(places, flat), len(places) - 1)
+    return places[at] == flat, at
+
+
+def intersected(x: SparseArray, y: SparseArray) -> SparseArray:
+    """The product: the entries that both have."""
+    x, y = x.coalesce(), y.coalesce()
+    found, at = found_in(y, flat_index(x.indices, x.shape))
+    return SparseArray(x.indices[:, found], x.values[found] * y.values[at[found]], x.shape, True)
+
+
+def product(x: SparseArray, y: SparseArray) -> SparseArray:
+    """The product of two sparse matrices."""
+    x, y = x.coalesce(), y.coalesce()
+    starts = np.searchsorted(y.indices[0], np.arange(y.shape[0] + 1))
+    first = starts[x.indices[1]]
+    counts = starts[x.indices[1] + 1] - first
+    entry = np.repeat(np.arange(x.nnz), counts)  # of x, for each product of two entries
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    other = first[entry] + within
+    indices = np.stack([x.indices[0][entry], y.indices[1][other]])
+    return SparseArray(indices, x.values[entry] * y.values[other], (x.shape[0], y.shape[1])).coalesce()
+
+
+# ---------------------------------------------------------------- a sparse and a dense array
+
+
+def at_indices(dense: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """The parts of a dense array at sparse indices: (entries, *the other dimensions)."""
+    if not len(indices):
+        return np.broadcast_to(dense, (indices.shape[1], *dense.shape))
+    return dense[tuple(indices)]
+
+
+def multiplied(x: SparseArray, dense: np.ndarray) -> SparseArray:
+    """The product with a dense array that broadcasts to the sparse one's shape."""
+    if dense.size == 1:
+        return x.with_values(x.values * dense.reshape(()))
+    return x.with_values(x.values * at_indices(np.broadcast_to(dense, x.shape), x.indices))
+
+
+def times_matrix(x: SparseArray, dense: np.ndarray) -> np.ndarray:
+    """The product of a sparse matrix with a dense matrix, or a vector."""
+    rows, columns = checked(x.indices, x.shape)
+    picked = dense[columns]
+    return summed(x.values.reshape(-1, *[1] * (dense.ndim - 1)) * picked, rows, x.shape[0])
