@@ -6,7 +6,7 @@ import numpy as np
 
 from ..ops.joining import cat as joined
 from ..tensor import Tensor, wrap
-from .arrays import SparseArray, flat_index, not_run
+from .arrays import SparseArray, not_run
 from .tensor import coalesced, from_values, is_sparse, recorded, rule, values_of
 
 
@@ -76,29 +76,37 @@ def squeezed(x: Tensor, dim: int) -> Tensor:
     return recorded("SqueezeBackward1", found, (x,), lambda g, needs: (g.unsqueeze(dim),))
 
 
+def parts(x) -> tuple[SparseArray, Tensor]:
+    """The data of a tensor and its values, differentiably: coalesced where a gradient is wanted."""
+    if not x.requires_grad:
+        return x._array, wrap(x._array.values)
+    x = coalesced(x)
+    return x._array, values_of(x)
+
+
 @rule("select")
 def select(func, x, dim, index):
-    x = coalesced(x)
-    array, n = x._array, x._array.sparse_dim
+    array, all_values = parts(x)
+    n = array.sparse_dim
     dim, index = dim % array.ndim, index % array.shape[dim]
     shape = array.shape[:dim] + array.shape[dim + 1 :]
     if dim >= n:
-        values = values_of(x).select(1 + dim - n, index)
-        return from_values(array.indices, values, shape, True, "SelectBackward0")
+        values = all_values.select(1 + dim - n, index)
+        return from_values(array.indices, values, shape, array.coalesced, "SelectBackward0")
     kept = np.flatnonzero(array.indices[dim] == index)
-    values = values_of(x)[wrap(kept)]
+    values = all_values[wrap(kept)]
     if n == 1:
         return values.sum(0)
     indices = np.delete(array.indices[:, kept], dim, axis=0)
-    return from_values(indices, values, shape, True, "SelectBackward0")
+    return from_values(indices, values, shape, array.coalesced, "SelectBackward0")
 
 
 @rule("index_select")
 def index_select(func, x, index, dim):
     if not is_sparse(x):
         raise not_run("index_select")
-    x = coalesced(x)
-    array, n = x._array, x._array.sparse_dim
+    array, all_values = parts(x)
+    n = array.sparse_dim
     dim = dim % array.ndim
     wanted = np.asarray(index._array).reshape(-1)
     size = array.shape[dim]
@@ -108,20 +116,20 @@ def index_select(func, x, index, dim):
     wanted = np.where(wanted < 0, wanted + size, wanted)
     shape = (*array.shape[:dim], len(wanted), *array.shape[dim + 1 :])
     if dim >= n:
-        values = values_of(x).index_select(1 + dim - n, wrap(wanted))
-        return from_values(array.indices, values, shape, True, "IndexSelectBackward0")
+        values = all_values.index_select(1 + dim - n, wrap(wanted))
+        return from_values(array.indices, values, shape, array.coalesced, "IndexSelectBackward0")
     # each entry stands at every place where its index is asked for
     place, entry = np.nonzero(wanted[:, None] == array.indices[dim][None, :])
     indices = array.indices[:, entry].copy()
     indices[dim] = place
-    order = np.argsort(flat_index(indices, shape), kind="stable")
-    return from_values(indices[:, order], values_of(x)[wrap(entry[order])], shape, True, "IndexSelectBackward0")
+    in_order = array.coalesced and dim == 0
+    return from_values(indices, all_values[wrap(entry)], shape, in_order, "IndexSelectBackward0")
 
 
 def narrowed(x, dim: int, start: int, length: int) -> Tensor:
     """A part of a sparse tensor along one dimension, as a copy."""
-    x = coalesced(x)
-    array, n = x._array, x._array.sparse_dim
+    array, all_values = parts(x)
+    n = array.sparse_dim
     dim = dim % array.ndim
     if start < 0:
         start += array.shape[dim]
@@ -133,13 +141,13 @@ def narrowed(x, dim: int, start: int, length: int) -> Tensor:
         )
     shape = (*array.shape[:dim], length, *array.shape[dim + 1 :])
     if dim >= n:
-        values = values_of(x).narrow(1 + dim - n, start, length).clone()
-        return from_values(array.indices, values, shape, True, "NarrowCopyBackward0")
+        values = all_values.narrow(1 + dim - n, start, length).clone()
+        return from_values(array.indices, values, shape, array.coalesced, "NarrowCopyBackward0")
     row = array.indices[dim]
     kept = np.flatnonzero((row >= start) & (row < start + length))
     indices = array.indices[:, kept].copy()
     indices[dim] -= start
-    return from_values(indices, values_of(x)[wrap(kept)], shape, True, "NarrowCopyBackward0")
+    return from_values(indices, all_values[wrap(kept)], shape, array.coalesced, "NarrowCopyBackward0")
 
 
 @rule("cat")

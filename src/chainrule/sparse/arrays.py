@@ -48,6 +48,11 @@ class SparseArray:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def __eq__(self, other):
+        raise not_run("equal")
+
+    __hash__ = object.__hash__
+
     # ---- what it is
 
     @property
@@ -84,7 +89,8 @@ class SparseArray:
         return self if dtype is self.dtype else self.with_values(self.values.astype(dtype))
 
     def copy(self) -> SparseArray:
-        return SparseArray(self.indices.copy(), self.values.copy(order="K"), self.shape, self.coalesced)
+        """A copy that a leaf keeps as its gradient. Whether it is coalesced is no longer known, as in PyTorch."""
+        return SparseArray(self.indices.copy(), self.values.copy(order="K"), self.shape)
 
     def tensor(self):
         """A sparse tensor of this."""
@@ -175,6 +181,11 @@ def divided_by(shape) -> RuntimeError:
     return RuntimeError(
         f"Sparse division requires a scalar or zero-dim dense tensor divisor (got shape {list(shape)} for divisor)"
     )
+
+
+def cloned(x: SparseArray) -> SparseArray:
+    """A copy."""
+    return SparseArray(x.indices.copy(), x.values.copy(), x.shape, x.coalesced)
 
 
 # ---------------------------------------------------------------- indices
@@ -276,10 +287,22 @@ def found_in(x: SparseArray, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def intersected(x: SparseArray, y: SparseArray) -> SparseArray:
-    """The product: the entries that both have."""
-    x, y = x.coalesce(), y.coalesce()
-    found, at = found_in(y, flat_index(x.indices, x.shape))
-    return SparseArray(x.indices[:, found], x.values[found] * y.values[at[found]], x.shape, True)
+    """The product: the entries that both have. Of one that is not coalesced (the longer of two), all entries stay."""
+    if x.coalesced and y.coalesced:
+        found, at = found_in(y, flat_index(x.indices, x.shape))
+        return SparseArray(x.indices[:, found], x.values[found] * y.values[at[found]], x.shape, True)
+    if y.coalesced or (not x.coalesced and x.nnz > y.nnz):
+        x, y = y, x
+    picked = looked_up(x.coalesce(), y.indices)
+    return y.with_values(picked * y.values)
+
+
+def looked_up(x: SparseArray, indices: np.ndarray) -> np.ndarray:
+    """The values of a coalesced array at indices; zeros where it has nothing."""
+    found, at = found_in(x, flat_index(indices, x.shape))
+    values = np.zeros((indices.shape[1], *x.dense_shape), x.dtype)
+    values[found] = x.values[at[found]]
+    return values
 
 
 def product(x: SparseArray, y: SparseArray) -> SparseArray:

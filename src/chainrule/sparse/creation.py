@@ -9,7 +9,7 @@ import numpy as np
 from .. import dtypes
 from ..modes import is_quiet, silence
 from ..ops.creation import array_of, dtype_argument, sizes_argument
-from ..size import check_device
+from ..size import device
 from ..tensor import Tensor, memory, wrap
 from .arrays import SparseArray, flat_index, is_sorted
 from .tensor import from_values, sparse
@@ -109,7 +109,7 @@ def sparse_coo_tensor(*args, **named) -> Any:
         raise _bad_arguments(args, named)
     arguments.update(named)
     dtype = dtype_argument("sparse_coo_tensor", arguments.get("dtype"))
-    check_device(arguments.get("device"))
+    _check_device(arguments.get("device"))
     unknown = arguments.keys() - {
         "indices", "values", "size", "dtype", "device", "requires_grad", "check_invariants", "is_coalesced", "pin_memory",
         "layout",
@@ -131,6 +131,12 @@ def sparse_coo_tensor(*args, **named) -> Any:
     coalesced = bool(arguments.get("is_coalesced"))
     made = of_parts(indices, values, size, coalesced, must_check(arguments.get("check_invariants")))
     return made.requires_grad_() if requires_grad and not made.requires_grad else made
+
+
+def _check_device(where) -> None:
+    kind = "cpu" if where is None else device(where).type
+    if kind != "cpu":
+        raise RuntimeError(f"PyTorch is not linked with support for {kind} devices")
 
 
 def check_gradient(dtype, requires_grad: bool) -> None:

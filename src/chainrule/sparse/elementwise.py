@@ -8,7 +8,7 @@ from .. import dtypes
 from ..modes import local
 from ..op import broadcast_error, common_dtype, is_number, number_array, python_number
 from ..tensor import Tensor, wrap
-from .arrays import SparseArray, added, divided_by, intersected, multiplied, not_run
+from .arrays import SparseArray, added, cloned, divided_by, intersected, multiplied, not_run
 from .tensor import coalesced, dense, from_values, is_sparse, recorded, rule, sparse, values_of
 
 # ---------------------------------------------------------------- one tensor
@@ -62,7 +62,7 @@ def cast(func, x, dtype):
 
 @rule("clone", "contiguous_copy")
 def clone(func, x):
-    return recorded("CloneBackward0", x._array.copy(), (x,), lambda g, needs: (g,))
+    return recorded("CloneBackward0", cloned(x._array), (x,), lambda g, needs: (g,))
 
 
 @rule("detach")
@@ -165,7 +165,7 @@ def _repeated(array: SparseArray, shape) -> SparseArray:
     return SparseArray(indices, values, shape).coalesce()
 
 
-@rule("div", "div_floor", "div_trunc")
+@rule("div", "div_floor", "div_trunc", "floor_divide")
 def div(func, x, y):
     """By a number, or a dense tensor of no dimensions."""
     if not is_sparse(x):
@@ -279,7 +279,7 @@ def copy(func, x, y):
             f"copy_() between dense and sparse Tensors is not implemented! Found self type = {x.type()} and src type = "
             f"{y.type()}"
         )
-    return recorded("CopyBackwards", y._array.copy().astype(x._array.dtype), (x, y), lambda g, needs: (None, g))
+    return recorded("CopyBackwards", cloned(y._array).astype(x._array.dtype), (x, y), lambda g, needs: (None, g))
 
 
 @rule("pow_of_number", "pow")

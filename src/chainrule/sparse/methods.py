@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..inplace import bump_version, check_in_place
+from ..inplace import bump_version, check_in_place, rename
 from ..modes import local
 from ..op import is_number
 from ..tensor import Tensor, memory, wrap
 from .arrangements import narrowed
-from .arrays import SparseArray, not_run
+from .arrays import SparseArray, cloned, not_run
 from .creation import empty as empty_sparse, indices_argument, of_parts
 from .printing import text
 from .reductions import total
-from .tensor import SparseTensor, coalesced, dense, entries_at, from_values, is_sparse, masked, sparse, values_of
+from .tensor import SparseTensor, coalesced, dense, entries_at, from_values, is_sparse, sparse, values_of
 
 own = vars(Tensor)
 
@@ -146,10 +146,9 @@ def mask_of(x: Tensor, mask: Any) -> Any:
             f"sparse_mask(): operands have incompatible sizes; self has size {list(x.shape)} but mask has size "
             f"{list(mask.shape)}"
         )
-    if mask._array.coalesced or is_sparse(x):
-        return masked(x, mask)
     array = mask._array
-    return from_values(array.indices, entries_at(x, array.indices), array.shape, False, "SparseMaskBackward0")
+    values = entries_at(x, array.indices)
+    return from_values(array.indices, values, array.shape, array.coalesced, "SparseMaskBackward0")
 
 
 # ---------------------------------------------------------------- as other tensors have it
@@ -282,11 +281,14 @@ def norm(self, p=2, dim=None, keepdim: bool = False, dtype=None) -> Tensor:
     if dim is not None:
         raise not_run("linalg_vector_norm")
     x = coalesced(self if dtype is None else self.to(dtype))
-    return values_of(x).norm(p)
+    result = values_of(x).norm(p)
+    if result._node is not None:
+        rename(result._node, "NormBackward1")
+    return result
 
 
-@method()
-def sum(self, dim=None, keepdim: bool = False, *, dtype=None) -> Any:
+@method("sum")
+def sum_of(self, dim=None, keepdim: bool = False, *, dtype=None) -> Any:
     """The sum of all elements, or along dimensions: sparse as long as a sparse dimension is left."""
     from ..ops.reduction import sum as dense_sum
 
@@ -483,7 +485,7 @@ def _deepcopy(self, memo) -> Any:
         raise RuntimeError(
             "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
         )
-    made = sparse(self._array.copy())
+    made = sparse(cloned(self._array))
     made._requires_grad = self.requires_grad
     memo[id(self)] = made
     if self._grad is not None:

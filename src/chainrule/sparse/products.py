@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..dtypes import scalar_name
+from ..ops.products import expand_check
 from ..tensor import Tensor, wrap
 from .arrays import SparseArray, flat_index, found_in, product, times_matrix
-from .tensor import coalesced, dense, from_values, is_sparse, named, recorded, rule, sparse
+from .tensor import coalesced, dense, from_values, is_sparse, recorded, rule, sparse
 
 
 def _check_matrices(x: Tensor, y: Tensor) -> None:
@@ -163,9 +164,18 @@ def _where_known(x, mask):
 
 def sparse_addmm(z, x, y, beta, alpha):
     """``beta * z + alpha * x @ y``; the gradient of a sparse `x` is sparse."""
-    product = sparse_mm(x, y)
-    if z.ndim < 2 or z.shape != product.shape:
-        z = z.expand(product.shape)
-    total = _scaled(z, beta) + _scaled(product, alpha)
-    return named(total, "SparseAddmmBackward0") if is_sparse(total) else total
+    if not is_sparse(x) or is_sparse(y) or is_sparse(z):
+        return _scaled(z, beta) + _scaled(sparse_mm(x, y), alpha)
+    _check_matrices(x, y)
+    product = multiplied(x, y)
+    expand_check(z, product.shape)
+    found = np.asarray(z._array) * np.asarray(beta, z._array.dtype) + product * np.asarray(alpha, product.dtype)
 
+    def formula(g, needs, x, y):
+        return (
+            None if needs[0] is None else _scaled(g, beta).sum_to_size(z.shape),
+            None if needs[1] is None else _scaled(sampled(g, y.conj().t(), x), alpha),
+            None if needs[2] is None else _scaled(x.conj().t() @ g, alpha),
+        )
+
+    return recorded("SparseAddmmBackward0", found, (z, x, y), formula, x, y)

@@ -49,13 +49,18 @@ class SparseTensor(Tensor):
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         name = func.record.name
         found = RULES.get(name)
-        if found is None or (kwargs and any(v is not None for v in kwargs.values())):
-            raise not_run(f"{name}.out" if kwargs else name)
+        if kwargs:
+            raise not_run(f"{name}.out")
+        if found is None:
+            against_number = name in _COMPARISONS and not all(isinstance(x, Tensor) for x in args)
+            raise not_run(f"{name}.Scalar" if against_number else _SHOWN.get(name, name))
         if not is_quiet():
             silence()
         return found(func, *map(seen, args))
 
 
+_COMPARISONS = ("eq", "ge", "gt", "le", "lt", "ne")
+_SHOWN = {name: f"{name}.Tensor" for name in _COMPARISONS} | {"isclose": "eq.Tensor", "mean": "mean.dim"}
 SparseTensor.__name__ = SparseTensor.__qualname__ = "Tensor"  # in PyTorch it is no class of its own
 
 
@@ -213,7 +218,7 @@ def from_values(
 ) -> Any:
     """A sparse tensor of values, differentiably; it shares their memory. The gradient of a value is what stands at its
     indices."""
-    array = SparseArray(indices, memory(values), shape, coalesced)
+    array = SparseArray(indices, memory(values), shape, coalesced or not indices.shape[1])
     return recorded(name, array, (values,), lambda g, needs: (entries_at(g, indices),))
 
 
