@@ -12,7 +12,7 @@ __all__ = ["Dim", "ExportedProgram", "export", "load", "save"]
 class Dim:
     """A name for a dimension whose size may change. Every size may, here."""
 
-    AUTO = STATIC = DYNAMIC = None
+    AUTO, DYNAMIC, STATIC = "AUTO", "DYNAMIC", "STATIC"
 
     def __init__(self, name: str, *, min: int | None = None, max: int | None = None) -> None:
         self.__name__, self.min, self.max = name, min, max

@@ -305,7 +305,7 @@ def write_array(tensor: Tensor, source) -> None:
     """Puts new elements into the tensor's memory and counts the write."""
     check_inference(tensor)
     if local.saved_copies is not None:
-        local.saved_copies.before_write(tensor)
+        local.saved_copies.before_write(tensor, source)
     target = tensor._array
     if type(target) is backend.ndarray:
         target[...] = source

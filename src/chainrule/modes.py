@@ -23,7 +23,7 @@ class _Local(threading.local):
     inference = False
     anomaly: Any = None  # None, or the AnomalyMode in force
     saved_hooks: tuple = ()  # innermost last: (pack, unpack) pairs, or a str: the message that forbids hooks
-    saved_copies: Any = None  # what allow_mutation_on_saved_tensors keeps
+    saved_copies: Any = None  # who is told of writes: what allow_mutation_on_saved_tensors keeps, an export's recording
     task: Any = None  # the running backward call, an engine._Task
     task_class: Any = None  # the class of backward calls: engine._Task, or one that watches (insight/watching.py)
     watchers: tuple = ()  # weak references to those who see backward run

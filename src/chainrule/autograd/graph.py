@@ -610,7 +610,7 @@ class _AllowMutationOnSavedContext:
             )
         return self.original[handle]
 
-    def before_write(self, tensor: Tensor) -> None:
+    def before_write(self, tensor: Tensor, source: Any) -> None:
         """Copies what is saved of the memory that is about to be written."""
         counter = tensor._counter
         if counter is None:
