@@ -504,16 +504,16 @@ class _Task:
 
     def _visit(self, roots) -> list:
         """Every reachable node, outputs before inputs; counts the edges into each leaf on the way."""
-        nodes: set = set()
+        nodes: dict = {}  # its keys, in the order they are found: mostly sorted already
         pending = self.pending
         stack = []
         for node in roots:
             if isinstance(node, Tensor):
                 pending.setdefault(node, 0)
             elif node not in nodes:
-                nodes.add(node)
+                nodes[node] = None
                 stack.append(node)
-        pop, push, add = stack.pop, stack.append, nodes.add
+        pop, push = stack.pop, stack.append
         while stack:
             for edge in pop().edges:
                 if edge is None or edge in nodes:
@@ -521,7 +521,7 @@ class _Task:
                 if edge.__class__ in TENSOR_TYPES:
                     pending[edge] = pending.get(edge, 0) + 1
                 else:
-                    add(edge)
+                    nodes[edge] = None
                     push(edge)
         self.nodes = nodes
         return ready_order(nodes) if renumbered else sorted(nodes, key=by_sequence, reverse=True)
@@ -579,9 +579,16 @@ class _Task:
         careful = local.anomaly is not None or bool(self.captured_nodes)
         partly_needed = self.partly_needed
         take = buffers.pop
+        # One gradient at a time is not in `buffers` but here: in a chain it is always the next node's.
+        held_node = held = None
         for node in self.order:
-            gradient = take(node, None)
+            if node is held_node:
+                gradient, held_node, held = held, None, None
+            else:
+                gradient = take(node, None)
             if node.meta is not None or gradient is None or not node.is_plain or (careful and self._needs_care(node)):
+                if held_node is not None:
+                    buffers[held_node], held_node, held = held, None, None
                 # handed over whole, so that a leaf can tell whether anyone else holds it
                 arrived, gradient, result, results = [gradient], None, None, None
                 self._run_careful(node, arrived)
@@ -616,9 +623,14 @@ class _Task:
                         if not left:
                             self._deliver(edge)
                     elif result is not None and needs[i] is not None:
-                        if edge in buffers:
-                            result = buffers[edge] + result
-                        buffers[edge] = result
+                        if edge is held_node:
+                            held = held + result
+                        elif buffers and edge in buffers:
+                            buffers[edge] = buffers[edge] + result
+                        elif held_node is None:
+                            held_node, held = edge, result
+                        else:
+                            buffers[edge] = result
                 i += 1  # noqa: SIM113
         for callback in self.callbacks:
             callback()

@@ -18,7 +18,10 @@ HAND_WRITTEN = ("CopyBackwards",)  # what PyTorch's generator does not write bea
 
 def node_class(record: Op, name: str, number: int | None = None) -> type[Node]:
     """The class of an operation's nodes; `number`: of those where the input at that position is a Python number."""
+    from .saved_attributes import saved_attributes
+
     body = {
+        **saved_attributes(record),
         "__slots__": (),
         "op": record,
         "saves_tensors": _saves_tensors(record, number),
@@ -166,12 +169,12 @@ def _backward_of_one(record: Op, namespace, on_tensors: bool):
 
         def backward(self, gradient, needs):
             try:
-                value = self.saved[0]
+                (value,) = self.saved
             except TypeError:  # what stands in the place of freed values has no elements
                 raise graph_errors.freed(self) from None
             if not output:
                 value = saved_input_array(value, self)
-            elif self.meta is not None or value.__class__ is SavedTensor:
+            elif value.__class__ is SavedTensor or self.meta is not None:
                 value = _array_of(self, OUTPUT, "out", value)
             dtype = gradient.dtype
             if dtype is not SINGLE and holomorphic and dtype.kind == "c":  # the first test is for speed alone
@@ -318,7 +321,10 @@ def scalar_node_class(record: Op, name: str) -> type[Node] | None:
     def backward_tensors(self, gradient, needs):
         return formula(graph_xp, gradient, *self.saved[: len(wanted)]), None
 
+    from .saved_attributes import saved_attributes
+
     body = {
+        **saved_attributes(record, number_only=True),
         "__slots__": (),
         "op": record,
         "saves_tensors": False,

@@ -688,6 +688,35 @@ DelayedError.__name__ = DelayedError.__qualname__ = "Error"
 DelayedError.__module__ = "builtins"
 
 
+class NotImplementedNode(DelayedError):
+    """Stands where an operation without a derivative wrote to a tensor."""
+
+    __slots__ = ()
+
+    def name(self) -> str:
+        return "torch::autograd::NotImplemented"
+
+
+NotImplementedNode.__name__ = NotImplementedNode.__qualname__ = "NotImplemented"
+NotImplementedNode.__module__ = "builtins"
+
+
+def leave_underivable(operation: str, tensor: Tensor, *others: Any) -> None:
+    """Lets backward fail at a tensor that an operation without a derivative has written to."""
+    node = object.__new__(NotImplementedNode)
+    node.message = f"derivative for {operation} is not implemented"
+    edges, numbers = zip(*[input_edge(value) for value in (tensor, *others)], strict=True)
+    node.edges = edges
+    node.sequence = next_sequence()
+    node.code, node.lasti = user_position(2)
+    node.meta = None
+    if any(numbers):
+        node.own_meta().numbers = numbers
+    node.saved = ()
+    node.n_outputs = 1
+    rebase_history(tensor, node)
+
+
 def once_differentiable(fn: Callable) -> Callable:
     """Decorates a `backward` that cannot itself be differentiated: doing so then raises."""
 

@@ -8,12 +8,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from .. import graph_errors
 from ..dtypes import from_numpy_dtype
 from ..engine import (
-    Freed,
     Node,
-    SavedTensor,
     accumulate_array,
     accumulate_tensor,
     input_positions,
@@ -21,9 +18,8 @@ from ..engine import (
     user_position,
 )
 from ..modes import ContextDecorator, local, no_grad
-from ..op import INPUT, OUTPUT, PLAIN, output_number, tensor_of
 from ..size import CPU, Size
-from ..tensor import Tensor, accumulate_grad, gradient_edge, output_counter, own_extra, version_counter, wrap
+from ..tensor import Tensor, accumulate_grad, gradient_edge, own_extra, version_counter
 from ..utils.hooks import RemovableHandle, register
 
 __all__ = [
@@ -152,99 +148,6 @@ def call_node(self, *gradients: Tensor | None) -> Any:
     return results[0] if len(results) == 1 else results
 
 
-NOT_KEPT = -1  # the position of what PyTorch's node would keep, and shows as None
-
-
-def saved_names(node) -> dict[str, int]:
-    """{PyTorch's name: position} of what the node saved. Dtypes are left out, as PyTorch does not show them."""
-    record = getattr(type(node), "op", None)
-    if record is None:
-        return {}
-    names = {name: i for i, name in enumerate(record.saved_names) if not name.endswith("_dtype")}
-    if type(node) is record.scalar_node_class:  # it keeps only the number
-        names = {name: 0 if name == record.inputs[1] else NOT_KEPT for name in names}
-    return {torch_name(record, name): position for name, position in names.items()}
-
-
-def torch_name(record, name: str) -> str:
-    """PyTorch's name of what a formula calls `name`."""
-    if name in record.torch_names:
-        return record.torch_names[name]
-    if name in record.inputs[:2]:
-        return ("self", "other")[record.inputs.index(name)]
-    if name == "out":
-        return "result"
-    if name.endswith("_shape"):
-        return torch_name(record, name.removesuffix("_shape")) + "_sym_sizes"
-    return name
-
-
-def saved_attribute(self, name: str) -> Any:
-    """``_saved_x``: the value saved as `x`, unpacked and checked. ``_raw_saved_x``: its SavedTensor, which takes
-    hooks."""
-    raw = name.startswith("_raw_saved_")
-    if raw or name.startswith("_saved_"):
-        position = saved_names(self).get(name.removeprefix("_raw_saved_" if raw else "_saved_"))
-        if position is not None:
-            if self.saved.__class__ is Freed:
-                raise graph_errors.freed(self)
-            if position == NOT_KEPT:
-                return None
-            if not raw:
-                return _saved_value(self, position)
-            if _kind(self, position) != PLAIN:
-                return _raw_saved(self, position)
-    raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-
-
-def _kind(node, position: int) -> int:
-    return PLAIN if type(node) is node.op.scalar_node_class else node.op.saved_kinds[position]
-
-
-def _saved_value(node, position: int) -> Any:
-    kind, name = _kind(node, position), _formula_name(node, position)
-    value = tensor_of(node, kind, name, node.saved[position])
-    if kind == OUTPUT and isinstance(value, Tensor) and value._counter is None:
-        value._counter = output_counter(node, output_number(node.op, name))
-    if type(node) is node.op.scalar_node_class:
-        from ..ops.creation import tensor
-
-        return tensor(value)
-    return value
-
-
-def _formula_name(node, position: int) -> str:
-    record = node.op
-    return record.inputs[1] if type(node) is record.scalar_node_class else record.saved_names[position]
-
-
-def _raw_saved(node, position: int) -> SavedTensor:
-    """The SavedTensor in this position of the node, put there if only the value itself was."""
-    entry = node.saved[position]
-    if entry.__class__ is not SavedTensor:
-        if _kind(node, position) == INPUT:
-            made = SavedTensor(wrap(None) if entry is None else entry)
-            made.version = 0  # it was saved unchanged
-            made.tensor = entry
-        else:
-            number = output_number(node.op, _formula_name(node, position))
-            made = SavedTensor(wrap(entry), is_output=True, number=number)
-            made.requires_grad = True
-        entry = made
-        node.saved = (*node.saved[:position], entry, *node.saved[position + 1 :])
-    entry.owner = weakref.ref(node)
-    return entry
-
-
-def list_attributes(self) -> list[str]:
-    names = set(object.__dir__(self))
-    for name, position in saved_names(self).items():
-        names.add("_saved_" + name)
-        if position != NOT_KEPT and _kind(self, position) in (INPUT, OUTPUT):
-            names.add("_raw_saved_" + name)
-    return sorted(names)
-
-
 class InputMetadata(NamedTuple):
     """What is known of an output of a node, which its backward takes a gradient of."""
 
@@ -279,8 +182,6 @@ Node._set_sequence_nr = _set_sequence_nr
 Node.register_hook = register_node_hook
 Node.register_prehook = register_node_prehook
 Node.__call__ = call_node
-Node.__getattr__ = saved_attribute
-Node.__dir__ = list_attributes
 
 
 # ---------------------------------------------------------------- edges
@@ -427,9 +328,6 @@ class _MultiHandle(RemovableHandle):
 
     def __setstate__(self, state: tuple) -> None:
         self.handles = state
-
-    def __repr__(self) -> str:
-        return f"<torch.autograd.graph._MultiHandle object at {id(self):#x}>"
 
 
 def register_multi_grad_hook(
