@@ -250,3 +250,89 @@ def test_a_jvp_must_write_where_forward_writes():
         dual = fw.make_dual(torch.ones(2), torch.ones(2))
         with pytest.raises(RuntimeError, match="jvp function must modify the corresponding gradient inplace"):
             Doubles.apply(dual)
+
+
+def test_the_primal_part_of_a_dual_that_requires_grad_has_no_tangent():
+    x = torch.ones(2, requires_grad=True)
+    with fw.dual_level():
+        primal, tangent = fw.unpack_dual(fw.make_dual(x, torch.full((2,), 3.0)) * 2)
+        assert tangent.tolist() == [6, 6]
+        assert fw.unpack_dual(primal).tangent is None
+        assert fw.unpack_dual(primal * 2).tangent is None
+        assert fw.unpack_dual(primal[0] * 2).tangent is None
+        again = fw.make_dual(primal, torch.ones(2)) * 5
+        assert fw.unpack_dual(again).tangent.tolist() == [5, 5]
+        assert repr(primal) == "tensor([2., 2.], grad_fn=<Identity>)"
+
+
+def test_a_dual_and_its_primal_part_are_views():
+    x = torch.ones(3)
+    with fw.dual_level():
+        dual = fw.make_dual(x, torch.ones(3))
+        primal = fw.unpack_dual(dual).primal
+        assert dual._base is x
+        assert primal._base is x
+        dual.mul_(2)
+        assert x.tolist() == primal.tolist() == [2, 2, 2]
+        assert fw.unpack_dual(x).tangent is None
+        primal[:1].copy_(dual[:1])  # its tangent is neither the dual's nor the base's
+        assert fw.unpack_dual(x).tangent is None
+        assert fw.unpack_dual(dual).tangent.tolist() == [2, 2, 2]
+
+
+def test_detach_in_place_takes_the_tangent_away():
+    with fw.dual_level():
+        y = fw.make_dual(torch.ones(2), torch.ones(2)) * 2
+        part = y[:1]
+        y.detach_()
+        assert fw.unpack_dual(y).tangent is None
+        assert fw.unpack_dual(y * 2).tangent is None
+        assert fw.unpack_dual(part).tangent.tolist() == [2]
+
+
+def test_a_dual_cannot_be_resized():
+    with fw.dual_level(), pytest.raises(RuntimeError, match="cannot resize variables that has a forward grad"):
+        fw.make_dual(torch.ones(4), torch.ones(4)).resize_(2, 2)
+
+
+def test_unpacking_outside_of_a_level():
+    assert fw.unpack_dual(3) == (3, None)
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (3, r"expected Variable or None \(got int\) for grad output 0\."),
+        ((torch.ones(2),) * 2, r"returned an invalid number of forward gradients \(expected 1 but got 2\)"),
+        (torch.ones(3), "Tensor is of size \\[2\\] while the given forward gradient is of size \\[3\\]"),
+        (torch.ones(2, dtype=torch.int64), "Expected both tensor and its forward grad to be floating point or complex"),
+    ],
+)
+def test_what_a_jvp_must_not_return(returned, message):
+    class Doubled(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def jvp(ctx, t):
+            return returned
+
+    with pytest.raises(RuntimeError, match=message):
+        tangent_of(Doubled.apply, torch.ones(2), torch.ones(2))
+
+
+def test_a_jvp_returns_none_for_an_output_without_derivative():
+    class Marked(Function):
+        @staticmethod
+        def forward(ctx, x):
+            y = x * 2
+            ctx.mark_non_differentiable(y)
+            return y
+
+        @staticmethod
+        def jvp(ctx, t):
+            return t
+
+    with pytest.raises(RuntimeError, match="the corresponding forward output is not a differentiable Tensor"):
+        tangent_of(Marked.apply, torch.ones(2), torch.ones(2))

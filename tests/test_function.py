@@ -472,3 +472,19 @@ def test_a_nodes_apply_runs_the_functions_backward():
     assert nothing is None
     y.sum().backward()
     assert x.grad.tolist() == [3, 3]
+
+
+def test_attributes_of_the_node_are_those_of_the_context():
+    seen = []
+
+    def backward(ctx, gradient):
+        seen.append(ctx.note)
+        ctx.note = "from backward"
+        return gradient
+
+    y = make(backward=backward).apply(leaf())
+    y.grad_fn.note = "from outside"
+    assert y.grad_fn.note == "from outside"
+    y.sum().backward()
+    assert seen == ["from outside"]
+    assert y.grad_fn.note == "from backward"

@@ -128,3 +128,13 @@ def test_inputs_keep_their_state():
     assert x.grad is None
     assert x.requires_grad
     assert x.grad_fn is None
+
+
+def test_a_strict_hessian_says_which_output_is_independent():
+    with pytest.raises(RuntimeError, match="Output 0 of the user-provided function does not require gradients"):
+        F.hessian(lambda x: x.detach().sum(), torch.ones(2), strict=True)
+
+
+def test_random_numbers_in_a_forward_mode_jacobian():
+    with pytest.raises(RuntimeError, match="do not yet support calling random operations inside of vmap"):
+        F.jacobian(lambda x: x * torch.rand(2), torch.ones(2), vectorize=True, strategy="forward-mode")

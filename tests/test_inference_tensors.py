@@ -1,5 +1,7 @@
 """Tensors made in inference mode, outside of it: what may be written to, what is recorded, what copies are."""
 
+import copy
+
 import pytest
 
 import chainrule as torch
@@ -55,10 +57,10 @@ def test_errors_of_the_operation_come_first(made, normal):
 
 
 def test_copies_are_normal_and_written(made):
-    for copy in (made.clone(), made.double(), made.to(torch.float64)):
-        assert not copy.is_inference()
-        assert copy._version == 1
-        assert copy.grad_fn.name() == "torch::autograd::CopyBackwards"
+    for copied in (made.clone(), made.double(), made.to(torch.float64)):
+        assert not copied.is_inference()
+        assert copied._version == 1
+        assert copied.grad_fn.name() == "torch::autograd::CopyBackwards"
 
 
 def test_views_of_views_from_inference_mode_say_so(normal):
@@ -92,3 +94,19 @@ def test_backward_in_inference_mode_gives_hooks_inference_tensors(normal):
     with torch.inference_mode():
         y.backward()
     assert seen == [True]
+
+
+def test_parameters_of_inference_tensors(made):
+    with pytest.raises(RuntimeError, match="Setting requires_grad=True on inference tensor outside InferenceMode"):
+        torch.nn.Parameter(made)
+    assert torch.nn.Parameter(made, requires_grad=False).is_inference()
+    with torch.inference_mode():
+        parameter = torch.nn.Parameter(torch.ones(2))
+    assert parameter.is_inference()
+    assert parameter.requires_grad
+
+
+def test_a_deep_copy_made_in_normal_mode_is_a_normal_tensor(made):
+    assert not copy.deepcopy(made).is_inference()
+    with torch.inference_mode():
+        assert copy.deepcopy(made).is_inference()

@@ -372,3 +372,24 @@ def test_batched_gradients_of_gradients_through_a_write_on_a_view():
     (batched,) = torch.autograd.grad((gx, gb), weight, rows, retain_graph=True, is_grads_batched=True)
     single = [torch.autograd.grad((gx, gb), weight, (r, z), retain_graph=True)[0] for r, z in zip(*rows)]
     assert batched.tolist() == torch.stack(single).tolist() == [[1, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]]
+
+
+def test_set_is_a_write_without_derivative():
+    x = ones(3)
+    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad is being used in an in-place operation"):
+        x.set_(torch.ones(3))
+    y = x * 2
+    y.set_(torch.ones(2))
+    assert y.tolist() == [1, 1]
+    assert y.grad_fn.name() == "torch::autograd::NotImplemented"
+    assert [node and node.name() for node, _ in y.grad_fn.next_functions] == ["MulBackward0", None]
+    with pytest.raises(RuntimeError, match="derivative for set_ is not implemented"):
+        y.sum().backward()
+    z = torch.ones(2)
+    z.set_(x)
+    assert z.requires_grad
+    with pytest.raises(RuntimeError, match="derivative for set_ is not implemented"):
+        z.sum().backward()
+    with torch.no_grad():
+        x.set_(torch.zeros(2))
+    assert x.tolist() == [0, 0]

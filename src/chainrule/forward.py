@@ -13,7 +13,7 @@ from typing import Any
 from .engine import SavedTensor, _grad_mode, fit_tensor, run_backward
 from .modes import local
 from .op import ELEMENTWISE, INPUT, LINEAR, OUTPUT, PLAIN, VIEW, Op, general, gradients, graph_xp
-from .tensor import Tensor, gradient_edge, own_extra, wrap
+from .tensor import OWN, PARTS, Tensor, gradient_edge, own_extra, wrap
 
 DIFFERENTIABLE = "fcV"  # kinds of NumPy dtypes that have derivatives; V: bfloat16
 
@@ -50,6 +50,8 @@ def inherit_tangents(view: Tensor) -> None:
     """Gives a view its parts of the tangents that its base was given by a write, after the view was made."""
     from .inplace import view_steps
 
+    if view._extra.view.tangents != PARTS:
+        return
     base: Any = view._base
     tangent = None if base._extra is None else base._extra.tangent
     have = view._extra.tangent
@@ -145,6 +147,15 @@ def apply_dual(record: Op, inputs, settings, number: int):
             attach(output, fitted(tangent, output), number)
     keep_saved_outputs(record, outputs)
     return result
+
+
+def different_size(tensor: Tensor, tangent: Tensor) -> RuntimeError:
+    """The error for a tangent that has not the shape of its tensor."""
+    return RuntimeError(
+        "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not "
+        f"supported. Tensor is of size {list(tensor.shape)} while the given forward gradient is of size "
+        f"{list(tangent.shape)}."
+    )
 
 
 def fitted(tangent: Tensor, like: Tensor) -> Tensor:
@@ -403,7 +414,7 @@ def overwrite_dual(tensor: Tensor, result: Tensor, number: int) -> Tensor:
             have.zero_()
     elif have is not None:
         have.copy_(new)
-    elif tensor._base is None or not local.grad_enabled:
+    elif tensor._base is None or tensor._extra.view.tangents != PARTS or not local.grad_enabled:
         from .autograd.forward_ad import laid_out
 
         attach(tensor, laid_out(fitted(new, tensor).clone(), tensor), number)  # its own: writes will be into it
@@ -455,11 +466,13 @@ def _check_alike(output: Tensor, tangent: Tensor, args, tangents, versions) -> N
     for x, t in zip(args, tangents, strict=True):
         if not isinstance(x, Tensor) or t is None:
             continue
-        if base is x and tangent._base is not t:
+        # a dual is a view of what it was made of, but its tangent is nobody's part
+        whole = x._is_view() and x._extra.view.tangents == OWN
+        if (base is x or (whole and base is x._base)) and tangent._base is not t:
             raise RuntimeError(
                 "A custom Function is returning a view but the jvp is not returning a view of the given grad input."
             )
-        if base is x._base and tangent._base is not t and tangent._base is not t._base:
+        if base is x._base and not whole and tangent._base is not t and tangent._base is not t._base:
             raise RuntimeError(
                 "A custom Function is returning a view but the jvp is not returning a view of the same base as the "
                 "given grad input."
@@ -489,21 +502,25 @@ def function_on_duals(cls, args, number: int):
     moved = list(moved) if isinstance(moved, (tuple, list)) else [moved]
     if len(moved) != len(outputs):
         raise RuntimeError(
-            f"{cls.__name__}.jvp returned {len(moved)} tangents, but the function has {len(outputs)} outputs"
+            "Function's jvp returned an invalid number of forward gradients (expected "
+            f"{len(outputs)} but got {len(moved)})"
         )
     for position, (output, tangent) in enumerate(zip(outputs, moved, strict=True)):
-        if tangent is None or not isinstance(output, Tensor):
+        if tangent is None:
+            continue
+        if not isinstance(tangent, Tensor):
+            raise RuntimeError(f"expected Variable or None (got {type(tangent).__name__}) for grad output {position}.")
+        if not isinstance(output, Tensor):
             continue
         if output._array.dtype.kind not in DIFFERENTIABLE or position in ctx.without_tangent:
             raise RuntimeError(
-                f"{cls.__name__}: jvp returned a tangent at position {position} for an output that is not "
-                "differentiable. You should return None at that position instead"
+                f"Function's jvp returned a gradient at position {position}, but  the corresponding forward output is "
+                "not a differentiable Tensor.You should return None at that position instead."
             )
         if tangent._array.shape != output._array.shape:
-            raise RuntimeError(
-                f"{cls.__name__}.jvp returned a tangent of shape {list(tangent.shape)} for an output of shape "
-                f"{list(output.shape)}"
-            )
+            raise different_size(output, tangent)
+        if tangent._array.dtype.kind not in DIFFERENTIABLE:
+            raise RuntimeError("Expected both tensor and its forward grad to be floating point or complex")
         _check_alike(output, tangent, args, filled, versions)
         attach(output, tangent, number)
     return result

@@ -30,6 +30,7 @@ from .tensor import (
     IN_NO_GRAD,
     ONE_OF_MANY,
     ORDINARY,
+    PARTS_OF_OWN,
     Tensor,
     View,
     memory,
@@ -414,7 +415,9 @@ def attach_views(record: Op, source: Tensor, wrapped, settings, many: bool) -> N
         elif parent is not None and parent.replay is not None:
             replay = (*parent.replay, strides_step(tensor, source))
         tensor._counter = counter
-        own_extra(tensor).view = View(base, creation, counter.version, replay)
+        own_extra(tensor).view = view = View(base, creation, counter.version, replay)
+        if parent is not None and parent.tangents:
+            view.tangents = PARTS_OF_OWN
 
 
 def strides_step(view: Tensor, source: Tensor):

@@ -336,8 +336,14 @@ def detach_in_place(tensor: Tensor) -> None:
         tensor._counter = DetachedCounter(version_counter(tensor))
     tensor._node = None
     tensor._requires_grad = False
-    if tensor._extra is not None:
-        tensor._extra.output_number = 0
+    extra = tensor._extra
+    if extra is not None:
+        extra.output_number = 0
+        if extra.tangent is not None:
+            from .transforms import refresh_special
+
+            extra.tangent = None
+            refresh_special(tensor)
 
 
 def _keep_what_is_overwritten(node, tensor: Tensor) -> None:

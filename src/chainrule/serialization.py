@@ -20,6 +20,7 @@ import numpy as np
 from . import dtypes
 from .backend.layout import memory_root, restride
 from .inplace import address
+from .modes import local
 from .ops.shape import element_strides
 from .size import Size, device
 from .tensor import Tensor, memory, own_extra, wrap, wrap_as
@@ -117,7 +118,7 @@ def _deepcopy(self, memo):
     memo[id(self)] = result
     if self._grad is not None:
         result._grad = deepcopy(self._grad, memo)
-    if self._extra is not None and self._extra.inference:
+    if local.inference:
         own_extra(result).inference = True
     result.__dict__.update(deepcopy(self.__dict__, memo))
     return result

@@ -10,7 +10,7 @@ import numpy as np
 from . import dtypes
 from .backend.layout import dense_strides, memory_root, restride
 from .graph_errors import inference_update
-from .inplace import address
+from .inplace import address, check_in_place, check_inference
 from .modes import local
 from .op import method
 from .ops.shape import shape_argument
@@ -194,6 +194,8 @@ def resize_(self, *sizes, memory_format=contiguous_format):
     size = shape_argument(sizes, "resize_")
     if self.requires_grad and not local.inference:
         raise RuntimeError("cannot resize variables that require grad")
+    if self._extra is not None and self._extra.tangent is not None:
+        raise RuntimeError("cannot resize variables that has a forward grad")
     if self.is_inference() and not local.inference:
         raise inference_update()
     for n in size:
@@ -230,7 +232,10 @@ def resize_as_(input, the_template, *, memory_format=None):
 
 @method()
 def set_(self, source=None, storage_offset: int = 0, size=None, stride=None):
-    """Makes the tensor look at the memory of another tensor or storage, or at none."""
+    """Makes the tensor look at the memory of another tensor or storage, or at none; backward through it is an error."""
+    tracked = local.grad_enabled and (self.requires_grad or (isinstance(source, Tensor) and source.requires_grad))
+    check_in_place(self, tracked)
+    check_inference(self)
     if source is None:
         self._array = np.zeros(0, self._array.dtype)
     elif isinstance(source, Tensor):
@@ -251,6 +256,10 @@ def set_(self, source=None, storage_offset: int = 0, size=None, stride=None):
         strides = dense_strides(tuple(size)) if stride is None else tuple(stride)
         self._array = _restrided(untyped._root, dtype, storage_offset, tuple(size), strides)
     version_counter(self).version += 1
+    if tracked:
+        from .autograd.function import leave_underivable
+
+        leave_underivable("set_", self, source)
     return self
 
 

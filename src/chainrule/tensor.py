@@ -75,6 +75,7 @@ class View:
     """Where a view comes from: its base and how autograd is to treat in-place writes through it."""
 
     replay = None  # ((op record, settings, output number), ...) from the base, where strides cannot say it
+    tangents = 0  # PARTS or another of the constants below
 
     def __init__(self, base, creation: int, version: int, replay=None) -> None:
         self.base = base
@@ -83,6 +84,9 @@ class View:
         if replay is not None:
             self.replay = replay
 
+
+# Whose a view's tangents are: its own, if `make_dual` or `unpack_dual` made it, and so with views of such a view.
+PARTS, OWN, PARTS_OF_OWN = range(3)
 
 # How a view was made, as far as in-place writes care.
 ORDINARY, IN_NO_GRAD, ONE_OF_MANY, IN_CUSTOM_FUNCTION, IN_INFERENCE = range(5)

@@ -8,10 +8,10 @@ import numpy as np
 
 from ..backend.layout import memory_root
 from ..batching import wrap_batch
-from ..forward import attach, primal_parts, tangent_at
-from ..inplace import address
+from ..forward import attach, different_size, primal_parts, tangent_at
+from ..inplace import address, rename, view_steps
 from ..modes import ContextDecorator, local
-from ..tensor import Tensor, memory, wrap
+from ..tensor import OWN, Tensor, memory, wrap
 from ..transforms import DUAL, batch_level, carries, close_level, open_level
 
 __all__ = [
@@ -103,12 +103,8 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
 def dual(tensor: Tensor, tangent: Tensor, number: int) -> Tensor:
     """A view of `tensor` with a tangent for the open level `number`."""
     if tensor.shape != tangent.shape:
-        raise RuntimeError(
-            "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not "
-            f"supported. Tensor is of size {list(tensor.shape)} while the given forward gradient is of size "
-            f"{list(tangent.shape)}."
-        )
-    made = same_memory(batched_like(tensor, tangent))
+        raise different_size(tensor, tangent)
+    made = same_memory(batched_like(tensor, tangent), "ViewBackward0")
     attach(made, laid_out(tangent, tensor), number)
     return made
 
@@ -127,13 +123,17 @@ def batched_like(tensor: Tensor, tangent: Tensor) -> Tensor:
     return wrap_batch(batched_like(spread, value), number, uniform=True)
 
 
-def same_memory(tensor: Tensor) -> Tensor:
-    """Another tensor of the same elements, and of the same place in the graph."""
+def same_memory(tensor: Tensor, node_name: str = "Identity") -> Tensor:
+    """Another tensor of the same elements, and of the same place in the graph, with tangents of its own."""
     from ..ops.shape import _alias
 
     made = _alias(tensor)
-    if made._extra is not None and not made.requires_grad:
-        made._extra.view = None  # writes to it do not reach its origin's tangent
+    if made._node is not None:
+        rename(made._node, node_name)
+    origin = None if made._extra is None else made._extra.view
+    if origin is not None:
+        origin.tangents = OWN
+        origin.replay = view_steps(made)  # with which views of it are made with care, and have tangents of their own
     return made
 
 
@@ -162,12 +162,12 @@ def laid_out(tangent: Tensor, like: Tensor) -> Tensor:
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
     """The primal part of `tensor` (a view of it) and its tangent, which is None if it has none at the level."""
-    if not isinstance(tensor, Tensor):
-        raise TypeError(f"_unpack_dual(): argument 'dual' (position 1) must be Tensor, not {type(tensor).__name__}")
     if level is None:
         level = _current_level
     if level < 0:
         return UnpackedDualTensor(tensor, None)
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"_unpack_dual(): argument 'dual' (position 1) must be Tensor, not {type(tensor).__name__}")
     if level != _current_level:
         raise RuntimeError("Invalid level given to _fw_primal")
     number = _levels[-1].number

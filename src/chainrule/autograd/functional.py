@@ -240,7 +240,7 @@ def _unit_vectors(tensors: Tensors) -> Tensors:
 
 def _jacobian_forward(func: Callable, inputs, strict: bool, vectorize: bool):
     """The Jacobian column by column, all columns at once: vmap over forward mode."""
-    from ..func import vmap
+    from ..batching import vmap_with_none
     from . import forward_ad
 
     if strict:
@@ -269,7 +269,7 @@ def _jacobian_forward(func: Callable, inputs, strict: bool, vectorize: bool):
                     parts.append(_zeros(primal) if moved is None else moved)
                 return tuple(parts)
 
-        return vmap(column)(_unit_vectors((inputs[position],))[0])
+        return vmap_with_none(column, _unit_vectors((inputs[position],)))
 
     by_input = [columns(i) for i in range(len(inputs))]
     rows = tuple(
@@ -365,9 +365,10 @@ def _rows(number: int, output: Tensor, inputs: Tensors, create_graph: bool, stri
     )
 
 
-def _single(func: Callable, inputs: Tensors, function: str) -> Tensors:
+def _single(func: Callable, inputs: Tensors, function: str, strict: bool) -> Tensors:
     """The outputs of a function that must return one tensor of one element."""
     is_tuple, outputs = _call(func, inputs, function)
+    _check_recorded(outputs, "outputs", strict)
     if is_tuple:
         raise RuntimeError(f"The function given to {function} should return a single Tensor")
     if outputs[0].numel() != 1:
@@ -394,7 +395,7 @@ def hessian(
         raise AssertionError('Expected strategy to be either "forward-mode" or "reverse-mode".')
 
     def single(*arguments):
-        return _single(func, arguments, "hessian")[0].reshape(())
+        return _single(func, arguments, "hessian", strict)[0].reshape(())
 
     def gradient(*arguments):
         if outer_jacobian_strategy == "forward-mode":
@@ -423,8 +424,7 @@ def vhp(func: Callable, inputs, v=None, create_graph: bool = False, strict: bool
             v = _direction(v, inputs, tuple_in, "vhp")
         else:
             _needs_single_input(inputs)
-        outputs = _single(func, inputs, "vhp")
-        _check_recorded(outputs, "outputs", strict)
+        outputs = _single(func, inputs, "vhp", strict)
         gradient = _grad(outputs, inputs, create_graph=True)
         _check_recorded(gradient, "jacobian", strict)
     with set_grad_enabled(create_graph or is_grad_enabled()):
@@ -445,8 +445,7 @@ def hvp(func: Callable, inputs, v=None, create_graph: bool = False, strict: bool
             v = _direction(v, inputs, tuple_in, "hvp")
         else:
             _needs_single_input(inputs)
-        outputs = _single(func, inputs, "hvp")
-        _check_recorded(outputs, "outputs", strict)
+        outputs = _single(func, inputs, "hvp", strict)
         gradient = _grad(outputs, inputs, create_graph=True)
         _check_recorded(gradient, "jacobian", strict)
         probes = tuple(_zeros(x).requires_grad_() for x in inputs)

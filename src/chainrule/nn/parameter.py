@@ -6,7 +6,7 @@ from typing import Any
 
 from ..opened import Opened
 from ..ops.creation import empty
-from ..tensor import Tensor, memory, version_counter, wrap_as
+from ..tensor import Tensor, memory, own_extra, version_counter, wrap_as
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
 
@@ -24,10 +24,12 @@ def _sharing(cls, data, requires_grad: bool) -> Any:
     """A leaf of class `cls` on data's memory."""
     made = wrap_as(cls, memory(data))
     made._counter = version_counter(data)
+    if data.is_inference():
+        own_extra(made).inference = True
     if requires_grad:
         if data._array.dtype.kind in "iub":
             raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
-        made._requires_grad = True
+        made._set_requires_grad(True)
     return made
 
 
