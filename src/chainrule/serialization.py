@@ -22,7 +22,7 @@ from .backend.layout import memory_root, restride
 from .inplace import address
 from .modes import local
 from .ops.shape import element_strides
-from .size import Size, device
+from .size import Size, device, sparse_bsc, sparse_bsr, sparse_coo, sparse_csc, sparse_csr, strided
 from .tensor import Tensor, memory, own_extra, wrap, wrap_as
 
 __all__ = ["load", "save"]
@@ -202,6 +202,11 @@ class _Pickler(pickle._Pickler):  # the one written in Python: its way of writin
         return NotImplemented
 
     def _reduce_tensor(self, tensor):
+        if tensor.layout is not strided:
+            from .sparse.methods import saved_parts
+
+            layout = _Reduced(_Global("torch.serialization", "_get_layout"), (repr(tensor.layout),))
+            return _Global("torch._utils", "_rebuild_sparse_tensor"), (layout, saved_parts(tensor))
         array = memory(tensor)
         root = memory_root(array)
         if id(root) not in self.storages:
@@ -275,12 +280,25 @@ def _rebuild_parameter(data, requires_grad, backward_hooks):
     return Parameter(data, requires_grad)
 
 
+def _rebuild_sparse_tensor(layout, data):
+    from .sparse.methods import of_saved_parts
+
+    return of_saved_parts(layout, data)
+
+
+def _get_layout(name: str):
+    layouts = (strided, sparse_coo, sparse_csr, sparse_csc, sparse_bsr, sparse_bsc)
+    return {repr(layout): layout for layout in layouts}[name]
+
+
 _SAFE = {
     ("collections", "OrderedDict"): OrderedDict,
     ("torch", "Size"): Size,
     ("torch", "device"): device,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor_v2,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+    ("torch._utils", "_rebuild_sparse_tensor"): _rebuild_sparse_tensor,
+    ("torch.serialization", "_get_layout"): _get_layout,
     **{("torch", name): d for name, d in _STORAGES.items()},
     **{("torch", d.name): d for d in dtypes.ALL},
 }

@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import dtypes
 from ..engine import run_backward
+from ..size import strided
 from ..tensor import Tensor, gradient_edge, memory, wrap
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
@@ -46,7 +47,8 @@ def gradcheck(
     """Whether the derivatives of `func` at `inputs` agree with central differences of step `eps`.
 
     Those inputs that require grad are differentiated by; they should be float64 or complex128. `fast_mode` compares the
-    derivative along one random direction instead of the whole Jacobian. True, or GradcheckError (False without
+    derivative along one random direction instead of the whole Jacobian. Of sparse inputs all elements are moved, or, if
+    `masked`, those that they have. True, or GradcheckError (False without
     `raise_exception`); errors that `func` itself raises are passed on.
     """
     if not (check_forward_ad or check_backward_ad):
@@ -55,7 +57,12 @@ def gradcheck(
         raise AssertionError("Setting check_batched_grad=True requires check_backward_ad to be True")
     if check_batched_forward_grad and not check_forward_ad:
         raise AssertionError("Setting check_batched_forward_grad=True requires check_forward_ad to be True")
-    check = _Check(func, as_tuple(inputs), eps, atol, rtol, nondet_tol, check_grad_dtypes, fast_mode)
+    inputs = as_tuple(inputs)
+    if any(isinstance(x, Tensor) and x.layout is not strided for x in inputs):
+        from ..sparse.checking import dense_problem
+
+        func, inputs = dense_problem(func, inputs, bool(masked))
+    check = _Check(func, inputs, eps, atol, rtol, nondet_tol, check_grad_dtypes, fast_mode)
     try:
         check.inputs_suit()
         if not check.outputs:

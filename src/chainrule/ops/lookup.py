@@ -142,6 +142,8 @@ def embedding_bag(
     """The sum, mean or maximum of the rows of `weight` in each bag: a row of `input` (2-d), or a run from each offset on."""
     if mode not in ("sum", "mean", "max"):
         raise ValueError("mode has to be one of sum, mean or max")
+    if sparse and mode == "max":
+        raise ValueError("max mode does not support sparse weights")
     if per_sample_weights is not None:
         if mode != "sum":
             raise NotImplementedError(

@@ -77,3 +77,18 @@ class Adagrad(Optimizer):
         total = array(state, "sum", param)
         total += grad * grad
         param -= grad / (np.sqrt(total) + number(param, group["eps"])) * number(param, rate)
+
+    def _update_sparse(self, param, grad, state, group) -> None:
+        from ..sparse.updates import add_entries, with_values
+
+        if not state:
+            self._start(state, np.asarray(param._array), group)
+        step = counted(state)
+        if group["weight_decay"]:
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+        rate = float(group["lr"]) / (1 + (step - 1) * group["lr_decay"])
+        grad = grad.coalesce()
+        values = grad._values()
+        add_entries(state["sum"], with_values(grad, values * values))
+        root = state["sum"].sparse_mask(grad)._values().sqrt() + group["eps"]
+        add_entries(param, with_values(grad, values / root), -rate)

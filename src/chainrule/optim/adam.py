@@ -67,6 +67,9 @@ class Adam(Optimizer):
         }
         super().__init__(params, defaults)
 
+    def _update_sparse(self, param, grad, state, group) -> None:
+        raise RuntimeError("Adam does not support sparse gradients, please consider SparseAdam instead")
+
     def _update(self, param, grad, state, group) -> None:
         if not state:
             state["step"] = make_tensor(0.0)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..inplace import bump_version
-from ..modes import enable_grad, is_quiet, silence
+from ..modes import enable_grad, is_quiet, no_grad, silence
 from ..nn.modules.module import typename
 from ..ops.creation import tensor as make_tensor
 from ..pickling import reduce_ex
@@ -204,7 +204,13 @@ class Optimizer:
                 grad = param._grad
                 if grad is None:
                     continue
-                values, slopes = memory(param), np.asarray(grad._array)
+                slopes: Any = grad._array
+                if slopes.__class__ is not np.ndarray:
+                    if grad.is_sparse:
+                        self._step_sparse(param, grad, group)
+                        continue
+                    slopes = np.asarray(slopes)
+                values = memory(param)
                 if values.dtype.kind == "c":  # by its real and imaginary parts, as PyTorch does
                     slopes = slopes.view(slopes.real.dtype)
                     values = values.view(values.real.dtype)
@@ -220,6 +226,18 @@ class Optimizer:
     def _update(self, param: np.ndarray, grad: np.ndarray, state: dict, group: dict) -> None:
         """Changes one parameter in place; `grad` is not to be written to."""
         raise NotImplementedError
+
+    def _step_sparse(self, param: Tensor, grad: Any, group: dict) -> None:
+        state = self.state.get(param, {})
+        with no_grad():
+            self._update_sparse(param, -grad if group.get("maximize") else grad, state, group)
+        if state:
+            self.state[param] = state
+        bump_version(param)
+
+    def _update_sparse(self, param: Tensor, grad: Any, state: dict, group: dict) -> None:
+        """Changes one parameter in place by a sparse gradient; RuntimeError where there is no rule for that."""
+        raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
 
     # ---- hooks
 

@@ -56,3 +56,18 @@ class SGD(Optimizer):
                 buffer += grad * number(param, 1 - group["dampening"])
             grad = grad + buffer * number(param, momentum) if group["nesterov"] else buffer
         param -= grad * number(param, float(group["lr"]))
+
+    def _update_sparse(self, param, grad, state, group) -> None:
+        from ..sparse.updates import add_entries
+
+        if group["weight_decay"]:
+            grad = grad.add(param, alpha=group["weight_decay"])  # a dense tensor, which raises
+        momentum = group["momentum"]
+        if momentum:
+            buffer = state.get("momentum_buffer")
+            if buffer is None:
+                buffer = state["momentum_buffer"] = grad.clone().detach()
+            else:
+                buffer.mul_(momentum).add_(grad, alpha=1 - group["dampening"])
+            grad = grad.add(buffer, alpha=momentum) if group["nesterov"] else buffer
+        add_entries(param, grad, -float(group["lr"]))

@@ -10,6 +10,7 @@ from typing import Any
 from ..tensor import Tensor
 from . import products
 from .arrays import not_run
+from .checking import as_sparse_gradcheck
 from .creation import check_sparse_tensor_invariants
 from .functions import sparse_coo_tensor
 from .legacy import *

@@ -58,7 +58,7 @@ def unsqueeze(func, x, dim):
     else:
         values = np.expand_dims(values, 1 + dim - n)
     shape = (*array.shape[:dim], 1, *array.shape[dim:])
-    found = SparseArray(indices, values, shape, array.coalesced)
+    found = SparseArray(indices, values, shape, array.nnz < 2)
     return recorded("UnsqueezeBackward0", found, (x,), lambda g, needs: (squeezed(g, dim),))
 
 
@@ -92,13 +92,13 @@ def select(func, x, dim, index):
     shape = array.shape[:dim] + array.shape[dim + 1 :]
     if dim >= n:
         values = all_values.select(1 + dim - n, index)
-        return from_values(array.indices, values, shape, array.coalesced, "SelectBackward0")
+        return from_values(array.indices, values, shape, array.nnz < 2, "SelectBackward0")
     kept = np.flatnonzero(array.indices[dim] == index)
     values = all_values[wrap(kept)]
     if n == 1:
         return values.sum(0)
     indices = np.delete(array.indices[:, kept], dim, axis=0)
-    return from_values(indices, values, shape, array.coalesced, "SelectBackward0")
+    return from_values(indices, values, shape, len(kept) < 2, "SelectBackward0")
 
 
 @rule("index_select")
@@ -122,8 +122,7 @@ def index_select(func, x, index, dim):
     place, entry = np.nonzero(wanted[:, None] == array.indices[dim][None, :])
     indices = array.indices[:, entry].copy()
     indices[dim] = place
-    in_order = array.coalesced and dim == 0
-    return from_values(indices, all_values[wrap(entry)], shape, in_order, "IndexSelectBackward0")
+    return from_values(indices, all_values[wrap(entry)], shape, len(entry) < 2, "IndexSelectBackward0")
 
 
 def narrowed(x, dim: int, start: int, length: int) -> Tensor:

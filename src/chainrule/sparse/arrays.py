@@ -128,6 +128,15 @@ class SparseArray:
         unmoved = list(order[:n]) == list(range(n))
         return SparseArray(indices, values, [self.shape[d] for d in order], self.coalesced and unmoved)
 
+    @property
+    def T(self) -> SparseArray:
+        if self.sparse_dim > 2 or self.ndim > self.sparse_dim:
+            raise RuntimeError(
+                f"t() expects a tensor with <= 2 sparse and 0 dense dimensions, but got {self.sparse_dim} sparse and "
+                f"{self.ndim - self.sparse_dim} dense dimensions"
+            )
+        return self.transposed(0, 1) if self.ndim == 2 else self
+
     # ---- arithmetic of gradients, in a backward on arrays
 
     __array_priority__ = 1000
@@ -140,10 +149,15 @@ class SparseArray:
     def __radd__(self, other):
         return self.dense() + other
 
+    def __sub__(self, other):
+        return self + -other
+
     def __mul__(self, other):
         if isinstance(other, SparseArray):
             return as_gradient(intersected(self, other))
-        return as_gradient(multiplied(self, np.asarray(other)))
+        if np.ndim(other):
+            return as_gradient(multiplied(self, np.asarray(other)))
+        return as_gradient(self.with_values(self.values * other))
 
     __rmul__ = __mul__
 

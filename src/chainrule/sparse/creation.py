@@ -190,7 +190,7 @@ def of_parts(indices: np.ndarray, values: Tensor, size, coalesced: bool = False,
         check_indices(indices, size)
         if coalesced and not is_sorted(flat_index(indices, size)):
             raise RuntimeError("cannot set is_coalesced to true if indices correspond to uncoalesced COO tensor")
-    return from_values(indices, values, size, coalesced)
+    return from_values(indices, values, size, coalesced or indices.shape[1] < 2)
 
 
 def _smallest_size(indices: np.ndarray, values: Tensor) -> tuple[int, ...]:

@@ -80,7 +80,7 @@ def zero(func, x):
     """No entries, and no history."""
     array = x._array
     return sparse(
-        SparseArray(np.zeros((array.sparse_dim, 0), np.int64), array.values[:0].copy(), array.shape, array.nnz == 0)
+        SparseArray(np.zeros((array.sparse_dim, 0), np.int64), array.values[:0].copy(), array.shape, True)
     )
 
 
@@ -88,9 +88,7 @@ def zero(func, x):
 def constant_like(func, x, value, dtype):
     if value:
         raise not_run("fill_.Scalar")
-    made = zero(func, x)._array
-    made.coalesced = True
-    return sparse(made.astype(dtype.numpy_dtype))
+    return sparse(zero(func, x)._array.astype(dtype.numpy_dtype))
 
 
 # ---------------------------------------------------------------- two tensors

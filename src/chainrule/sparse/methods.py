@@ -253,6 +253,15 @@ def _set_data(self, value) -> None:
 SparseTensor.data = property(_get_data, _set_data)
 
 
+def _set_grad(self, value) -> None:
+    if value is not None and not is_sparse(value):
+        raise RuntimeError("attempting to assign a gradient to a tensor that has data of a different type")
+    own["grad"].fset(self, value)
+
+
+SparseTensor.grad = property(own["grad"].fget, _set_grad, own["grad"].fdel)
+
+
 def _nbytes(self):
     raise RuntimeError(
         "nbytes is not defined for sparse tensors.  If you want the size of the constituent tensors, add the nbytes of the "
@@ -466,6 +475,18 @@ def rebuilt(indices, values, size, coalesced, state=None) -> Any:
     made = sparse(SparseArray(memory(indices), memory(values), size, coalesced))
     made.__dict__.update(state or {})
     return made
+
+
+def saved_parts(x) -> tuple:
+    """What `torch.save` writes of a sparse tensor."""
+    array = x._array
+    return wrap(array.indices), wrap(array.values), x.shape, array.coalesced
+
+
+def of_saved_parts(layout, data) -> Any:
+    """The tensor of what `torch.save` wrote."""
+    indices, values, size, *coalesced = data
+    return of_parts(memory(indices), values, tuple(size), bool(coalesced and coalesced[0]), check=True)
 
 
 @method("__copy__")
