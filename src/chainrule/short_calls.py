@@ -96,7 +96,7 @@ def unary_function(record: Op, shown: str):
             result = kernel(array)
             if node_class is None:
                 node_class = record.node_class
-            node = new(node_class)
+            node = node_class()
             node.edges = (input._node or input,)
             if save_output:
                 node.saved = (result,)
@@ -185,7 +185,7 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
                 return tensor
             if scalar_node_class is None:
                 scalar_node_class = record.scalar_node_class
-            node = new(scalar_node_class)
+            node = scalar_node_class()
             node.meta = None
             node.edges = (input._node or input, None)
             node.saved = (other,)
@@ -230,7 +230,7 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
             tensor._grad = tensor._counter = tensor._extra = None
             if node_class is None:
                 node_class = record.node_class
-            node = new(node_class)
+            node = node_class()
             node.meta = meta
             node.edges = (
                 (input._node or input) if x_needs else None,
@@ -361,7 +361,7 @@ def _one_with_settings(record: Op):
             return tensor
         if node_class is None:
             node_class = record.node_class
-        node = new(node_class)
+        node = node_class()
         node.edges = (input._node or input,)
         saved = []
         for source, position in plan:
@@ -434,7 +434,7 @@ def _two_unlike(record: Op):
             return tensor
         if node_class is None:
             node_class = record.node_class
-        node = new(node_class)
+        node = node_class()
         edges = node.edges = (
             (input._node or input) if input._requires_grad else None,
             (other._node or other) if other._requires_grad else None,
@@ -548,7 +548,7 @@ def plain_function(record: Op):
             return tensor
         if node_class is None:
             node_class = record.node_class
-        node = new(node_class)
+        node = node_class()
         edges, bit = [], 1
         for value in inputs:
             edges.append((value._node or value) if needs & bit else None)
