@@ -128,7 +128,8 @@ _LAZY = {
     "_C", "_dynamo", "_inductor", "_logging", "_utils", "_vmap_internals", "accelerator", "amp", "backends", "compiler",
     "cpu", "cuda", "distributed", "distributions", "export", "fft", "func", "fx", "hub", "insight", "jit", "library",
     "linalg", "masked", "mps", "multiprocessing", "nested", "nn", "onnx", "optim", "overrides", "profiler",
-    "return_types", "serialization", "signal", "sparse", "special", "testing", "types", "utils", "version", "xpu",
+    "return_types", "serialization", "signal", "sparse", "special", "testing", "torch_version", "types", "utils", "version",
+    "xpu",
 }  # fmt: skip
 
 _LAZY_NAMES = {

@@ -57,7 +57,9 @@ class AliasLoader(Loader):
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        sys.modules[module.__name__] = importlib.import_module(self.real)
+        sys.modules[module.__name__] = real = importlib.import_module(self.real)
+        if self.real == self.package:
+            follow_version(real)
         explain_missing_names(self.package)
 
 
@@ -74,6 +76,15 @@ class MissingFinder:
         head, _, rest = fullname.partition(".")
         if head == self.package and rest and not called_by_a_search():
             raise missing_module(f"{ALIAS}.{rest}")
+
+
+def follow_version(package: ModuleType) -> None:
+    """Gives `package` the version of the PyTorch that it follows: programs choose by `torch.__version__` what to call."""
+    if find(f"{package.__name__}.version") is not None:
+        from chainrule.torch_version import TorchVersion
+
+        followed = importlib.import_module(f"{package.__name__}.version").__version__
+        package.__version__ = TorchVersion(followed)  # type: ignore[attr-defined]
 
 
 def find(name: str) -> ModuleSpec | None:
