@@ -12,7 +12,7 @@ from .. import dtypes
 from ..dtypes import dtype as Dtype
 from ..modes import is_quiet, local, silence
 from ..op import is_number, method, must_be_tensor, op
-from ..size import channels_last, channels_last_3d, check_device, contiguous_format
+from ..size import channels_last, channels_last_3d, check_device, contiguous_format, strided
 from ..tensor import Tensor, memory, own_extra, wrap
 from .shape import shape_argument
 
@@ -424,7 +424,13 @@ def _filled(function: str, make, doc: str):
         memory_format = more.pop("memory_format", None)
         named = more.pop("size", None)
         if more:
-            raise TypeError(f"{function}() got an unexpected keyword argument '{next(iter(more))}'")
+            layout = more.pop("layout", None)
+            if more:
+                raise TypeError(f"{function}() got an unexpected keyword argument '{next(iter(more))}'")
+            if layout is not None and layout is not strided:
+                from ..sparse.creation import filled
+
+                return filled(function, sizes_argument(function, size, named), dtype, layout, device, requires_grad)
         dtype = dtypes.get_default_dtype() if dtype is None else dtype_argument(function, dtype)
         if out is not None and dtype is not None:
             dtype = out.dtype

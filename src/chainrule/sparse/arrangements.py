@@ -28,7 +28,9 @@ def transpose(func, x, a, b):
     array = x._array
     a, b = a % max(1, array.ndim), b % max(1, array.ndim)
     if (a < array.sparse_dim) != (b < array.sparse_dim):
-        raise RuntimeError("transpose: can only transpose sparse dimensions among themselves, and dense ones")
+        raise RuntimeError(
+            f"sparse transpose: transposed dimensions must be sparse Got sparse_dim: {array.sparse_dim}, d0: {a}, d1: {b}"
+        )
     return recorded(
         "TransposeBackward0", array.transposed(a, b) if array.ndim else array, (x,), lambda g, needs: (g.transpose(a, b),)
     )
@@ -151,31 +153,36 @@ def narrowed(x, dim: int, start: int, length: int) -> Tensor:
 
 @rule("cat")
 def cat(func, *arguments):
-    """Sparse tensors one after the other. Entries keep their order, where no gradient is wanted."""
+    """Sparse tensors one after the other, entries in their order."""
     *tensors, dim = arguments
     if not all(map(is_sparse, tensors)):
         raise RuntimeError("Concatenating sparse tensors, but a dense tensor was found.")
-    n = tensors[0]._array.sparse_dim
-    if any(x._array.sparse_dim != n for x in tensors):
+    arrays = [x._array for x in tensors]
+    n = arrays[0].sparse_dim
+    if any(array.sparse_dim != n for array in arrays):
         raise RuntimeError("All tensors must have the same number of sparse dimensions to be concatenated")
-    if any(x.requires_grad for x in tensors):
-        tensors = [coalesced(x) for x in tensors]
-        parts = [values_of(x) for x in tensors]
-    else:
-        parts = [wrap(x._array.values) for x in tensors]
-    shape = list(tensors[0]._array.shape)
-    starts = np.cumsum([0] + [x._array.shape[dim] for x in tensors])
-    shape[dim] = int(starts[-1])
-    indices = [x._array.indices.copy() for x in tensors]
-    for i, start in enumerate(starts[:-1].tolist()):
+    sizes = [array.shape[dim] for array in arrays]
+    starts = np.cumsum([0, *sizes]).tolist()
+    shape = [*arrays[0].shape[:dim], starts[-1], *arrays[0].shape[dim + 1 :]]
+    indices = [array.indices.copy() for array in arrays]
+    values = [array.values for array in arrays]
+    for i, start in enumerate(starts[:-1]):
         if dim < n:
             indices[i][dim] += start
         else:  # along a dense dimension, what the others have there is zeros
-            part, d = parts[i], 1 + dim - n
-            before, after = list(part.shape), list(part.shape)
-            before[d], after[d] = start, shape[dim] - start - part.shape[d]
-            parts[i] = joined([part.new_zeros(before), part, part.new_zeros(after)], d)
-    return from_values(np.concatenate(indices, 1), joined(parts), shape, False, "CatBackward0")
+            widths = [(0, 0)] * values[i].ndim
+            widths[1 + dim - n] = (start, starts[-1] - start - sizes[i])
+            values[i] = np.pad(values[i], widths)
+    found = SparseArray(np.concatenate(indices, 1), np.concatenate(values), shape)
+
+    def formula(g, needs):
+        take = narrowed if is_sparse(g) else Tensor.narrow
+        return [
+            None if need is None else take(g, dim, start, size)
+            for need, start, size in zip(needs, starts, sizes)
+        ]
+
+    return recorded("CatBackward0", found, tensors, formula)
 
 
 @rule("stack")

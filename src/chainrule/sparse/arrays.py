@@ -35,7 +35,7 @@ class SparseArray:
         self.values = values
         self.shape = tuple(shape)
         self.dtype = values.dtype
-        self.coalesced = coalesced
+        self.coalesced = coalesced or not values.shape[0]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -251,7 +251,8 @@ def added(x: SparseArray, y: SparseArray) -> SparseArray:
     """The sum: the entries of both merged, or, as PyTorch does where values do not lie densely, one after the other."""
     if x.sparse_dim != y.sparse_dim:
         raise RuntimeError(
-            f"add: expected 'self' and 'other' to have same number of sparse dimensions, but {x.sparse_dim} != {y.sparse_dim}"
+            f"add: expected 'self' and 'other' to have same density, but 'self' has {x.sparse_dim} sparse dimensions while "
+            f"'other' has {y.sparse_dim} sparse dimensions"
         )
     if not (x.values.flags.c_contiguous and y.values.flags.c_contiguous):
         indices = np.concatenate([x.indices, y.indices], 1)
@@ -307,6 +308,8 @@ def intersected(x: SparseArray, y: SparseArray) -> SparseArray:
         return SparseArray(x.indices[:, found], x.values[found] * y.values[at[found]], x.shape, True)
     if y.coalesced or (not x.coalesced and x.nnz > y.nnz):
         x, y = y, x
+    if not x.nnz:
+        return x
     picked = looked_up(x.coalesce(), y.indices)
     return y.with_values(picked * y.values)
 

@@ -9,9 +9,9 @@ import numpy as np
 from .. import dtypes
 from ..modes import is_quiet, silence
 from ..ops.creation import array_of, dtype_argument, sizes_argument
-from ..size import device
+from ..size import device, sparse_coo
 from ..tensor import Tensor, memory, wrap
-from .arrays import SparseArray, flat_index, is_sorted
+from .arrays import SparseArray, flat_index, is_sorted, not_run
 from .tensor import from_values, sparse
 
 
@@ -89,6 +89,18 @@ def empty(size, dtype, requires_grad: bool = False) -> Any:
     """A sparse tensor without entries, all of whose dimensions are sparse."""
     made = sparse(SparseArray(np.zeros((len(size), 0), np.int64), np.zeros(0, dtype.numpy_dtype), size, True))
     return made.requires_grad_() if requires_grad else made
+
+
+def filled(function: str, size, dtype, layout, device, requires_grad: bool) -> Any:
+    """`torch.zeros` and its like with a sparse layout."""
+    _check_device(device)
+    if function == "ones":
+        raise not_run("fill_.Scalar")
+    dtype = dtypes.get_default_dtype() if dtype is None else dtype
+    check_gradient(dtype, requires_grad)
+    if layout is not sparse_coo:
+        raise NotImplementedError(f"chainrule has no tensors of layout {layout}")
+    return empty(size, dtype, requires_grad)
 
 
 def sparse_coo_tensor(*args, **named) -> Any:

@@ -8,6 +8,7 @@ from .. import dtypes
 from ..modes import local
 from ..op import broadcast_error, common_dtype, is_number, number_array, python_number
 from ..tensor import Tensor, wrap
+from .arrangements import parts
 from .arrays import SparseArray, added, cloned, divided_by, intersected, multiplied, not_run
 from .tensor import coalesced, dense, from_values, is_sparse, recorded, rule, sparse, values_of
 
@@ -47,12 +48,13 @@ def scaled(func, x):
     return linear(func, names.get(func.record.name, "ConjPhysicalBackward0"), x)
 
 
-@rule("real", "imag")
-def part(func, x):
-    found = x._array.with_values(func(wrap(x._array.values))._array.copy())
-    factor = 1 if func.record.name == "real" else 1j
-    name = "RealBackward0" if factor == 1 else "ImagBackward0"
-    return recorded(name, found, (x,), lambda g, needs: (g.to(x.dtype) * factor,))
+@rule("view_as_real")
+def view_as_real(func, x):
+    """Pairs of real and imaginary parts, along a dense dimension at the end."""
+    array, values = parts(x)
+    return from_values(
+        array.indices, func(values), (*array.shape, 2), array.coalesced, "ViewAsRealBackward0"
+    )
 
 
 @rule("cast")
@@ -128,7 +130,7 @@ def mul(func, x, y):
     else:
         one, other = (x, y) if is_sparse(x) else (y, x)
         array = one._array
-        broadcast_error(x._array.shape, y._array.shape)
+        broadcast_error(other._array.shape, array.shape)
         shape = np.broadcast_shapes(array.shape, other._array.shape)
         if array.shape != shape:
             array = _repeated(array, shape)

@@ -140,7 +140,7 @@ def sparse_mask(self, mask) -> Any:
 def mask_of(x: Tensor, mask: Any) -> Any:
     """`Tensor.sparse_mask`."""
     if not is_sparse(mask):
-        raise RuntimeError("sparse_mask(): the mask must be a sparse tensor")
+        raise not_run("sparse_mask", "CPU")
     if x._array.shape != mask._array.shape:
         raise RuntimeError(
             f"sparse_mask(): operands have incompatible sizes; self has size {list(x.shape)} but mask has size "
@@ -309,6 +309,22 @@ def sum_of(self, dim=None, keepdim: bool = False, *, dtype=None) -> Any:
         for d in sorted([d % self.ndim for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]):
             found = found.unsqueeze(d)
     return found
+
+
+@method()
+def smm(self, mat) -> Any:
+    """`torch.smm`: the product with a dense matrix, as a sparse one."""
+    from .functions import smm
+
+    return smm(self, mat)
+
+
+@method()
+def sspaddmm(self, mat1, mat2, *, beta=1, alpha=1) -> Any:
+    """`torch.sspaddmm`: ``beta * self + alpha * (mat1 @ mat2)``, sparse."""
+    from .functions import sspaddmm
+
+    return sspaddmm(self, mat1, mat2, beta=beta, alpha=alpha)
 
 
 # ---------------------------------------------------------------- in place

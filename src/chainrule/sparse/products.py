@@ -30,10 +30,7 @@ def _check_matrices(x: Tensor, y: Tensor) -> None:
 def _matrix(x: SparseArray) -> SparseArray:
     """A matrix both of whose dimensions are sparse."""
     if x.sparse_dim != 2:
-        raise RuntimeError(
-            f"addmm: Expected sparse matrix with 2 sparse and 0 dense dimensions, got {x.sparse_dim} sparse and "
-            f"{x.ndim - x.sparse_dim} dense"
-        )
+        raise RuntimeError(f"addmm: matrices expected, got {x.sparse_dim}D tensor")
     return x
 
 
@@ -78,7 +75,26 @@ def mv(func, x, y):
 @rule("addmm")
 def addmm(func, z, x, y, beta, alpha):
     """``beta * z + alpha * x @ y`` with a sparse `x`, or all three."""
-    return _scaled(z, beta) + _scaled(x @ y, alpha)
+    if is_sparse(z) or (is_sparse(x) and is_sparse(y)):
+        return _scaled(z, beta) + _scaled(x @ y, alpha)
+    return _added(z, x, y, beta, alpha, "AddmmBackward0", lambda g, y, x: g @ y.conj().t())
+
+
+def _added(z, x, y, beta, alpha, name: str, gradient_of_x):
+    """``beta * z + alpha * x @ y`` of a dense `z`, with a rule for the gradient of `x`."""
+    _check_matrices(x, y)
+    product = multiplied(x, y)
+    expand_check(z, product.shape)
+    found = np.asarray(z._array) * np.asarray(beta, z._array.dtype) + product * np.asarray(alpha, product.dtype)
+
+    def formula(g, needs, x, y):
+        return (
+            None if needs[0] is None else _scaled(g, beta).sum_to_size(z.shape),
+            None if needs[1] is None else _scaled(gradient_of_x(g, y, x), alpha),
+            None if needs[2] is None else _scaled(x.conj().t() @ g, alpha),
+        )
+
+    return recorded(name, found, (z, x, y), formula, x, y)
 
 
 def _scaled(x, factor):
@@ -115,7 +131,7 @@ def sparse_mm(x: Tensor, y: Tensor):
     if is_sparse(x):
         return _sparse_dense(x, y)
     if is_sparse(y):
-        return _sparse_dense(y.t(), x.t()).t()
+        return _sparse_dense(y.transpose(0, 1), x.transpose(0, 1)).transpose(0, 1)
     return x @ y
 
 
@@ -166,16 +182,6 @@ def sparse_addmm(z, x, y, beta, alpha):
     """``beta * z + alpha * x @ y``; the gradient of a sparse `x` is sparse."""
     if not is_sparse(x) or is_sparse(y) or is_sparse(z):
         return _scaled(z, beta) + _scaled(sparse_mm(x, y), alpha)
-    _check_matrices(x, y)
-    product = multiplied(x, y)
-    expand_check(z, product.shape)
-    found = np.asarray(z._array) * np.asarray(beta, z._array.dtype) + product * np.asarray(alpha, product.dtype)
-
-    def formula(g, needs, x, y):
-        return (
-            None if needs[0] is None else _scaled(g, beta).sum_to_size(z.shape),
-            None if needs[1] is None else _scaled(sampled(g, y.conj().t(), x), alpha),
-            None if needs[2] is None else _scaled(x.conj().t() @ g, alpha),
-        )
-
-    return recorded("SparseAddmmBackward0", found, (z, x, y), formula, x, y)
+    return _added(
+        z, x, y, beta, alpha, "SparseAddmmBackward0", lambda g, y, x: sampled(g, y.conj().t(), x)
+    )

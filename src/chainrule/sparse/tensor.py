@@ -218,7 +218,7 @@ def from_values(
 ) -> Any:
     """A sparse tensor of values, differentiably; it shares their memory. The gradient of a value is what stands at its
     indices."""
-    array = SparseArray(indices, memory(values), shape, coalesced or not indices.shape[1])
+    array = SparseArray(indices, memory(values), shape, coalesced)
     return recorded(name, array, (values,), lambda g, needs: (entries_at(g, indices),))
 
 
