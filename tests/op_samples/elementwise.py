@@ -151,6 +151,17 @@ TWO = {
     "heaviside": row(floats(2, 3), floats(3), reference=np.heaviside, differentiable=(), jvp=False),
     "clamp_min": row(floats(2, 3), given([-1.0, 0.5, 3.0]), reference=np.maximum, dtypes=FLOATING + INTEGER),
     "clamp_max": row(floats(2, 3), given([-1.0, 0.5, 3.0]), reference=np.minimum, dtypes=FLOATING + INTEGER),
+    **{
+        f"{name}_answers": row(whole(2, 3), whole(3), reference=lambda x, y, f=f: f(x, y).astype(x.dtype), dtypes=FLOATING)
+        for name, f in [
+            ("eq", np.equal),
+            ("ne", np.not_equal),
+            ("lt", np.less),
+            ("le", np.less_equal),
+            ("gt", np.greater),
+            ("ge", np.greater_equal),
+        ]
+    },
     "isclose": row(whole(2, 3), whole(3), settings=(1e-5, 1e-8, True), reference=np.isclose, dtypes=REAL),
     "logical_and": comparison(np.logical_and, ANY),
     "logical_or": comparison(np.logical_or, ANY),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from .. import dtypes
+from ..inplace import in_place_method
 from ..op import ELEMENTWISE, general, must_be_tensor, op
 from ..tensor import Tensor, ndarray, wrap
 from .publishing import NO_FALLBACK, no_kernel, publish, refuse_batches
@@ -16,8 +17,27 @@ __all__: list[str] = []
 
 def _comparison(name: str, forward, operator: str, *aliases: str, **settings):
     function = op(name, kind=ELEMENTWISE, forward=forward, numbers=(1,), **settings)
-    publish(globals(), function, *aliases)
+    publish(globals(), function, *aliases, twin=False)
     setattr(Tensor, operator, function.record.operator)
+    # The answers as numbers, for the in-place twin to write: constant, so the derivatives are zero.
+    answers = op(
+        f"{name}_answers",
+        kind=ELEMENTWISE,
+        forward=lambda xp, x, y: forward(xp, x, y).astype(x.dtype),
+        vjp=(lambda xp, g: xp.zeros_like(g), lambda xp, g: xp.zeros_like(g)),
+        numbers=(1,),
+        node=f"{name.capitalize()}Backward1",
+        number_nodes={1: f"{name.capitalize()}Backward0"},
+        **settings,
+    )
+
+    def written(input, other):
+        result = answers(input, other)
+        return result if result.requires_grad else result.to(input.dtype)
+
+    written.__name__ = name
+    for alias in (name, *aliases):
+        in_place_method(alias + "_", written)
 
 
 def _ordered(name: str, forward, *aliases: str):

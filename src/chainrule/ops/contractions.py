@@ -313,7 +313,9 @@ def trace(input=...):
     array = _array_of("trace", "input", 1, input)
     if array.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {array.ndim}")
-    if array.dtype.kind in "iub":
+    if array.dtype.kind == "b":
+        raise NotImplementedError("\"trace\" not implemented for 'Bool'")
+    if array.dtype.kind in "iu":
         input = input.to(dtypes.int64)
     return _trace(input)
 

@@ -250,9 +250,12 @@ def _from_leaves(leaves, shape, dtype):
         made = np.array(leaves if shape else leaves[0])
     except OverflowError:
         made = None
-    if made is None or made.dtype.kind not in "bifcu" or (dtype is None and made.dtype == np.uint64):
+    too_large = made is None or made.dtype.kind not in "bifcu"
+    if too_large or (made.dtype == np.uint64 and (dtype is None or dtype.category == dtypes.INTEGER)):
         if dtype is not None and dtype.category >= dtypes.FLOATING:
             made = np.array([float(x) for x in leaves])
+        elif dtype is dtypes.bool_:
+            made = np.array([bool(x) for x in leaves])
         elif dtype is dtypes.uint64 and all(0 <= x < 1 << 64 for x in leaves):
             return np.array(leaves, np.uint64).reshape(shape)
         else:
@@ -278,7 +281,7 @@ def _check_range(array, dtype) -> None:
         return
     limits = np.iinfo(dtype.numpy_dtype)
     low = limits.min if dtype.is_signed else -limits.max
-    if not (float(array.min()) >= low and float(array.max()) <= limits.max):  # nan as well
+    if not (float(array.min()) >= low and float(array.max()) <= float(limits.max)):  # nan as well
         raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
 
 
@@ -420,7 +423,7 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
 
 
 def _filled(function: str, make, doc: str):
-    def create(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, **more):
+    def create(*size, out=None, dtype=None, device=None, requires_grad=False, pin_memory=False, **more):
         memory_format = more.pop("memory_format", None)
         named = more.pop("size", None)
         if more:

@@ -197,10 +197,12 @@ _round_decimals = op(
 )
 
 
-def round(input, *, decimals=0, out=None):
+def round(input, *, decimals: int | None = None, out=None):
     """`input` rounded to integers, or to so many `decimals`, half to even."""
-    if decimals == 0:
+    if decimals is None:
         return _round(input, out=out)
+    if decimals == 0 and input._array.dtype.kind in "iu":
+        raise NotImplementedError(f"\"round_vml_cpu\" not implemented for '{dtypes.scalar_name(input.dtype)}'")
     return general(_round_decimals.record, (input,), (decimals,), out)
 
 

@@ -7,6 +7,7 @@ import warnings
 from functools import wraps
 
 from .. import dtypes, return_types
+from ..modes import local
 from ..op import LINEAR, general, method, must_be_tensor, op
 from ..tensor import Tensor, _type_word as type_word
 from . import elementwise
@@ -33,6 +34,22 @@ def dims_argument(dim, ndim: int) -> tuple[int, ...] | None:
         return wrapped if ndim else ()
     one = (wrap_dim(dim, ndim),)
     return one if ndim else ()
+
+
+class _Every:
+    """The default of `dim`: all dimensions, as a call without `dim` has it. PyTorch records None as dimensions."""
+
+    def __repr__(self) -> str:
+        return "None"
+
+
+EVERY = _Every()
+
+
+def without_dim(function: str, more) -> None:
+    """Refuses what a call without `dim` does not take: to keep dimensions, and for some `out`."""
+    if more:
+        raise TypeError(f"{function}() received an invalid combination of arguments: dim is missing")
 
 
 NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
@@ -73,6 +90,8 @@ def array_of(function: str, input):
 def accumulated(input, dtype):
     """`input` as sums and products take it: of the dtype asked for, or int64 where it is of integers."""
     if dtype is not None:
+        if dtype.category < dtypes.FLOATING and input.requires_grad and local.grad_enabled:
+            raise RuntimeError(f"Autograd not support dtype: {dtypes.scalar_name(dtype)}")
         return input.to(dtype)
     return input.to(dtypes.int64) if input._array.dtype.kind in "iub" else input
 
@@ -129,7 +148,7 @@ _nansum = op(
 
 
 @method()
-def sum(input, dim=None, keepdim: bool = False, *, dtype=None, out=None, axis=None, keepdims=None):
+def sum(input, dim=EVERY, keepdim: bool = False, *, dtype=None, out=None, axis=EVERY, keepdims=None):
     """The sum of all elements, or along `dim` (an int or several); of integers in int64 unless `dtype` is given."""
     try:
         kind = input._array.dtype.kind
@@ -139,16 +158,19 @@ def sum(input, dim=None, keepdim: bool = False, *, dtype=None, out=None, axis=No
         input = accumulated(input, dtype)
     if keepdims is not None:
         keepdim = keepdims
-    if axis is not None:
+    if axis is not EVERY:
         dim = axis
-    if dim is None and out is None:
-        return _sum(input, None, keepdim)
+    if dim is EVERY:
+        without_dim("sum", keepdim)
+        if out is None:
+            return _sum(input, None, False)
+        dim = None
     dims = dims_argument(dim, input._array.ndim)
     return _sum_dim(input, dims, keepdim) if out is None else general(_sum_dim.record, (input,), (dims, keepdim), out)
 
 
 @method()
-def mean(input, dim=None, keepdim: bool = False, *, dtype=None, out=None, axis=None, keepdims=None):
+def mean(input, dim=EVERY, keepdim: bool = False, *, dtype=None, out=None, axis=EVERY, keepdims=None):
     """The mean of all elements, or along `dim` (an int or several); RuntimeError for integers without a `dtype`."""
     try:
         kind = input._array.dtype.kind
@@ -165,10 +187,13 @@ def mean(input, dim=None, keepdim: bool = False, *, dtype=None, out=None, axis=N
         )
     if keepdims is not None:
         keepdim = keepdims
-    if axis is not None:
+    if axis is not EVERY:
         dim = axis
-    if dim is None and out is None:
-        return _mean(input, None, keepdim)
+    if dim is EVERY:
+        without_dim("mean", keepdim)
+        if out is None:
+            return _mean(input, None, False)
+        dim = None
     dims = dims_argument(dim, input._array.ndim)
     return _mean_dim(input, dims, keepdim) if out is None else general(_mean_dim.record, (input,), (dims, keepdim), out)
 
@@ -179,6 +204,10 @@ def nansum(input, dim=None, keepdim: bool = False, *, dtype=None, out=None):
     """The sum of the elements that are not nan, of all or along `dim`."""
     if array_of("nansum", input).dtype.kind == "c":
         raise RuntimeError("nansum on CPU does not support complex inputs")
+    if dtype is not None and dtype.is_complex:
+        raise NotImplementedError(f"\"nansum_cpu\" not implemented for '{dtypes.scalar_name(dtype)}'")
+    if dtype is not None and dtype.category < dtypes.FLOATING:
+        input = elementwise.where(input.isnan(), 0, input)  # which has no integer
     input = accumulated(input, dtype)
     return general(_nansum.record, (input,), (dims_argument(dim, input._array.ndim), keepdim), out)
 
@@ -191,6 +220,11 @@ def nanmean(input, dim=None, keepdim: bool = False, *, dtype=None, out=None):
         raise RuntimeError(
             "nanmean(): expected input to have floating point or complex dtype but got "
             + dtypes.scalar_name(input.dtype)
+        )
+    if dtype is not None and dtype.category < dtypes.FLOATING:
+        raise RuntimeError(
+            "nanmean(): could not infer output dtype. Optional dtype must be either a floating point or complex dtype. "
+            f"Got: {dtypes.scalar_name(dtype)}"
         )
     count = sum(~input.detach().isnan(), dim, keepdim)
     return elementwise.div(nansum(input, dim, keepdim, dtype=dtype), count, out=out)
@@ -222,11 +256,12 @@ _prod_dim = op(
 
 @method()
 @numpy_names
-def prod(input, dim: int | None = None, keepdim: bool = False, *, dtype=None, out=None):
+def prod(input, dim: int | _Every = EVERY, keepdim: bool = False, *, dtype=None, out=None):
     """The product of all elements, or along one dimension. Integers are multiplied in int64 unless `dtype` is given."""
     array = array_of("prod", input)
     input = accumulated(input, dtype)
-    if dim is None:
+    if dim is EVERY:
+        without_dim("prod", keepdim)
         return general(_prod.record, (input,), (None, False), out)
     return general(_prod_dim.record, (input,), (dims_argument(wrap_dim(dim, array.ndim), array.ndim), keepdim), out)
 
@@ -324,21 +359,22 @@ def _extreme(name: str, whole, along, pairwise):
         f"element by element. A nan is a {name}imum.\n\n"
         "Where it is the one of all elements, ties share its gradient; where it has an index, that element gets it.",
     )
-    def extreme(input, dim=None, keepdim: bool = False, *, other=None, out=None, axis=None, keepdims=None):
+    def extreme(input, dim=EVERY, keepdim: bool = False, *, other=None, out=None, axis=EVERY, keepdims=None):
         array = array_of(name, input)
-        if dim is None:
+        if dim is EVERY:
             dim = axis
         if other is None and isinstance(dim, Tensor):
             if keepdim is False:
-                other, dim = dim, None
+                other, dim = dim, EVERY
             elif dim._array.ndim or dim._array.dtype.kind not in "iu":
                 raise TypeError(f"{name}(): argument 'dim' (position 1) must be int, not Tensor")
             else:  # a dimension, after all
                 dim = int(dim)
         if other is not None:
             return pairwise(input, other, out=out)
-        if dim is None:
-            no_kernel_for(f"{name}_all", array, "c")
+        if dim is EVERY:
+            without_dim(name, keepdim or keepdims)
+            no_kernel_for(f"{name}_all", array, "c" if array.size else "")
             _of_all(name, input, array)
             return whole(input) if out is None else general(whole.record, (input,), (), out)
         if not isinstance(keepdim, bool):
@@ -362,7 +398,8 @@ def _extremes(name: str, function):
     @called(name, f"The {name[1:]}imum of all elements or along `dim` (an int or several); ties share its gradient.")
     def extremes(input, dim=(), keepdim: bool = False, *, out=None):
         array = array_of(name, input)
-        not_empty(name, array, (dim,) if isinstance(dim, int) else dim)
+        dim = () if dim is None else dim
+        not_empty(name, array, dim if isinstance(dim, (tuple, list)) else (dim,))
         dims = dims_argument(dim, array.ndim)
         if dims is None:
             _of_all(name, input, array)
@@ -474,9 +511,11 @@ def _var_vjp(xp, g, x, dim, correction, keepdim):
     """Of a variance: twice the distance from the mean, over the degrees of freedom."""
     free = xp.reduced_count(x.shape, dim) - correction
     if free <= 0 and (dim is None or not x.ndim):
-        return xp.expand_reduced(g, x.shape, dim, keepdim) * xp.number(g, math.nan)
+        zero = xp.zeros_like(x)
+        undefined = xp.where(x == xp.mean(x, None, False), zero + xp.number(g, math.nan), zero + xp.number(g, math.inf))
+        return xp.expand_reduced(g, x.shape, dim, keepdim) * undefined
     away = x - xp.mean(x, dim, True)
-    factor = xp.number(g, 2 / free if free > 0 else math.inf)
+    factor = xp.number(g, 2 / free if free else math.inf)
     return xp.keep_reduced(g, x.shape, dim, keepdim) * factor * away
 
 
@@ -548,6 +587,10 @@ def _spread_function(name: str, record, doc: str):
         array = array_of(name, input)
         if isinstance(dim, bool):
             dim, unbiased = None, dim
+        if unbiased is not None and (correction is not None or (keepdim and dim is None)):
+            raise TypeError(
+                f"{name}() received an invalid combination of arguments: unbiased with correction or keepdim"
+            )
         if array.dtype.kind in "iub":
             raise RuntimeError(refusal)
         if correction is None:

@@ -31,6 +31,8 @@ def wrap_dim(dim: int, ndim: int) -> int:
     """`dim` counted from the front; IndexError, in PyTorch's words, when it is out of range."""
     count = ndim or 1
     if dim.__class__ is not int:
+        if dim.__class__ is bool:
+            raise TypeError("argument 'dim' must be int, not bool")
         dim = as_index(dim)
     if not -count <= dim < count:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-count}, {count - 1}], but got {dim})")

@@ -10,8 +10,20 @@ from .. import dtypes, return_types
 from ..inplace import fill_out
 from ..op import common_dtype, general, method, number_array, op
 from ..tensor import Tensor, wrap
+from .creation import full
 from .publishing import DYNAMIC, no_derivative, refuse_batches
-from .reduction import array_of, called, evenly_or_nan, no_kernel_for, not_empty, numpy_names, picking
+from .reduction import (
+    EVERY,
+    _Every,
+    array_of,
+    called,
+    evenly_or_nan,
+    no_kernel_for,
+    not_empty,
+    numpy_names,
+    picking,
+    without_dim,
+)
 from .shape import wrap_dim
 
 __all__ = [
@@ -53,7 +65,7 @@ def _refuse(x, kinds: str, what: str) -> None:
 
 @method()
 @numpy_names
-def sort(input, dim: int = -1, descending: bool = False, stable: bool | None = None, *, out=None):
+def sort(input, dim: int = -1, descending: bool = False, *, stable: bool | None = None, out=None):
     """(values in order along `dim`, their indices); equal elements stay in order, a nan is the greatest."""
     if isinstance(dim, bool):
         raise TypeError(
@@ -68,9 +80,9 @@ def sort(input, dim: int = -1, descending: bool = False, stable: bool | None = N
 
 @method()
 @numpy_names
-def argsort(input, dim: int = -1, descending: bool = False, stable: bool = False):
+def argsort(input, dim: int = -1, descending: bool = False, *, stable: bool = False):
     """The indices that put the elements in order along `dim`."""
-    return sort(input.detach(), dim, descending, stable)[1]
+    return sort(input.detach(), dim, descending, stable=stable)[1]
 
 
 @method()
@@ -94,6 +106,8 @@ def topk(input, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
         raise RuntimeError("selected index k out of range")
     _refuse(input, "c", " topk does not support complex dtypes on CPU")
     _refuse(input, "b", "topk does not support bool dtypes on CPU")
+    if not array.ndim:
+        k = 1  # PyTorch gives the one element even for k = 0
     return return_types.topk(general(_topk.record, (input,), (k, dim, largest, sorted), out))
 
 
@@ -139,7 +153,7 @@ def kthvalue(input, k: int, dim: int = -1, keepdim: bool = False, *, out=None):
     dim = _checked_dim("kthvalue", array, dim, "", "")
     if not 1 <= k <= (array.shape[dim] if array.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
-    no_kernel_for("kthvalue_cpu", array, "bc")
+    no_kernel_for("kthvalue_cpu", array, "bc" if array.ndim else "")
     return return_types.kthvalue(general(_kthvalue.record, (input,), (k, dim, keepdim), out))
 
 
@@ -151,15 +165,25 @@ def mode(input, dim: int = -1, keepdim: bool = False, *, out=None):
     return return_types.mode(general(_mode.record, (input,), (dim, keepdim), out))
 
 
+def _of_nothing(input):
+    """The median of no elements: nan in the dtype, by a processor's conversion."""
+    dtype = input._array.dtype
+    value = {"c": float("nan"), "b": True}.get(dtype.kind, np.iinfo(dtype).min if dtype in (np.int32, np.int64) else 0)
+    return full((), value, dtype=input.dtype)
+
+
 def _middle(name: str, whole, along, doc: str):
     @method(name)
     @numpy_names
     @called(name, doc)
-    def middle(input, dim: int | None = None, keepdim: bool = False, *, out=None):
+    def middle(input, dim: int | _Every = EVERY, keepdim: bool = False, *, out=None):
         array = array_of(name, input)
-        if dim is None:
+        if dim is EVERY:
+            without_dim("median", keepdim or out is not None)
+            if not array.size and array.dtype.kind in "biuc":
+                return _of_nothing(input)
             no_kernel_for("median_cpu", array, "bc")
-            return general(whole.record, (input,), (), out)
+            return general(whole.record, (input,))
         dim = _checked_dim("median", array, dim, "bc", "median_out")
         return getattr(return_types, name)(general(along.record, (input,), (dim, keepdim), out))
 

@@ -278,4 +278,13 @@ for _name in special.RECURRENCES:
 
 # ---------------------------------------------------------------- other names of functions of the package
 
-IN_SPECIAL.update(exp2=exp2, expit=sigmoid, expm1=expm1, log1p=log1p, logit=logit, round=round, sinc=sinc, xlogy=xlogy)
+
+def _round_to(input, *, decimals: int = 0, out=None):
+    """`input` rounded to so many `decimals`, half to even."""
+    return round(input, decimals=decimals, out=out)
+
+
+_round_to.__name__ = _round_to.__qualname__ = "round"
+IN_SPECIAL.update(
+    exp2=exp2, expit=sigmoid, expm1=expm1, log1p=log1p, logit=logit, round=_round_to, sinc=sinc, xlogy=xlogy
+)
