@@ -29,5 +29,6 @@ WITHOUT_RULE: dict[str, str] = {
         ),
         _ALGORITHM,
     ),
+    **dict.fromkeys([f"{name}_answers" for name in ("eq", "ne", "lt", "le", "gt", "ge")], "answers of a comparison: constant"),
     **dict.fromkeys(("bincount", "heaviside", "histogram", "histogramdd", "nextafter"), _REFUSED),
 }  # fmt: skip
