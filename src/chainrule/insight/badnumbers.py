@@ -211,18 +211,21 @@ def _surely_stops(values: Values, node: Node, users: dict[Any, list[Node]]) -> s
     record = record_of(node)
     if record is None:
         return ""
-    if record.name == "mul" and node.meta is not None and node.meta.targets is not None:
-        call = expression_of(node)
-        called = "" if not isinstance(call, ast.Call) else getattr(call.func, "attr", getattr(call.func, "id", ""))
+    if is_dropped(node):
         # a dropout multiplies by a single number only where it drops everything
-        return (
-            "dropout"
-            if "drop" in called.lower() and any(t is not None and t[0] == () for t in node.meta.targets)
-            else ""
-        )
+        targets = () if node.meta is None else node.meta.targets or ()
+        return "dropout" if any(t is not None and t[0] == () for t in targets) else ""
     if record.name in ("softmax", "log_softmax"):
         return "softmax of one" if is_of_one(values, node, users) else ""
     return record.name if record.name in STEPS else ""
+
+
+def is_dropped(node: Node) -> bool:
+    """Whether a product is that of a dropout, as the call that recorded it is named."""
+    record = record_of(node)
+    call = expression_of(node) if record is not None and record.name == "mul" else None
+    called = "" if not isinstance(call, ast.Call) else getattr(call.func, "attr", getattr(call.func, "id", ""))
+    return "drop" in called.lower()
 
 
 def is_of_one(values: Values, node: Node, users: dict[Any, list[Node]]) -> bool:
@@ -296,7 +299,7 @@ def remedy_for(culprit: Culprit, values: Values | None = None, operation: str = 
             return "use torch.log1p for log(1 + x), or x.clamp(min=1e-8) to keep the argument positive"
         return "keep the argument positive: torch.log(x + eps), or x.clamp(min=1e-8)"
     if name == "exp":
-        return "subtract the maximum first, or use torch.logsumexp or softmax, which do so"
+        return "subtract the maximum first, or use torch.logsumexp or softmax, which do so; elsewhere clamp the argument first"
     if name in ("exp2", "expm1", "cosh", "sinh"):
         return "clamp the argument before the exponential"
     if name in ("sqrt", "rsqrt"):
@@ -332,7 +335,7 @@ ZEROS = {
     "floor": ("floor is constant between its jumps", "pass the gradient straight through: x + (x.floor() - x).detach()"),
     "ceil": ("ceil is constant between its jumps", "pass the gradient straight through: x + (x.ceil() - x).detach()"),
     "trunc": ("trunc is constant between its jumps", "pass the gradient straight through: x + (x.trunc() - x).detach()"),
-    "sign": ("sign is constant on either side of 0", "use tanh(k * x) for a smooth sign"),
+    "sign": ("sign is constant on either side of 0", "pass the gradient straight through: x + (x.sign() - x).detach(), or use tanh(k * x) for a smooth sign"),
     "bernoulli": ("a random draw has no slope", "use a relaxation such as sigmoid((logit + noise) / temperature)"),
     "clamp": ("all its inputs are outside the bounds", "clamp only for output, or widen the bounds"),
     "clamp_min": ("all its inputs are below the bound", "clamp only for output, or lower the bound"),

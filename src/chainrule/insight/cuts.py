@@ -74,3 +74,11 @@ def remedy_of_block(block: Place, remedy: str) -> str:
     if "set_grad_enabled" in block.text and not block.text.startswith("with"):
         return "switch recording on again before it, with torch.set_grad_enabled(True), or use a with block, which does so itself"
     return remedy
+
+
+def remedy_of_update(name: str) -> str:
+    """What to write instead of `w = w - lr * w.grad`."""
+    return (
+        f"update it in place under no_grad: with torch.no_grad(): {name} -= lr * {name}.grad; or make a new leaf of the result: "
+        f"{name} = (…).detach().requires_grad_()"
+    )

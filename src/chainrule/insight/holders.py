@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..engine import is_own
 from ..tensor import Tensor
 
 MOST_FRAMES = 20
+MOST_OPERATIONS = 20  # by which what a module computes once, as it is made, may be away from a leaf
 
 
 def variables_of(frame: FrameType | None) -> Iterator[tuple[str, Any]]:
@@ -31,8 +32,17 @@ def modules_of(frame: FrameType | None) -> list[Any]:
     return list(found.values())
 
 
-def unregistered(module: Any) -> Iterator[tuple[str, Tensor]]:
-    """The leaves that a module holds without knowing them for its parameters: (attribute, tensor)."""
+class Hidden(NamedTuple):
+    """How a module holds a leaf that it does not know for its parameter."""
+
+    module: type
+    attribute: str
+    held: str  # "plain": as a tensor that is no Parameter; "contained": in a list or dict; "computed": in what is made of it
+
+
+def unregistered(module: Any, known: set[int]) -> Iterator[tuple[Tensor, Hidden]]:
+    """The leaves that a module holds without knowing them for its parameters; `known`: the ids of those that some module
+    knows, which may also be behind what is computed."""
     from ..nn.modules.module import Module
 
     for attribute, held in list(vars(module).items()):
@@ -45,5 +55,31 @@ def unregistered(module: Any) -> Iterator[tuple[str, Tensor]]:
             entries = list(held)
         for entry in entries:
             for tensor in entry.parameters() if isinstance(entry, Module) else [entry]:
-                if isinstance(tensor, Tensor) and tensor._requires_grad and tensor._node is None:
-                    yield attribute, tensor
+                if not isinstance(tensor, Tensor) or not tensor._requires_grad:
+                    continue
+                if tensor._node is None:
+                    kind = "plain" if type(tensor) is Tensor else "contained"
+                    yield tensor, Hidden(type(module), attribute, kind)
+                    continue
+                for leaf in _leaves_behind(tensor):
+                    if type(leaf) is not Tensor and id(leaf) not in known:
+                        yield leaf, Hidden(type(module), attribute, "computed")
+
+
+def parameters_known(modules: Iterable[Any]) -> set[int]:
+    """The ids of the parameters that modules have registered."""
+    return {id(p) for module in modules for p in module._parameters.values() if p is not None}
+
+
+def _leaves_behind(tensor: Tensor) -> list[Tensor]:
+    """The leaves that a tensor was computed from, if that took few operations."""
+    nodes, found = [tensor._node], []
+    for node in nodes:
+        if len(nodes) > MOST_OPERATIONS:
+            return []
+        for edge in node.edges:
+            if isinstance(edge, Tensor):
+                found.append(edge)
+            elif edge is not None and edge not in nodes:
+                nodes.append(edge)
+    return found

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..tensor import Tensor
 from .dataflow import Place
+from .holders import Hidden
 from .places import attribute_line, lies
 
 
@@ -41,17 +41,25 @@ def returns_none(name: str, function: type, place: Place) -> Reason:
     )
 
 
-def not_registered(name: str, tensor: Tensor | None, module: type, attribute: str) -> Reason:
+def not_registered(name: str, hidden: Hidden) -> Reason:
+    module, attribute, held = hidden
     place = attribute_line(module, attribute)
     where = "" if place is None else f" {lies(place)}"
-    if type(tensor) is Tensor:
-        what, remedy = "is a plain tensor", f"make it a parameter: self.{attribute} = torch.nn.Parameter(…)"
-    else:
-        what = "is kept in a plain list or dict, where a module does not look"
-        remedy = "use torch.nn.ModuleList, ModuleDict or ParameterList, which register what they hold"
+    what, remedy = {
+        "plain": ("it is a plain tensor", f"make it a parameter: self.{attribute} = torch.nn.Parameter(…)"),
+        "contained": (
+            "it is kept in a plain list or dict, where a module does not look",
+            "use torch.nn.ModuleList, ModuleDict or ParameterList, which register what they hold",
+        ),
+        "computed": (
+            f"self.{attribute} is computed from it, and only what is a Parameter itself is registered",
+            f"put the whole expression inside, self.{attribute} = torch.nn.Parameter(…), or keep the Parameter and compute in "
+            "forward",
+        ),
+    }[held]
     return Reason(
         "not registered",
-        f"{name} gets a gradient but never changes: it {what}{where}, so that {module.__name__}.parameters() does not have it.",
+        f"{name} gets a gradient but never changes: {what}{where}, so that {module.__name__}.parameters() does not have it.",
         remedy,
         place,
     )

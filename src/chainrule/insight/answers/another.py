@@ -9,7 +9,7 @@ import numpy as np
 from ...engine import Node
 from ...tensor import gradient_edge
 from ..badnumbers import walk
-from ..holders import modules_of, unregistered
+from ..holders import modules_of, parameters_known, unregistered
 from ..places import lies, place_of
 from ..reasons import Reason, not_registered
 from ..values import Unknown, Values, freed_at, reachable
@@ -151,10 +151,11 @@ def _optimizer_without_x(asked: Question) -> Reason | None:
 
 def _unregistered(asked: Question) -> Reason | None:
     """x is held by a module that does not know it for a parameter."""
-    for module in modules_of(asked.frame):
-        for attribute, tensor in unregistered(module):
+    modules = modules_of(asked.frame)
+    for module in modules:
+        for tensor, hidden in unregistered(module, parameters_known(modules)):
             if tensor is asked.x:
-                return not_registered(asked.name, tensor, type(module), attribute)
+                return not_registered(asked.name, hidden)
     return None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ... import graph_errors
 from ...tensor import Tensor, gradient_edge
 from ..badnumbers import Culprit
-from ..cuts import CUTS, remedy_of_block
+from ..cuts import CUTS, remedy_of_block, remedy_of_update
 from ..dataflow import Cut, Origin, Value
 from ..places import lies, place_of
 from ..reasons import Reason
@@ -156,7 +156,7 @@ def _why_not_a_leaf(asked: Question) -> Reason:
         return Reason(
             "not a leaf",
             f"{name}.grad is None because the update {lies(place)} makes a new tensor, which is computed and so is not a leaf.",
-            f"update it in place under no_grad: with torch.no_grad(): {name} -= lr * {name}.grad",
+            remedy_of_update(name),
             place,
         )
     leaf = _leaf_inside(asked)

@@ -8,7 +8,19 @@ import numpy as np
 
 from ...engine import Node
 from ...tensor import gradient_edge
-from ..badnumbers import SECOND_WHERE, STEPS, ZEROS, Culprit, first_bad, first_zero, is_bad, may_stop, remedy_for, walk
+from ..badnumbers import (
+    SECOND_WHERE,
+    STEPS,
+    ZEROS,
+    Culprit,
+    first_bad,
+    first_zero,
+    is_bad,
+    is_dropped,
+    may_stop,
+    remedy_for,
+    walk,
+)
 from ..dataflow import Place
 from ..explanation import shown_value
 from ..places import lies, place_of, return_of
@@ -187,6 +199,8 @@ def _zero_at(asked: Question, culprit: Culprit | None, known: str = "") -> Reaso
         known = record.name
     if known in ("softmax", "log_softmax"):
         known = _kind_of_softmax(culprit) or known
+    elif known == "mul" and is_dropped(culprit.node):
+        known = "dropout"
     because, remedy = ZEROS.get(known, ("its derivative is 0 there", "look at its inputs with chainrule.explain"))
     place = place_of(culprit.node)
     return Reason(

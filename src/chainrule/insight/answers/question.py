@@ -19,9 +19,10 @@ from ..syntax import simple_name
 from ..values import Edge, Values, edges_of, reachable, same
 
 
-def call_in(frame: FrameType) -> tuple[str, Any, str, list[tuple[str, int]]]:
-    """The call that a frame is making, as `Run` takes it: file, (line, column), function, and the calls that led there."""
-    call = Source(frame.f_code, frame.f_lasti)
+def call_in(frame: FrameType, lasti: int | None = None) -> tuple[str, Any, str, list[tuple[str, int]]]:
+    """The call that a frame is making, or was making at an instruction, as `Run` takes it: file, (line, column), function, and
+    the calls that led there."""
+    call = Source(frame.f_code, frame.f_lasti if lasti is None else lasti)
     stack: list[tuple[str, int]] = []
     outer = frame.f_back
     inner = frame

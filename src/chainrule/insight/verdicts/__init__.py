@@ -9,7 +9,14 @@ from .accumulation import accumulated
 from .failures import reason_of
 from .functions import wrong_backwards
 from .judge import Judge
-from .optimizers import left_out, replaced, steps_without_gradient, updated_beside
+from .optimizers import (
+    left_out,
+    replaced,
+    steps_of_no_size,
+    steps_without_gradient,
+    unused_gradients,
+    updated_beside,
+)
 from .reads import reads
 from .unreached import unreached
 
@@ -44,10 +51,12 @@ def _all(judge: Judge) -> list[tuple[str, Reason]]:
     found += [r for r in judge.witness.reasons if r[1].cause in _NUMBERS][:1]
     found += unreached(judge)
     found += steps_without_gradient(judge)
-    found += accumulated(judge)
     found += replaced(judge)
-    found += updated_beside(judge)
     found += left_out(judge)
+    found += accumulated(judge)
+    found += updated_beside(judge)
+    found += unused_gradients(judge)
+    found += steps_of_no_size(judge)
     found += wrong_backwards(judge)
     found += zeros(judge)
     found += reads(judge)

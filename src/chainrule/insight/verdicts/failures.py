@@ -27,7 +27,7 @@ from ..places import (
     place_in,
     place_of,
 )
-from ..reasons import Reason
+from ..reasons import Reason, not_registered
 from ..source import Source
 from ..syntax import simple_name, syntax_of
 from ..used_graphs import noted, of_overwriting, used_up
@@ -123,6 +123,26 @@ def _no_history(judge: Judge, error: BaseException, frame: FrameType, place: Pla
     )
 
 
+def _no_tensor(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
+    """Backward is called on a Python number or an array."""
+    where = innermost(error)
+    assert where is not None
+    position = where[0].f_code, where[1]
+    escaped = {
+        line_at(cut.position): (cut, leaf)
+        for leaf in judge.witness.histories.all_leaves
+        for cut in leaf.escapes.values()
+    }
+    for written in judge.static_cuts(Root(position, call_in(*where))):
+        known = escaped.get((written.place.file, written.place.line))
+        if known is not None:
+            kind = re.search(r"'(\w+)' object", str(error))
+            name = _receiver_name(position)
+            start = f"{name} has no backward: it is no tensor but {'a ' + kind[1] if kind is not None else 'a number'}, because"
+            return _of_cut(judge, known[0], [known[1]], start)
+    return None
+
+
 def _of_cut(judge: Judge, cut: Break, leaves: list[Leaf], start: str) -> Reason:
     """A cut behind which nothing is left."""
     reason = cut_of_leaf(judge, leaves[0], cut)
@@ -146,8 +166,9 @@ def _turned_on_late(judge: Judge, position: Position, name: str, frame: FrameTyp
 
 def _receiver_name(position: Position) -> str:
     """What backward, or grad, was called on, as the program calls it."""
-    call, syntax = expression_at(position)
-    if not isinstance(call, ast.Call):
+    _, syntax = expression_at(position)
+    call = next((node for node in ancestors(position) if isinstance(node, ast.Call)), None)
+    if call is None:
         return "the result"
     if isinstance(call.func, ast.Attribute) and call.func.attr == "backward":
         name = simple_name(call.func.value)
@@ -257,23 +278,11 @@ def _value(frame: FrameType, name: str) -> Any:
 
 def _no_parameters(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason:
     judge.witness.look_into_modules(frame)
-    for leaf, (module, attribute) in judge.witness.hidden.items():
-        where = attribute_line(module, attribute)
-        if where is None:
-            continue
-        what = "in a plain list or dict" if leaf.is_parameter else "as a plain tensor"
-        remedy = (
-            "use torch.nn.ModuleList, ModuleDict or ParameterList, which register what they hold"
-            if leaf.is_parameter
-            else f"make it a parameter: self.{attribute} = torch.nn.Parameter(…)"
-        )
-        return Reason(
-            "not registered",
-            f"the optimizer made {lies(place)} gets no parameters: {module.__name__} keeps them {what} {lies(where)}, and does "
-            "not know them.",
-            remedy,
-            where,
-        )
+    for hidden in judge.witness.hidden.values():
+        reason = not_registered("", hidden)
+        if reason.source is not None:
+            sentence = f"the optimizer made {lies(place)} gets no parameters:{reason.sentence.partition(':')[2]}"
+            return Reason(reason.cause, sentence, reason.remedy, reason.source)
     for module in modules_of(frame):
         for attribute, value in vars(module).items():
             where = attribute_line(type(module), attribute) if isinstance(value, Tensor) else None
@@ -459,6 +468,7 @@ def _assigned_from(position: Position, frame: FrameType, place: Place) -> bool:
 
 
 _KNOWN: list[tuple[str, Any]] = [
+    ("object has no attribute 'backward'", _no_tensor),
     ("does not require grad and does not have a grad_fn", _no_history),
     ("backward through the graph a second time", _second),
     ("modified by an inplace operation", _value_overwritten),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...engine import is_own
 from ..dataflow import Cut, Run
-from ..places import Position, expression_at, lies, place_at
+from ..places import Position, ancestors, lies, place_at
 from ..reasons import Reason
 from ..witness.notes import Leaf, Root, parameters_of
 
@@ -43,7 +43,7 @@ class Judge:
             return leaf.name
         hidden = self.witness.hidden.get(leaf)
         if hidden is not None:
-            return f"{hidden[0].__name__}.{hidden[1]}"
+            return f"{hidden.module.__name__}.{hidden.attribute}"
         return f"a {'parameter' if leaf.is_parameter else 'leaf'} of {lies(place_at(leaf.position))[3:]}"
 
     def grouped(self, reasons: Iterable[tuple[Leaf, Reason]]) -> list[tuple[str, Reason]]:
@@ -66,8 +66,8 @@ class Judge:
         run = self._runs.get(root.position)
         if run is None:
             run = self._runs[root.position] = Run(*root.call)
-        call, _ = expression_at(root.position)
-        if run.exhausted or not isinstance(call, ast.Call):
+        call: Any = next((node for node in ancestors(root.position) if isinstance(node, ast.Call)), None)
+        if run.exhausted or call is None:
             return []
         receiver: Any = call.func.value if isinstance(call.func, ast.Attribute) else None
         expressions = [*call.args[:1]]
@@ -86,6 +86,11 @@ class Judge:
             and leaf not in self.in_optimizer
             and leaf.deliveries > leaf.clears // 2
         ]
+
+    def is_starved(self, leaf: Leaf) -> bool:
+        """Whether the optimizer that has a leaf finds no gradient in any of its steps."""
+        step = self.in_optimizer[leaf]
+        return step.missing == step.steps
 
     def trained_in_part(self, top: str) -> bool:
         """Whether an optimizer has some of a module's parameters: then it was chosen to leave the others out."""

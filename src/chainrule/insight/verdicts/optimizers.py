@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from ..cuts import remedy_of_update
 from ..dataflow import Place
 from ..places import ancestors, lies, made_at, place_at, place_in
 from ..reasons import Reason, not_registered
@@ -30,6 +31,20 @@ def steps_without_gradient(judge: Judge) -> list[tuple[str, Reason]]:
                         "and before the step.",
                         "clear gradients before backward: zero_grad(), backward(), step(), in this order",
                         cleared,
+                    ),
+                )
+            )
+        elif step.missing == step.steps and judge.witness.last_gradients is not None and _asked_for(judge, step):
+            asked = place_at(judge.witness.last_gradients[1])
+            found.append(
+                (
+                    "optimizer",
+                    Reason(
+                        "autograd.grad",
+                        f"the step {lies(at)} finds no gradients: torch.autograd.grad, called {lies(asked)}, returns them and "
+                        "stores none.",
+                        "give each parameter its own before the step, p.grad = g, or call loss.backward() instead",
+                        asked,
                     ),
                 )
             )
@@ -64,6 +79,12 @@ def steps_without_gradient(judge: Judge) -> list[tuple[str, Reason]]:
     return found
 
 
+def _asked_for(judge: Judge, step: Step) -> bool:
+    """Whether autograd.grad gave the gradients of an optimizer's parameters, and backward none."""
+    leaves = [leaf for leaf, one in judge.in_optimizer.items() if one is step]
+    return any(leaf.asked for leaf in leaves) and not any(leaf.deliveries for leaf in leaves)
+
+
 def updated_beside(judge: Judge) -> list[tuple[str, Reason]]:
     """Leaves that `p = p - lr * p.grad` leaves as they were: it gives the name to a new tensor."""
     found = []
@@ -78,7 +99,7 @@ def updated_beside(judge: Judge) -> list[tuple[str, Reason]]:
                 place = place_at(read.position)
                 place = place_in(place.file, place.line)
                 doing = f"the assignment {lies(place)} gives the name {name} to a new tensor, and leaves the old one as it was"
-                remedy = f"update it in place under no_grad: with torch.no_grad(): {name} -= lr * {name}.grad"
+                remedy = remedy_of_update(name)
                 found.append((leaf, Reason("update", f"{judge.label(leaf)} never changes: {doing}.", remedy, place)))
                 break
     return judge.grouped(found)
@@ -141,7 +162,7 @@ def left_out(judge: Judge) -> list[tuple[str, Reason]]:
     for leaf in outside:
         hidden = witness.hidden.get(leaf)
         if hidden is not None:
-            found.append((leaf, not_registered(judge.label(leaf), leaf.tensor(), *hidden)))
+            found.append((leaf, not_registered(judge.label(leaf), hidden)))
     if found:
         return judge.grouped(found)
     for leaf in outside:
@@ -172,3 +193,48 @@ def left_out(judge: Judge) -> list[tuple[str, Reason]]:
 
 def _same_name(one: Leaf, other: Leaf) -> bool:
     return one.name == other.name or one.name is None or other.name is None
+
+
+def unused_gradients(judge: Judge) -> list[tuple[str, Reason]]:
+    """Gradients that come and are cleared, again and again, while the optimizer never takes a step."""
+    found = []
+    for leaf, step in judge.in_optimizer.items():
+        if step.steps or leaf.updates or leaf.nonzero < 3 or leaf.clears < 2 or leaf.delivered_at is None:
+            continue
+        if any(not is_guarded(r.position) for r in leaf.reads):
+            continue
+        place, made = place_at(leaf.delivered_at), place_at(step.made)
+        found.append(
+            (
+                leaf,
+                Reason(
+                    "no step",
+                    f"{judge.label(leaf)} never changes: nothing uses the gradients of the backward {lies(place)}, as step() of the "
+                    f"optimizer made {lies(made)} is never called.",
+                    "call optimizer.step() after each backward (a scheduler's step() only sets the learning rate)",
+                    place,
+                ),
+            )
+        )
+    return judge.grouped(found)
+
+
+def steps_of_no_size(judge: Judge) -> list[tuple[str, Reason]]:
+    """Optimizers whose learning rate is 0 in every step."""
+    found = []
+    for step in judge.witness.gradients.optimizers.values():
+        if step.steps > 1 and step.still == step.steps > step.empty:
+            made = place_at(step.made)
+            found.append(
+                (
+                    "optimizer",
+                    Reason(
+                        "learning rate",
+                        f"the optimizer made {lies(made)} changes nothing: its learning rate is 0 in each of its {step.steps} "
+                        "steps.",
+                        "give it a learning rate above 0, and look at what a scheduler multiplies it by: // rounds down to 0",
+                        made,
+                    ),
+                )
+            )
+    return found

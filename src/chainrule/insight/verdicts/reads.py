@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...tensor import Tensor
-from ..cuts import CUTS
+from ..cuts import CUTS, remedy_of_update
 from ..places import Position, block_at, lies, made_at, place_at
 from ..reasons import Reason
 from ..source import Source
@@ -63,7 +63,7 @@ def no_gradient(judge: Judge, tensor: Tensor | None, position: Position, made: P
                 "not a leaf",
                 f"{name}.grad is None when it is read {lies(read)}: the update {lies(place)} makes a new tensor, "
                 "which is computed and so is not a leaf.",
-                f"update it in place under no_grad: with torch.no_grad(): {name} -= lr * {name}.grad",
+                remedy_of_update(name),
                 place,
             )
         inside = _made_of_a_nameless_leaf(made, tensor)

@@ -23,9 +23,9 @@ def unreached(judge: Judge) -> list[tuple[str, Reason]]:
     forced = any(root.is_leaf for root in witness.roots.values())
     found = []
     for leaf in witness.histories.all_leaves:
-        if leaf.deliveries or leaf.asked:
-            continue
         in_optimizer = leaf in judge.in_optimizer and judge.in_optimizer[leaf].steps > 0
+        if leaf.deliveries or (leaf.asked and not (in_optimizer and leaf.cuts and judge.is_starved(leaf))):
+            continue
         read = any(r.was_none and not is_guarded(r.position) for r in leaf.reads) and bool(witness.roots)
         sibling = (
             not witness.gradients.optimizers

@@ -64,5 +64,5 @@ def is_own_update_at(made: Position, name: str) -> bool:
             return True
         above = next(islice(ancestors(made), 1, 2), None)
         if isinstance(above, ast.Assign) and simple_name(above.targets[0]) == name and name in used:
-            return True
+            return isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub))
     return False

@@ -19,7 +19,7 @@ from ...tensor import Tensor, gradient_edge, wrap
 from ..answers.question import call_in
 from ..badnumbers import is_bad
 from ..dataflow import CUTTING_METHODS
-from ..holders import modules_of, unregistered, variables_of
+from ..holders import Hidden, modules_of, parameters_known, unregistered, variables_of
 from ..names import Scope, caller
 from ..places import Position
 from ..watching import WatchedTask, Watcher
@@ -50,7 +50,7 @@ class Witness(Watcher):
         self.last_gradients: tuple[tuple, Position] | None = None  # what autograd.grad returned last, and where
         self.calls: dict[type, Any] = {}  # of each custom Function, its first call
         self.seed: Any = None
-        self.hidden: dict[Leaf, tuple[type, str]] = {}  # leaves that modules hold without knowing: class and attribute
+        self.hidden: dict[Leaf, Hidden] = {}  # leaves that modules hold without knowing
         self.top_modules: dict[str, weakref.ref] = {}
         self.zeroing: list[tuple[Callable, bool]] = []  # hooks that made a gradient zero, or bad
         self._undo: list[tuple[Any, str, Any]] = []
@@ -64,6 +64,7 @@ class Witness(Watcher):
         import chainrule
         from chainrule import autograd
         from chainrule.autograd import function
+        from chainrule.nn import functional
         from chainrule.nn.modules.module import Module
         from chainrule.nn.parameter import Parameter
         from chainrule.optim.optimizer import (
@@ -93,10 +94,11 @@ class Witness(Watcher):
         )
         gradient: Any = Tensor.grad
         self._replace(Tensor, "grad", property(self.gradients.reading(gradient.fget), self.gradients.setting(gradient.fset), gradient.fdel, gradient.__doc__))  # fmt: skip
+        self._replace(Tensor, "__getitem__", self.exits.choosing(Tensor.__getitem__))
         for name in ("tensor", "as_tensor", "from_numpy", "asarray"):
             self._replace(chainrule, name, self.exits.making(getattr(chainrule, name)))
         for name in NOT_RECORDED:
-            for owner in (chainrule, Tensor):
+            for owner in (chainrule, Tensor, functional):
                 if hasattr(owner, name):
                     self._replace(
                         owner, name, self.exits.cutting(getattr(owner, name), CUTTING_METHODS.get(name, "integer"))
@@ -109,6 +111,7 @@ class Witness(Watcher):
             Tensor, "requires_grad", property(flag.fget, self.gradients.flagging(flag.fset), flag.fdel, flag.__doc__)
         )
         self._replace(Tensor, "requires_grad_", self.gradients.flagging(Tensor.requires_grad_))
+        self._replace(Module, "requires_grad_", self.gradients.freezing(Module.requires_grad_))
         self._replace(Tensor, "backward", self._attempting(Tensor.backward))
         self._replace(Tensor, "register_hook", self._registering(Tensor.register_hook))
         for name in ("backward", "grad"):
@@ -278,9 +281,11 @@ class Witness(Watcher):
         for name, value in variables_of(frame):
             if isinstance(value, Module):
                 self.top_modules.setdefault(name, weakref.ref(value))
-        for module in modules_of(frame):
-            for attribute, tensor in unregistered(module):
-                self.hidden.setdefault(self.histories.leaf_of(tensor), (type(module), attribute))
+        modules = modules_of(frame)
+        known = parameters_known(modules)
+        for module in modules:
+            for tensor, hidden in unregistered(module, known):
+                self.hidden.setdefault(self.histories.leaf_of(tensor), hidden)
 
     def _running(self, run: Callable) -> Callable:
         def run_function(cls: type, args: tuple, *rest: Any) -> Any:

@@ -34,6 +34,7 @@ NOT_RECORDED = (
     "searchsorted",
     "bucketize",
     "argsort",
+    "one_hot",
 )
 
 
@@ -106,6 +107,17 @@ class Exits:
             return result
 
         return like(cut, method)
+
+    def choosing(self, method: Callable) -> Callable:
+        def choose(tensor: Tensor, index: Any) -> Any:
+            result = method(tensor, index)
+            if index.__class__ is Tensor or index.__class__ is tuple:  # a tensor of one integer chooses as that integer
+                flows = self.histories.flows_of(index)
+                if flows and not result._requires_grad and not self.histories.knows(result):
+                    self.histories.keep(result, self.histories.closed(flows, "index", where()))
+            return result
+
+        return like(choose, method)
 
     def escaping(self, method: Callable, kind: str) -> Callable:
         def escape(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:

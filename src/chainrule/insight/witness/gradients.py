@@ -133,6 +133,14 @@ class Gradients:
 
         return like(flag, setter)
 
+    def freezing(self, function: Callable) -> Callable:
+        def freeze(module: Any, requires_grad: bool = True) -> Any:
+            if not requires_grad:
+                self.frozen.setdefault(where(), [])
+            return function(module, requires_grad)
+
+        return like(freeze, function)
+
     @observing
     def _cleared(self, leaf: Leaf, position: Position) -> None:
         self.look_for_change(leaf)
@@ -186,6 +194,7 @@ class Gradients:
             return
         known.at = where()
         known.steps += 1
+        known.still += all(group.get("lr") == 0 for group in optimizer.param_groups)
         tensors = list(parameters_of(optimizer))
         if any(t._grad is not None and np.any(t._grad._array) for t in tensors):
             return
