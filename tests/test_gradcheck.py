@@ -261,3 +261,40 @@ def test_no_warnings():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gradcheck(lambda x: x * x, double(1.0), check_forward_ad=True, check_batched_grad=True)
+
+
+def test_fast_mode_shows_the_jacobians():
+    class Wrong(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 3
+
+        @staticmethod
+        def jvp(ctx, t):
+            return t * 4
+
+    x = torch.rand(2, dtype=torch.float64, requires_grad=True)
+    with pytest.raises(RuntimeError) as caught:
+        torch.autograd.gradcheck(Wrong.apply, x, fast_mode=True)
+    text = str(caught.value)
+    assert "we recompute numerical and analytical jacobians in slow mode" in text
+    assert "Analytical:\ntensor([[3., 0.],\n        [0., 3.]], dtype=torch.float64)" in text
+    assert "The max per-element difference (slow mode) is: 1.0" in text
+    with pytest.raises(RuntimeError, match=r"(?s)computed with forward mode.*Analytical:\ntensor\(\[\[4., 0.\]"):
+        torch.autograd.gradcheck(Wrong.apply, x, fast_mode=True, check_forward_ad=True, check_backward_ad=False)
+
+
+def test_single_precision_is_shown_as_such():
+    x = torch.rand(2, requires_grad=True)
+    with pytest.warns(UserWarning, match="not a double precision"), pytest.raises(RuntimeError) as caught:
+        torch.autograd.gradcheck(lambda x: x.exp(), x, rtol=0, atol=0)
+    assert "float64" not in str(caught.value)
+
+
+def test_outputs_must_be_tensors():
+    with pytest.raises(AttributeError, match="'int' object has no attribute 'requires_grad'"):
+        torch.autograd.gradcheck(lambda x: 3, torch.rand(2, dtype=torch.float64, requires_grad=True))

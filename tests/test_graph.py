@@ -358,3 +358,30 @@ def test_a_pack_hook_that_keeps_the_output_makes_no_cycle():
         assert watched() is None
     finally:
         gc.enable()
+
+
+def test_an_unpacked_leaf_looks_like_a_leaf():
+    x = torch.ones(2, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t):
+        y = x * x
+    unpacked = y.grad_fn._saved_self
+    assert unpacked is not x
+    assert unpacked.is_leaf
+    assert repr(unpacked) == "tensor([1., 1.], requires_grad=True)"
+    product = unpacked * 3
+    assert product.grad_fn.next_functions[0][0].variable is x
+    product.sum().backward()
+    assert x.grad.tolist() == [3, 3]
+
+
+def test_increment_version_takes_tensors_only():
+    for wrong in (3, None):
+        with pytest.raises(RuntimeError, match=r"expect a Iterable\[Tensor\] as input"):
+            torch.autograd.graph.increment_version(wrong)
+    with pytest.raises(RuntimeError, match="expects each element of the iterable to be a tensor"):
+        torch.autograd.graph.increment_version([3])
+
+
+def test_backward_has_its_name():
+    with pytest.raises(TypeError, match=r"^Tensor\.backward\(\) got an unexpected keyword argument 'foo'"):
+        torch.ones(1, requires_grad=True).backward(foo=3)

@@ -135,6 +135,7 @@ class Node(metaclass=Opened):
         def __getattr__(self, name: str) -> Any: ...
 
     n_outputs = 1
+    is_end = False  # True: to its users, the tensor that it made is a leaf
     is_plain = True  # one output, and backward takes arrays
     saves_tensors = True  # False: there is nothing to free, so backward may run again and again
     on_tensors_only = False  # True: backward runs user code, which wants Tensors
@@ -308,6 +309,7 @@ class Passed(Node):
 
     __slots__ = ()
     saves_tensors = False
+    is_end = True
 
     def backward(self, gradient, needs):
         return (gradient,)

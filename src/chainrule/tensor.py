@@ -294,7 +294,8 @@ class Tensor(metaclass=Opened):
         extra = self._extra
         if extra is not None and extra.view is not None:
             refresh_view(self)
-        return self._node
+        node = self._node
+        return None if node is None or node.is_end else node
 
     @property
     def _grad_fn(self):
@@ -564,7 +565,9 @@ def gradient_edge(tensor: Tensor):
     """(node, output number) that a gradient for `tensor` goes to; a leaf is its own end, (tensor, 0)."""
     if tensor._extra is not None and tensor._extra.batch is not None:
         return gradient_edge(tensor._extra.batch.value)
-    node = tensor.grad_fn
+    if tensor._extra is not None and tensor._extra.view is not None:
+        refresh_view(tensor)
+    node = tensor._node
     if node is not None:
         return node, tensor.output_nr
     return (tensor, 0) if tensor._requires_grad else (None, 0)

@@ -162,7 +162,7 @@ def as_tuple(values) -> tuple:
 
 
 def _differentiable(outputs) -> tuple[Tensor, ...]:
-    return tuple(y for y in as_tuple(outputs) if isinstance(y, Tensor) and y.requires_grad)
+    return tuple(y for y in as_tuple(outputs) if y.requires_grad)
 
 
 def _random_gradient(rng, output: Tensor, non_contiguous: bool) -> Tensor:
@@ -214,7 +214,7 @@ class _Check:
                 "requires_grad=True."
             )
         first = as_tuple(self.func(*self.arguments))
-        self.places = [p for p, y in enumerate(first) if isinstance(y, Tensor) and y.requires_grad]
+        self.places = [p for p, y in enumerate(first) if y.requires_grad]
         self.outputs = {o: first[p] for o, p in enumerate(self.places)}
 
     # ---- numbers
@@ -310,19 +310,23 @@ class _Check:
                 is_complex = output._array.dtype.kind == "c"
                 if imaginary and not is_complex:
                     continue
-                rows = []
-                for k in range(output._array.size):
-                    weights = np.zeros(output._array.shape, output._array.dtype)
-                    weights.reshape(-1)[k] = 1j if imaginary else 1
-                    rows.append(self.row(output, weights))
+                rows = self.rows(output, imaginary)
                 for position, (i, x) in enumerate(self.inputs.items()):
                     analytical = np.stack([r[position] for r in rows], axis=1) if rows else _nothing(x, output)
-                    parts = [a[o].imag if imaginary else a[o].real for a in numerical[i]]
-                    expected = parts[0] + 1j * parts[1] if len(parts) == 2 else parts[0]
+                    expected = _part(numerical[i], o, imaginary, output)
                     if not np.allclose(analytical, expected, self.rtol, self.atol, equal_nan=True):
                         raise GradcheckError(
                             _mismatch("outputs", is_complex, imaginary, o, position, expected, analytical)
                         )
+
+    def rows(self, output: Tensor, imaginary: bool) -> list[list[np.ndarray]]:
+        """The gradients of all inputs, flat, for the unit gradient of each element of an output."""
+        rows = []
+        for k in range(output._array.size):
+            weights = np.zeros(output._array.shape, output._array.dtype)
+            weights.reshape(-1)[k] = 1j if imaginary else 1
+            rows.append(self.row(output, weights))
+        return rows
 
     def backward_fast(self) -> None:
         """The derivative of one random combination of each output along one random direction of each input."""
@@ -341,9 +345,17 @@ class _Check:
                     analytical = float((gradient.conj() * direction.reshape(-1)).real.sum())
                     allowed = self.atol * float(weights.sum()) * float(_size(direction).sum())
                     if not np.allclose(analytical, expected, self.rtol, allowed, equal_nan=True):
+                        matrix = np.stack([r[position] for r in self.rows(output, imaginary)], axis=1)
                         raise GradcheckError(
-                            _mismatch("outputs", is_complex, imaginary, o, position, expected, analytical) + _FAST
+                            _mismatch("outputs", is_complex, imaginary, o, position, expected, analytical)
+                            + self.matrices(_part(self.numerical(x), o, imaginary, output), matrix)
                         )
+
+    def matrices(self, numerical: np.ndarray, analytical: np.ndarray) -> str:
+        """What is said of the whole Jacobians where a derivative along a direction was wrong."""
+        text = _FAST.format(wrap(numerical), wrap(analytical), np.max(np.abs(numerical - analytical)))
+        close = np.allclose(analytical, numerical, self.rtol, self.atol, equal_nan=True)
+        return text + _FAST_ONLY if close else text
 
     def direction(self, x: Tensor) -> np.ndarray:
         """A random direction, of length 1, in the space of x."""
@@ -494,7 +506,11 @@ class _Check:
             allowed = self.atol * float(weights.sum()) * float(_size(direction).sum())
             a, n = (weights * found[o]).sum(), (weights * expected[o]).sum()
             if not np.allclose(a, n, self.rtol, allowed, equal_nan=True):
-                raise GradcheckError(_mismatch("inputs", is_complex, False, o, number, n, a) + _FAST)
+                columns = [self.tangents_out({i: wrap(step)})[o] for axis, _, step in self.steps(x) if axis == 0]
+                raise GradcheckError(
+                    _mismatch("inputs", is_complex, False, o, number, expected[o], found[o])
+                    + self.matrices(self.numerical(x)[0][o], np.stack(columns))
+                )
 
     def forward_undefined(self) -> None:
         """An input without a tangent must do what one with a tangent of zeros does."""
@@ -549,6 +565,14 @@ def _wide(dtype):
     return np.complex128 if dtype.kind == "c" else np.float64
 
 
+def _part(columns: list[list[np.ndarray]], o: int, imaginary: bool, output: Tensor) -> np.ndarray:
+    """A numerical Jacobian of the real or imaginary part of output `o`, in the precision of the output."""
+    parts = [axis[o].imag if imaginary else axis[o].real for axis in columns]
+    whole = parts[0] + 1j * parts[1] if len(parts) == 2 else parts[0]
+    single = output._array.dtype in (np.float32, np.complex64)
+    return whole.astype(np.complex64 if len(parts) == 2 else np.float32) if single else whole
+
+
 def _nothing(x: Tensor, y: Tensor) -> np.ndarray:
     return np.zeros((x._array.size, y._array.size))
 
@@ -580,7 +604,16 @@ def _warn_undefined() -> None:
     )
 
 
-_FAST = "\nBoth are derivatives along one random direction (fast mode); run without fast_mode to see the Jacobians.\n"
+_FAST = (
+    "\nThe above quantities relating the numerical and analytical jacobians are computed \nin fast mode. See: "
+    "https://github.com/pytorch/pytorch/issues/53876 for more background \nabout fast mode. Below, we recompute "
+    "numerical and analytical jacobians in slow mode:\n\nNumerical:\n {}\nAnalytical:\n{}\n\nThe max per-element "
+    "difference (slow mode) is: {}.\n"
+)
+_FAST_ONLY = (
+    "\nFast gradcheck failed but element-wise differences are small. This means that the\ntest might've passed in "
+    "slow_mode!\n"
+)
 _BATCHED = "The gradients computed in a batch (by vmap over backward) are not those computed one by one."
 _UNDEFINED_FAILS = "Expected backward function to handle undefined output grads"
 _UNDEFINED_WRONG = "Expected all input grads to be undefined or zero when all output grads are undefined or zero."

@@ -77,6 +77,8 @@ def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
     found = []
     for i in input_positions(self):
         edge = self.edges[i]
+        if edge is not None and not isinstance(edge, Tensor) and edge.is_end:
+            (edge,) = edge.edges
         if isinstance(edge, Tensor):
             edge = accumulate_grad(edge)
             meta = self.own_meta()
@@ -382,7 +384,11 @@ def _hook_on_edge(value: Tensor | GradientEdge, hook: Callable) -> RemovableHand
 
 def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
     """Counts an in-place write that was made behind autograd's back, on one tensor or several."""
+    if not isinstance(tensor, (Tensor, Iterable)):
+        raise RuntimeError("increment_version expect a Iterable[Tensor] as input")
     for one in (tensor,) if isinstance(tensor, Tensor) else tensor:
+        if not isinstance(one, Tensor):
+            raise RuntimeError("increment_version expects each element of the iterable to be a tensor")
         version_counter(one).version += 1
 
 
