@@ -25,7 +25,7 @@ __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd", "is_autocast_av
 # The names of the operations, as they are registered.
 IN_HALF = frozenset(
     {
-        "addmm", "baddbmm", "bmm", "convolution", "dot", "linear", "matmul", "matvec", "mm", "mv", "prelu",
+        "addbmm", "addmm", "baddbmm", "bmm", "convolution", "dot", "linear", "matmul", "matvec", "mm", "mv", "prelu",
         "scaled_dot_product_attention", "vecmat",
     }
 )  # fmt: skip

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..backend.products import in_kind
+from .. import dtypes
 from ..dtypes import c_name, scalar_name
-from ..inplace import fill_out, in_place_method
+from ..inplace import bump_version, check_in_place, fill_out, in_place_method, move_history
 from ..modes import local
-from ..op import general, must_be_tensor, op
+from ..op import common_dtype, general, must_be_tensor, op
 from ..tensor import Tensor
 from .shape import expand
 
@@ -137,6 +137,35 @@ _baddbmm = op(
     holomorphic=True,
 )
 
+_addbmm = op(
+    "addbmm",
+    forward=lambda xp, z, x, y, /, beta, alpha: xp.scaled_sum(z, xp.matmul(*_side_by_side(xp, x, y)), beta, alpha),
+    vjp=(
+        lambda xp, g, z_shape, beta: xp.sum_to(xp.scaled(g, beta), z_shape),
+        lambda xp, g, y, alpha: xp.scaled(xp.matmul(g, y.swapaxes(1, 2)), alpha),
+        lambda xp, g, x, alpha: xp.scaled(xp.matmul(x.swapaxes(1, 2), g), alpha),
+    ),
+    holomorphic=True,
+)
+_addr = op(
+    "addr",
+    forward=lambda xp, z, x, y, /, beta, alpha: xp.scaled_sum(z, x[:, None] * y, beta, alpha),
+    vjp=(
+        lambda xp, g, z_shape, beta: xp.sum_to(xp.scaled(g, beta), z_shape),
+        lambda xp, g, y, alpha: xp.scaled(xp.matmul(g, y), alpha),
+        lambda xp, g, x, alpha: xp.scaled(xp.matmul(g.T, x), alpha),
+    ),
+    promote=True,
+    numbers=False,
+    holomorphic=True,
+)
+
+
+def _side_by_side(xp, x, y):
+    """Two stacks of matrices as one wide and one high matrix, whose product is the sum of their products."""
+    count, rows, inner = x.shape
+    return xp.reshape(x.swapaxes(0, 1), (rows, count * inner)), xp.reshape(y, (count * inner, y.shape[2]))
+
 
 # ---------------------------------------------------------------- the functions
 
@@ -153,9 +182,35 @@ def _array(function: str, argument: str, position: int, value):
         raise must_be_tensor(function, argument, position, value) from None
 
 
+def _mixed(a: Tensor, b: Tensor) -> bool:
+    return a._array.dtype is not b._array.dtype and local.autocast is None  # which would make them the same
+
+
 def _same_dtype(a: Tensor, b: Tensor) -> None:
-    if a._array.dtype is not b._array.dtype and local.autocast is None:  # which would make them the same
-        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {word(a)} != {word(b)}")
+    """Of the matrices in a stack."""
+    if _mixed(a, b):
+        raise RuntimeError(f"expected scalar type {scalar_name(a.dtype)} but found {scalar_name(b.dtype)}")
+
+
+def _same_dtypes_of_sum(input: Tensor, a: Tensor, b: Tensor) -> None:
+    """Of matrices whose product is added to `input`."""
+    for name, first in (("self", input), ("mat1", a)):
+        if _mixed(first, b):
+            names = f"{scalar_name(first.dtype)} and {scalar_name(b.dtype)}"
+            raise RuntimeError(f"{name} and mat2 must have the same dtype, but got {names}")
+
+
+def _same_dtypes_of_vectors(input: Tensor, mat: Tensor, vec: Tensor) -> None:
+    if _mixed(mat, vec) or _mixed(input, vec):
+        names = [scalar_name(x.dtype) for x in (input, mat, vec)]
+        raise RuntimeError(
+            f"addmv input tensors must have the same dtype, but got {names[0]}, {names[1]}, and {names[2]}"
+        )
+
+
+def _no_bools(kernel: str, a, b) -> None:
+    if a.size and b.size:
+        raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'")
 
 
 def mm(input, mat2, *, out=None):
@@ -167,7 +222,12 @@ def mm(input, mat2, *, out=None):
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} and {b.shape[0]}x{b.shape[1]})"
         )
-    _same_dtype(input, mat2)
+    if a.dtype is not b.dtype and local.autocast is None:
+        raise RuntimeError(
+            f"expected m1 and m2 to have the same dtype, but got: {c_name(input.dtype)} != {c_name(mat2.dtype)}"
+        )
+    if a.dtype.kind == "b":
+        _no_bools("addmm_impl_cpu_", a, b)
     if out is not None and out.dtype is not input.dtype:
         raise RuntimeError(
             f"Expected out tensor to have dtype {c_name(input.dtype)}, but got {c_name(out.dtype)} instead"
@@ -184,7 +244,9 @@ def mv(input, vec, *, out=None):
         raise RuntimeError(
             f"size mismatch, got input ({a.shape[0]}), mat ({a.shape[0]}x{a.shape[1]}), vec ({b.shape[0]})"
         )
-    _same_dtype(input, vec)
+    _same_dtypes_of_vectors(vec, input, vec)
+    if a.dtype.kind == "b":
+        _no_bools("addmv_impl_cpu", a, b)
     return _two(_mv.record, input, vec, out)
 
 
@@ -202,6 +264,8 @@ def _check_vectors(input, tensor, name: str) -> None:
             f"inconsistent tensor size, expected tensor [{a.size}] and src [{b.size}] to have the same number of elements, "
             f"but got {a.size} and {b.size} elements respectively"
         )
+    if a.dtype.kind == "b":
+        raise NotImplementedError("\"dot\" not implemented for 'Bool'")
 
 
 def dot(input, tensor, *, out=None):
@@ -213,7 +277,7 @@ def dot(input, tensor, *, out=None):
 def vdot(input, other, *, out=None):
     """The product of the conjugate of a vector with another vector."""
     _check_vectors(input, other, "vdot")
-    return _two(_vdot.record if input._array.dtype.kind == "c" else _dot.record, input, other, out)
+    return _two(_vdot.record, input, other, out)
 
 
 def _check_batches(a, b) -> None:
@@ -229,8 +293,11 @@ def _check_batches(a, b) -> None:
 
 def bmm(input, mat2, *, out=None):
     """The products of two stacks of matrices, pair by pair."""
-    _check_batches(_array("bmm", "input", 1, input), _array("bmm", "mat2", 2, mat2))
+    a, b = _array("bmm", "input", 1, input), _array("bmm", "mat2", 2, mat2)
+    _check_batches(a, b)
     _same_dtype(input, mat2)
+    if a.dtype.kind == "b":
+        _no_bools("bmm", a, b)
     return _two(_bmm.record, input, mat2, out)
 
 
@@ -249,7 +316,8 @@ def matmul(input, other, *, out=None):
     if x == 1 and y == 2:
         product = mm(input.unsqueeze(0), other).squeeze(0)
         return product if out is None else fill_out(out, product)
-    _same_dtype(input, other)
+    if a.dtype is not b.dtype or a.dtype.kind == "b":
+        _check_folded(input, other)
     inner_a, inner_b = a.shape[-1], b.shape[-2] if y > 1 else b.shape[0]
     if inner_a != inner_b:
         _mismatch(a, b)
@@ -257,6 +325,22 @@ def matmul(input, other, *, out=None):
         _check_leading(a.shape[:-2], b.shape[:-2])
     record = _vecmat.record if x == 1 else _matvec.record if y == 1 else _matmul.record
     return _two(record, input, other, out)
+
+
+def _check_folded(input, other) -> None:
+    """Refuses dtypes as the product does that PyTorch makes of a stack and what it meets."""
+    a, b = input._array, other._array
+    if b.ndim == 1:
+        _same_dtypes_of_vectors(other, input, other)
+        kernel = "addmv_impl_cpu"
+    elif b.ndim == 2:
+        mm(input.reshape(-1, a.shape[-1])[:0], other)
+        kernel = "addmm_impl_cpu_"
+    else:
+        _same_dtype(input, other)
+        kernel = "bmm"
+    if a.dtype.kind == "b":
+        _no_bools(kernel, a, b)
 
 
 def _mismatch(a, b) -> None:
@@ -304,11 +388,10 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} and {b.shape[0]}x{b.shape[1]})"
         )
-    _same_dtype(mat1, mat2)
-    if input._array.dtype is not a.dtype and local.autocast is None:
-        raise RuntimeError(
-            f"self and mat2 must have the same dtype, but got {scalar_name(input.dtype)} and {scalar_name(mat2.dtype)}"
-        )
+    if input._array.dtype is not a.dtype or a.dtype is not b.dtype:
+        _same_dtypes_of_sum(input, mat1, mat2)
+    if a.dtype.kind == "b":
+        _no_bools("addmm_impl_cpu_", a, b)
     return _scaled_record(_addmm.record, input, mat1, mat2, beta, alpha, (a.shape[0], b.shape[1]), out)
 
 
@@ -321,6 +404,9 @@ def addmv(input, mat, vec, *, beta=1, alpha=1, out=None):
         raise RuntimeError(
             f"size mismatch, got input ({input._array.size}), mat ({a.shape[0]}x{a.shape[1]}), vec ({b.shape[0]})"
         )
+    _same_dtypes_of_vectors(input, mat, vec)
+    if a.dtype.kind == "b":
+        _no_bools("addmv_impl_cpu", a, b)
     return _scaled_record(_addmv.record, input, mat, vec, beta, alpha, (a.shape[0],), out)
 
 
@@ -328,21 +414,25 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
     """``beta * input + alpha * bmm(batch1, batch2)``; `input` broadcasts."""
     a, b = _array("baddbmm", "batch1", 2, batch1), _array("baddbmm", "batch2", 3, batch2)
     _check_batches(a, b)
+    if _mixed(input, batch1):
+        names = [c_name(x.dtype) for x in (input, batch1, batch2)]
+        raise RuntimeError(
+            f"Input dtypes must be the same, got: input {names[0]}, batch1: {names[1]}, batch2: {names[2]}"
+        )
+    _same_dtype(batch1, batch2)
+    if a.dtype.kind == "b":
+        _no_bools("baddbmm", a, b)
     return _scaled_record(_baddbmm.record, input, batch1, batch2, beta, alpha, (*a.shape[:2], b.shape[2]), out)
-
-
-def _times(tensor, factor):
-    return tensor if factor == 1 else tensor * in_kind(tensor._array.dtype.kind, factor)
 
 
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
     """``beta * input + alpha * bmm(batch1, batch2).sum(0)``; `input` broadcasts."""
     a, b = _array("addbmm", "batch1", 2, batch1), _array("addbmm", "batch2", 3, batch2)
     _check_batches(a, b)
-    expand_check(input, (a.shape[1], b.shape[2]))
-    total = bmm(batch1, batch2).sum(0)
-    result = _times(total, alpha) if beta == 0 else _times(input, beta) + _times(total, alpha)
-    return result if out is None else fill_out(out, result)
+    _same_dtypes_of_sum(input, batch1, batch2)
+    if a.dtype.kind == "b":
+        _no_bools("addmm_impl_cpu_", a, b)
+    return _scaled_record(_addbmm.record, input, batch1, batch2, beta, alpha, (a.shape[1], b.shape[2]), out)
 
 
 def outer(input, vec2, *, out=None):
@@ -361,19 +451,20 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
     for name, value in (("vec1", vec1), ("vec2", vec2)):
         if value._array.ndim != 1:
             raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {value._array.ndim}-D")
-    expand_check(input, (vec1._array.size, vec2._array.size))
-    product = _times(vec1.unsqueeze(1) * vec2, alpha)
-    result = product if beta == 0 else _times(input, beta) + product
-    return result if out is None else fill_out(out, result)
+    if common_dtype([input, vec1, vec2]).category < dtypes.FLOATING:
+        for name, factor in (("beta", beta), ("alpha", alpha)):
+            if isinstance(factor, (float, complex)):
+                raise RuntimeError(f"For integral input tensors, argument {name} must not be a floating point number.")
+    return _scaled_record(_addr.record, input, vec1, vec2, beta, alpha, (vec1._array.size, vec2._array.size), out)
 
 
 def inner(input, other, *, out=None):
     """Products of vectors along the last dimensions of two tensors."""
     _array("inner", "input", 1, input), _array("inner", "other", 2, other)
-    if input.dtype is not other.dtype:
-        raise RuntimeError("both inputs should have same dtype")
     if not input._array.ndim or not other._array.ndim:
         product = input * other
+    elif input.dtype is not other.dtype:
+        raise RuntimeError("both inputs should have same dtype")
     elif input.shape[-1] != other.shape[-1]:
         raise RuntimeError(
             "inner() the last dimension must match on both input tensors but got shapes "
@@ -389,8 +480,58 @@ ger = outer
 for _function in (addbmm, addmm, addmv, addr, baddbmm, bmm, dot, inner, matmul, mm, mv, outer, vdot):
     setattr(Tensor, _function.__name__, _function)
 Tensor.ger = outer
-for _function in (addbmm, addmm, addmv, addr, baddbmm):
-    in_place_method(_function.__name__ + "_", _function)
+
+
+def _in_place(function):
+    """The in-place twin of a function that adds a product to a tensor: to one of the product's shape."""
+
+    def twin(self, x, y, **factors):
+        if isinstance(x, Tensor) and isinstance(y, Tensor):
+            wanted = (*x.shape[:-1], *y.shape[x.ndim - 1 :])
+            if self._array.shape != wanted:
+                function(self.new_zeros(()), x, y, **factors)  # whose errors come first
+                raise RuntimeError(
+                    f"Bad in-place call: input tensor size {list(self.shape)} and output tensor size {list(wanted)} "
+                    "should match"
+                )
+        return function(self, x, y, **factors)
+
+    twin.__name__ = function.__name__
+    in_place_method(function.__name__ + "_", twin)
+
+
+for _function in (addmm, addmv, baddbmm):
+    _in_place(_function)
+
+
+def _addr_in_place(self, vec1, vec2, *, beta=1, alpha=1):
+    if self._array.ndim != 2:
+        raise RuntimeError(f"2D tensor expected, got {self._array.ndim}D tensor for input")
+    if vec1._array.ndim == vec2._array.ndim == 1 and self._array.shape != (*vec1.shape, *vec2.shape):
+        raise RuntimeError(f"size mismatch, input: {list(self.shape)}, v1: {list(vec1.shape)}, v2: {list(vec2.shape)}")
+    return addr(self, vec1, vec2, beta=beta, alpha=alpha)
+
+
+in_place_method("addr_", _addr_in_place)
+_addbmm_of_shape = in_place_method("addbmm_", addbmm)
+
+
+def addbmm_(self, batch1, batch2, *, beta=1, alpha=1):
+    """In-place version of :func:`addbmm`; a tensor that is no view and is broadcast takes the result's shape."""
+    x, y = _array("addbmm_", "batch1", 1, batch1), _array("addbmm_", "batch2", 2, batch2)
+    is_view = self._extra is not None and self._extra.view is not None
+    if is_view or self._array.shape == (*x.shape[1:2], *y.shape[2:]):
+        return _addbmm_of_shape(self, batch1, batch2, beta=beta, alpha=alpha)
+    result = addbmm(self, batch1, batch2, beta=beta, alpha=alpha)
+    check_in_place(self, result.requires_grad)
+    self._array = result._array
+    bump_version(self)
+    if result._node is not None:
+        move_history(self, result._node)
+    return self
+
+
+Tensor.addbmm_ = addbmm_
 
 
 def _matmul_operator(self, other):

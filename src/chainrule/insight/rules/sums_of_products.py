@@ -44,6 +44,26 @@ def _addmm(call: Call, p: Place) -> Formula:
     return beta * call(0, p) + product if beta else product
 
 
+@rule("addr")
+def _addr(call: Call, p: Place) -> Formula:
+    beta, alpha = rational_of(call.setting("beta")), rational_of(call.setting("alpha"))
+    product = alpha * (call(1, p[:1]) * call(2, p[1:]))
+    return beta * call(0, p) + product if beta else product
+
+
+@rule("addbmm")
+def _addbmm(call: Call, p: Place) -> Formula:
+    beta, alpha = rational_of(call.setting("beta")), rational_of(call.setting("alpha"))
+    count, _, inner = call.shape(1)
+
+    def product(b: Position) -> Formula:
+        return _contracted(inner, lambda k: call.at(1, (b, p[0], k)), lambda k: call.at(2, (b, k, p[1])))
+
+    b = fresh(count) if count != 1 else 0
+    total_product = alpha * (product(b) if count == 1 else total(b, product(b)))
+    return beta * call(0, p) + total_product if beta else total_product
+
+
 @rule("linalg_cross")
 def _cross(call: Call, p: Place) -> Formula:
     dim = call.setting("dim") % len(p)
