@@ -133,8 +133,6 @@ def test_exported_programs(model, tmp_path):
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda: torch.sparse_coo_tensor([[0], [1]], [1.0]),
-        lambda: torch.sparse.mm(1, 2),
         lambda: torch.nested.nested_tensor([]),
         lambda: torch._inductor.aoti_compile_and_package(None),
         lambda: dist.rpc.init_rpc("worker"),

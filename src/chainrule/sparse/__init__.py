@@ -45,6 +45,11 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta=1, alpha=1) -> Any:
     return products.sparse_addmm(input, mat1, mat2, beta, alpha)
 
 
+def sampled_addmm(input: Any, mat1: Tensor, mat2: Tensor, *, beta=1.0, alpha=1.0) -> Any:
+    """NotImplementedError: PyTorch has it for the CSR layout only."""
+    raise not_run("sparse_sampled_addmm")
+
+
 def softmax(input: Tensor, dim: int, *, dtype=None) -> Any:
     """softmax along a dimension of the elements that a sparse tensor has; the others count as minus infinity."""
     return _softmax(input, dim, dtype)

@@ -32,7 +32,10 @@ def transpose(func, x, a, b):
             f"sparse transpose: transposed dimensions must be sparse Got sparse_dim: {array.sparse_dim}, d0: {a}, d1: {b}"
         )
     return recorded(
-        "TransposeBackward0", array.transposed(a, b) if array.ndim else array, (x,), lambda g, needs: (g.transpose(a, b),)
+        "TransposeBackward0",
+        array.transposed(a, b) if array.ndim else array,
+        (x,),
+        lambda g, needs: (g.transpose(a, b),),
     )
 
 
@@ -98,7 +101,7 @@ def select(func, x, dim, index):
     kept = np.flatnonzero(array.indices[dim] == index)
     values = all_values[wrap(kept)]
     if n == 1:
-        return values.sum(0)
+        return values.sum(0, dtype=values.dtype)
     indices = np.delete(array.indices[:, kept], dim, axis=0)
     return from_values(indices, values, shape, len(kept) < 2, "SelectBackward0")
 
@@ -114,7 +117,9 @@ def index_select(func, x, index, dim):
     size = array.shape[dim]
     if wanted.size and (wanted.min() < -size or wanted.max() >= size):
         bad = int(wanted[(wanted < -size) | (wanted >= size)][0])
-        raise IndexError(f"index_select(): index contains {bad} that is out of range for tensor of size {list(array.shape)}")
+        raise IndexError(
+            f"index_select(): index contains {bad} that is out of range for tensor of size {list(array.shape)}"
+        )
     wanted = np.where(wanted < 0, wanted + size, wanted)
     shape = (*array.shape[:dim], len(wanted), *array.shape[dim + 1 :])
     if dim >= n:
@@ -137,9 +142,7 @@ def narrowed(x, dim: int, start: int, length: int) -> Tensor:
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
     if not 0 <= start <= array.shape[dim] - length:
-        raise RuntimeError(
-            f"start ({start}) + length ({length}) exceeds dimension size ({array.shape[dim]})."
-        )
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({array.shape[dim]}).")
     shape = (*array.shape[:dim], length, *array.shape[dim + 1 :])
     if dim >= n:
         values = all_values.narrow(1 + dim - n, start, length).clone()
@@ -177,10 +180,7 @@ def cat(func, *arguments):
 
     def formula(g, needs):
         take = narrowed if is_sparse(g) else Tensor.narrow
-        return [
-            None if need is None else take(g, dim, start, size)
-            for need, start, size in zip(needs, starts, sizes)
-        ]
+        return [None if need is None else take(g, dim, start, size) for need, start, size in zip(needs, starts, sizes)]
 
     return recorded("CatBackward0", found, tensors, formula)
 

@@ -170,7 +170,7 @@ class SparseArray:
         return as_gradient(self.with_values(-self.values))
 
     def __array_ufunc__(self, ufunc, method: str, *inputs, out=None, **named):
-        rule = _UFUNCS.get(ufunc)
+        rule: Any = _UFUNCS.get(ufunc)
         if rule is None or method != "__call__" or named:
             raise not_run(ufunc.__name__)
         result = rule(*reversed(inputs)) if len(inputs) == 2 and inputs[0] is not self else rule(*inputs)
@@ -263,7 +263,8 @@ def added(x: SparseArray, y: SparseArray) -> SparseArray:
         at_x, at_y = np.searchsorted(places, a), np.searchsorted(places, b)
         indices = unravelled(places, x.shape[: x.sparse_dim])
     else:
-        at_x, at_y, taken = _merge(a, b)
+        *at, taken = _merge(a, b)
+        at_x, at_y = map(np.asarray, at)
         indices = np.concatenate([x.indices, y.indices], 1)[:, taken]
     values = np.zeros((indices.shape[1], *x.dense_shape), x.dtype)
     values[at_x] = x.values

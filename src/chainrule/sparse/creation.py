@@ -133,7 +133,9 @@ def sparse_coo_tensor(*args, **named) -> Any:
     if size is not None:
         if isinstance(size, Tensor):
             raise TypeError("sparse_coo_tensor(): argument 'size' (position 1) must be tuple of ints, not Tensor")
-        size = tuple(sizes_argument("sparse_coo_tensor", (tuple(size),) if isinstance(size, (tuple, list)) else (size,), None))
+        size = tuple(
+            sizes_argument("sparse_coo_tensor", (tuple(size),) if isinstance(size, (tuple, list)) else (size,), None)
+        )
     if "indices" not in arguments:
         dtype = dtypes.get_default_dtype() if dtype is None else dtype
         check_gradient(dtype, requires_grad)

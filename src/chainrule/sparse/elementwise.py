@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .. import dtypes
@@ -52,9 +54,7 @@ def scaled(func, x):
 def view_as_real(func, x):
     """Pairs of real and imaginary parts, along a dense dimension at the end."""
     array, values = parts(x)
-    return from_values(
-        array.indices, func(values), (*array.shape, 2), array.coalesced, "ViewAsRealBackward0"
-    )
+    return from_values(array.indices, func(values), (*array.shape, 2), array.coalesced, "ViewAsRealBackward0")
 
 
 @rule("cast")
@@ -81,9 +81,7 @@ def alias(func, x):
 def zero(func, x):
     """No entries, and no history."""
     array = x._array
-    return sparse(
-        SparseArray(np.zeros((array.sparse_dim, 0), np.int64), array.values[:0].copy(), array.shape, True)
-    )
+    return sparse(SparseArray(np.zeros((array.sparse_dim, 0), np.int64), array.values[:0].copy(), array.shape, True))
 
 
 @rule("constant_like")
@@ -209,6 +207,7 @@ def add_scaled(x, y, a, b, name: str):
             f"{list(y.shape)} (FYI: dense-sparse addition does not currently support broadcasting)"
         )
     one, other = _times(x._array, a, target), _times(y._array, b, target)
+    found: Any
     if isinstance(one, SparseArray) and isinstance(other, SparseArray):
         if target.kind == "b":
             raise NotImplementedError("\"cadd_sparse\" not implemented for 'Bool'")

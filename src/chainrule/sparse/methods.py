@@ -189,7 +189,7 @@ def _getitem(self, index) -> Any:
     found: Any = self
     items = index if isinstance(index, tuple) else (index,)
     if Ellipsis in [item for item in items if not isinstance(item, Tensor)]:
-        at = [i for i, item in enumerate(items) if item is Ellipsis][0]
+        at = next(i for i, item in enumerate(items) if item is Ellipsis)
         missing = self._array.ndim - sum(item is not None and item is not Ellipsis for item in items)
         items = (*items[:at], *[slice(None)] * missing, *items[at + 1 :])
     if sum(item is not None for item in items) > self._array.ndim:
@@ -250,7 +250,7 @@ def _set_data(self, value) -> None:
     self._array = value._array
 
 
-SparseTensor.data = property(_get_data, _set_data)
+setattr(SparseTensor, "data", property(_get_data, _set_data))  # noqa: B010 - type checkers know another
 
 
 def _set_grad(self, value) -> None:
@@ -259,7 +259,7 @@ def _set_grad(self, value) -> None:
     own["grad"].fset(self, value)
 
 
-SparseTensor.grad = property(own["grad"].fget, _set_grad, own["grad"].fdel)
+setattr(SparseTensor, "grad", property(own["grad"].fget, _set_grad, own["grad"].fdel))  # noqa: B010
 
 
 def _nbytes(self):
@@ -269,7 +269,7 @@ def _nbytes(self):
     )
 
 
-SparseTensor.nbytes = property(_nbytes)
+setattr(SparseTensor, "nbytes", property(_nbytes))  # noqa: B010
 
 
 @method()
@@ -450,7 +450,7 @@ refusal(not_run("fill_.Scalar"), "fill_")
 refusal(not_run("equal"), "equal")
 for _symbol, _operation in {"eq": "eq", "ne": "ne", "lt": "lt", "le": "le", "gt": "gt", "ge": "ge"}.items():
     refusal(not_run(f"{_operation}.Tensor"), f"__{_symbol}__")
-SparseTensor.__hash__ = object.__hash__
+setattr(SparseTensor, "__hash__", object.__hash__)  # noqa: B010
 
 
 def _one_element(self):
@@ -482,8 +482,7 @@ for _name in ("__float__", "__int__", "__complex__", "__index__"):
 @method("__reduce_ex__")
 def _reduce(self, protocol):
     array = self._array
-    state = {k: v for k, v in self.__dict__.items()}
-    return rebuilt, (wrap(array.indices), wrap(array.values), array.shape, array.coalesced, state)
+    return rebuilt, (wrap(array.indices), wrap(array.values), array.shape, array.coalesced, dict(self.__dict__))
 
 
 def rebuilt(indices, values, size, coalesced, state=None) -> Any:
@@ -529,5 +528,3 @@ def _deepcopy(self, memo) -> Any:
         made._grad = deepcopy(self._grad, memo)
     made.__dict__.update(deepcopy(self.__dict__, memo))
     return made
-
-

@@ -27,5 +27,3 @@ def text(x: Tensor, parts: dict[str, Tensor], count: int, on_new_line: bool) -> 
 def _part(part: Tensor, indent: int, options) -> str:
     contents = _contents(part._array, part.dtype, indent, options)
     return contents if part._array.size else f"{contents}, size={tuple(part.shape)}"
-
-

@@ -182,6 +182,4 @@ def sparse_addmm(z, x, y, beta, alpha):
     """``beta * z + alpha * x @ y``; the gradient of a sparse `x` is sparse."""
     if not is_sparse(x) or is_sparse(y) or is_sparse(z):
         return _scaled(z, beta) + _scaled(sparse_mm(x, y), alpha)
-    return _added(
-        z, x, y, beta, alpha, "SparseAddmmBackward0", lambda g, y, x: sampled(g, y.conj().t(), x)
-    )
+    return _added(z, x, y, beta, alpha, "SparseAddmmBackward0", lambda g, y, x: sampled(g, y.conj().t(), x))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import dtypes
-from ..ops.reduction import dims_argument
+from ..ops.reduction import dims_argument, wrap_dim
 from ..tensor import Tensor, wrap
 from .arrays import flat_index, not_run
 from .tensor import coalesced, entries_at, from_values, is_sparse, named, recorded, rule, values_of
@@ -77,7 +77,7 @@ def softmax(x: Tensor, dim: int, dtype=None, logarithm: bool = False) -> Tensor:
         raise not_run(f"_sparse_{name}", "CPU")
     if dtype is not None:
         x = x.to(dtype)
-    (dim,) = dims_argument(dim, x.ndim)
+    dim = wrap_dim(dim, x.ndim)
     if not x.is_floating_point():
         raise NotImplementedError(f"\"{name}\" not implemented for '{dtypes.scalar_name(x.dtype)}'")
     x = coalesced(x)
@@ -90,9 +90,7 @@ def softmax(x: Tensor, dim: int, dtype=None, logarithm: bool = False) -> Tensor:
         out = values * 1
     else:
         others = [d for d in range(n) if d != dim]
-        _, group = np.unique(
-            flat_index(array.indices[others], [array.shape[d] for d in others]), return_inverse=True
-        )
+        _, group = np.unique(flat_index(array.indices[others], [array.shape[d] for d in others]), return_inverse=True)
         largest = np.full((group.max() + 1, *array.dense_shape), -np.inf, array.dtype)
         np.maximum.at(largest, group, array.values)
         group_of = wrap(group)
@@ -127,5 +125,3 @@ def diagonals(diagonals: Tensor, offsets: Tensor, shape, layout=None) -> Tensor:
         sources.append(np.stack([np.full(len(column), number), column]))
     values = entries_at(rows, np.concatenate(sources, 1))
     return from_values(np.concatenate(found, 1), values, tuple(shape), name="SpdiagsBackward0")
-
-

@@ -7,7 +7,7 @@ dense operations between these.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from ..overrides import _converted
 from ..size import layout as Layout, sparse_coo
 from ..tensor import Tensor, memory, own_extra, refresh_view, wrap, wrap_as
 from .arrays import SparseArray, as_gradient, at_indices, flat_index, found_in, not_run
+
+if TYPE_CHECKING:
+    from typing import TypeGuard
 
 RULES: dict[str, Any] = {}  # {the name of an operation's record: what it is on sparse tensors}
 
@@ -79,7 +82,7 @@ def seen(value):
     return value
 
 
-def is_sparse(value) -> bool:
+def is_sparse(value) -> TypeGuard[SparseTensor]:
     """Whether it is a sparse tensor."""
     return isinstance(value, Tensor) and isinstance(value._array, SparseArray)
 
@@ -191,14 +194,14 @@ def named(tensor: Any, name: str) -> Any:
 # ---------------------------------------------------------------- between sparse and dense
 
 
-def coalesced(x: SparseTensor) -> Any:
+def coalesced(x: Any) -> Any:
     """The tensor with sorted indices, each of which occurs once; itself if it is so already."""
     if x._array.coalesced:
         return x
     return recorded("CoalesceBackward0", x._array.coalesce(), (x,), lambda g, needs: (g,))
 
 
-def values_of(x: SparseTensor) -> Tensor:
+def values_of(x: Any) -> Tensor:
     """The values of a coalesced tensor, differentiably; they share its memory."""
     array = x._array
     return recorded(
@@ -235,13 +238,13 @@ def entries_at(x: Tensor, indices: np.ndarray) -> Tensor:
             if found.all():
                 return picked
             return picked.masked_fill(wrap(~found.reshape(-1, *[1] * (picked.ndim - 1))), 0)
-        x = dense(x)
+        return entries_at(dense(x), indices)
     if not width:
         return x.unsqueeze(0).expand(count, *x.shape)
     return x[tuple([wrap(row) for row in indices])]
 
 
-def dense(x: SparseTensor, masked_grad: bool = True) -> Tensor:
+def dense(x: Any, masked_grad: bool = True) -> Tensor:
     """The dense tensor. Its gradient goes to the entries that the sparse one has, unless not `masked_grad`."""
 
     def formula(g, needs, x):
