@@ -43,7 +43,8 @@ def _rounded(function, of_number, largest: int = LARGEST):
     return rounded
 
 
-exp = _rounded(np.exp, math.exp)
+_exp = np.exp
+exp = _rounded(_exp, math.exp)
 exp2 = _rounded(np.exp2, math.exp2)
 expm1 = _rounded(np.expm1, math.expm1)
 log = _rounded(np.log, math.log)
@@ -106,6 +107,7 @@ def small_power(x, exponent):
 
 def exp_in_place(x):
     """The exponential of an array that is nobody else's, in its own memory where that is the fastest."""
-    if x.dtype is SINGLE and x.size <= LARGEST:
-        return exp(x)
-    return np.exp(x, out=x)
+    if x.dtype is not SINGLE or x.size > LARGEST:
+        return _exp(x, x)
+    wide = x.astype(DOUBLE)
+    return _exp(wide, wide).astype(SINGLE)

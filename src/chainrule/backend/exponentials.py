@@ -12,7 +12,10 @@ import numpy as np
 
 from .elementary import LARGEST, SINGLE, exp, exp_in_place, log
 from .fma import fma_single
-from .reductions import amax, narrowed, sum, widened
+from .layout import in_rows
+from .reductions import accumulation_dtype, add_reduce, amax, narrowed, sum, widened
+
+multiply, subtract, reciprocal, maximum_reduce = np.multiply, np.subtract, np.reciprocal, np.maximum.reduce
 
 PART = 1 << 18  # elements
 
@@ -43,7 +46,7 @@ def logsumexp(x, dim, keepdim):
     found = log(sum(exp(wide - top), dim, True)) + top
     if not keepdim:
         found = found.reshape([n for i, n in enumerate(x.shape) if i not in dim])
-    return narrowed(found, x.dtype)
+    return in_rows(narrowed(found, x.dtype))
 
 
 def _top(x, dim):
@@ -56,14 +59,16 @@ def softmax(x, dim):
         return np.zeros(x.shape, x.dtype)
     if not x.ndim:
         return exp(x - x)
-    wide = widened(x)
-    if wide.size <= PART:
-        return narrowed(_normalized(exp_in_place(wide - _top(wide, dim)), dim), x.dtype)
-    out = np.empty_like(wide)
-    for part in parts(wide, dim):
-        block = np.subtract(wide[part], _top(wide[part], dim), out=out[part])
+    if accumulation_dtype(x.dtype):
+        return softmax(widened(x), dim).astype(x.dtype)
+    x = in_rows(x)
+    if x.size <= PART:
+        return _normalized(exp_in_place(x - maximum_reduce(x, dim, None, None, True)), dim)
+    out = np.empty_like(x)
+    for part in parts(x, dim):
+        block = np.subtract(x[part], _top(x[part], dim), out=out[part])
         _normalized(np.exp(block, out=block), dim)
-    return narrowed(out, x.dtype)
+    return out
 
 
 def _total(x, dim):
@@ -73,16 +78,15 @@ def _total(x, dim):
         return sum(x, dim, True)
     if 8 <= x.shape[dim] < 16 and x.dtype is SINGLE and dim % x.ndim == x.ndim - 1:
         return np.add.accumulate(x, dim)[..., -1:]
-    return np.add.reduce(x, dim, None, None, True)
+    return add_reduce(x, dim, None, None, True)
 
 
 def _normalized(out, dim):
     """`out` divided by its sum along `dim`, in its own memory; by the sum's reciprocal along the last, as PyTorch does."""
     total = _total(out, dim)
     if dim % out.ndim == out.ndim - 1:
-        out *= np.reciprocal(total)
-    else:
-        out /= total
+        return multiply(out, reciprocal(total), out)
+    out /= total
     return out
 
 
@@ -92,51 +96,57 @@ def log_softmax(x, dim):
         return np.zeros(x.shape, x.dtype)
     if not x.ndim:
         return x - x
-    wide = widened(x)
-    if wide.size <= PART:
-        out = wide - _top(wide, dim)
-        out -= log(_total(exp(out), dim))
-        return narrowed(out, x.dtype)
-    out = np.empty_like(wide)
-    for part in parts(wide, dim):
-        block = np.subtract(wide[part], _top(wide[part], dim), out=out[part])
+    if accumulation_dtype(x.dtype):
+        return log_softmax(widened(x), dim).astype(x.dtype)
+    x = in_rows(x)
+    if x.size <= PART:
+        out = x - maximum_reduce(x, dim, None, None, True)
+        return subtract(out, log(_total(exp(out), dim)), out)
+    out = np.empty_like(x)
+    for part in parts(x, dim):
+        block = np.subtract(x[part], _top(x[part], dim), out=out[part])
         block -= np.log(sum(np.exp(block), dim, True))
-    return narrowed(out, x.dtype)
+    return out
 
 
 def softmax_backward(g, out, dim):
     """The gradient of a softmax, given its result."""
-    wide_g, wide = widened(g), widened(out)
-    if not wide.ndim:
-        return narrowed((wide_g - wide_g * wide) * wide, out.dtype)
-    found = np.empty(wide.shape, wide.dtype)
-    last = dim % wide.ndim == wide.ndim - 1
-    for part in parts(wide, dim):
-        g_part, out_part, block = wide_g[part], wide[part], found[part]
-        if last and wide.size > PART:
+    if accumulation_dtype(out.dtype):
+        return softmax_backward(widened(g), widened(out), dim).astype(out.dtype)
+    if not out.ndim:
+        return (g - g * out) * out
+    if out.size <= PART:
+        found = g - _total(g * out, dim)
+        return multiply(found, out, found)
+    found = np.empty(out.shape, out.dtype)
+    last = dim % out.ndim == out.ndim - 1
+    for part in parts(out, dim):
+        g_part, out_part, block = g[part], out[part], found[part]
+        if last:
             total = np.vecdot(g_part, out_part)[..., None]
         else:
             total = _total(np.multiply(g_part, out_part, out=block), dim)
         np.subtract(g_part, total, out=block)
         block *= out_part
-    return narrowed(found, out.dtype)
+    return found
 
 
 def log_softmax_backward(g, out, dim):
     """The gradient of a log_softmax, given its result."""
-    wide_g, wide = widened(g), widened(out)
-    if not wide.ndim:
-        return narrowed(wide_g - exp(wide) * wide_g, out.dtype)
-    if wide.size <= PART:
-        found = exp(wide)
-        total = _total(wide_g, dim)
-        if wide.size <= LARGEST and wide.dtype is SINGLE:
-            return narrowed(fma_single(-found, total, wide_g), out.dtype)
+    if accumulation_dtype(out.dtype):
+        return log_softmax_backward(widened(g), widened(out), dim).astype(out.dtype)
+    if not out.ndim:
+        return g - exp(out) * g
+    if out.size <= PART:
+        found = exp(out)
+        total = _total(g, dim)
+        if out.size <= LARGEST and out.dtype is SINGLE:
+            return fma_single(-found, total, g)
         found *= total
-        return narrowed(np.subtract(wide_g, found, out=found), out.dtype)
-    found = np.empty_like(wide)
-    for part in parts(wide, dim):
-        block = np.exp(wide[part], out=found[part])
-        block *= sum(wide_g[part], dim, True)
-        np.subtract(wide_g[part], block, out=block)
-    return narrowed(found, out.dtype)
+        return subtract(g, found, found)
+    found = np.empty_like(out)
+    for part in parts(out, dim):
+        block = np.exp(out[part], out=found[part])
+        block *= sum(g[part], dim, True)
+        np.subtract(g[part], block, out=block)
+    return found

@@ -60,10 +60,9 @@ def numpy_names(function):
 
     @wraps(function)
     def call(*args, **named):
-        for name in named:
-            if name in NUMPY_NAMES:
-                return function(*args, **{NUMPY_NAMES.get(k, k): v for k, v in named.items()})
-        return function(*args, **named)
+        if not named:
+            return function(*args)
+        return function(*args, **{NUMPY_NAMES.get(name, name): value for name, value in named.items()})
 
     return call
 
@@ -161,7 +160,8 @@ def sum(input, dim=EVERY, keepdim: bool = False, *, dtype=None, out=None, axis=E
     if axis is not EVERY:
         dim = axis
     if dim is EVERY:
-        without_dim("sum", keepdim)
+        if keepdim:
+            without_dim("sum", keepdim)
         if out is None:
             return _sum(input, None, False)
         dim = None
@@ -190,7 +190,8 @@ def mean(input, dim=EVERY, keepdim: bool = False, *, dtype=None, out=None, axis=
     if axis is not EVERY:
         dim = axis
     if dim is EVERY:
-        without_dim("mean", keepdim)
+        if keepdim:
+            without_dim("mean", keepdim)
         if out is None:
             return _mean(input, None, False)
         dim = None
@@ -261,7 +262,8 @@ def prod(input, dim: int | _Every = EVERY, keepdim: bool = False, *, dtype=None,
     array = array_of("prod", input)
     input = accumulated(input, dtype)
     if dim is EVERY:
-        without_dim("prod", keepdim)
+        if keepdim:
+            without_dim("prod", keepdim)
         return general(_prod.record, (input,), (None, False), out)
     return general(_prod_dim.record, (input,), (dims_argument(wrap_dim(dim, array.ndim), array.ndim), keepdim), out)
 
