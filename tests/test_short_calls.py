@@ -41,3 +41,11 @@ def test_ordinary_operations_do_not_take_the_general_path(monkeypatch):
 def test_no_python_code_runs_when_a_tensor_attribute_is_stored():
     for name in ("__setattr__", "__delattr__", "__getattribute__", "__getattr__"):
         assert name not in vars(torch.Tensor)
+
+
+def test_no_python_code_runs_when_a_node_attribute_is_read_or_stored():
+    x = torch.ones(2, requires_grad=True)
+    for node in ((x * x).grad_fn, x.tanh().grad_fn, (x + 1.0).grad_fn, x.sum().grad_fn):
+        for owner in type(node).__mro__[:-1]:
+            for name in ("__setattr__", "__delattr__", "__getattribute__", "__getattr__"):
+                assert name not in vars(owner)
