@@ -110,3 +110,64 @@ def test_einsum_and_products_of_odd_shapes():
     x = torch.arange(4.0)
     assert torch.linalg.vecdot(x, torch.ones(2, 4)).tolist() == [6.0, 6.0]
     assert torch.tensordot(x.reshape(4, 1), torch.ones(1, 2), ([1], [0])).shape == (4, 2)
+
+
+LAYOUTS = {
+    "transposed": lambda: torch.rand(4, 3).t(),
+    "permuted": lambda: torch.rand(2, 3, 4).permute(2, 0, 1),
+    "heads": lambda: torch.rand(2, 3, 4, 5).transpose(1, 2),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(
+            lambda x, n=n: getattr(x, n)(0)
+            for n in ("sum", "mean", "prod", "amax", "amin", "softmax", "log_softmax", "cumsum", "cumprod")
+        ),
+        *(
+            lambda x, n=n: getattr(x, n)(dim=-1, keepdim=True)
+            for n in ("sum", "mean", "prod", "amax", "logsumexp", "var", "norm")
+        ),
+        lambda x: (x > 0.5).any(-1),
+        lambda x: (x > 0.5).all(0),
+        lambda x: x.half().sum(-1),
+        lambda x: x.max(-1)[0],
+        lambda x: x.masked_fill(x > 0.5, 0),
+        lambda x: x.masked_fill(x > 0.5, torch.tensor(0.0)),
+        lambda x: x.tril(),
+        lambda x: torch.nn.functional.layer_norm(x, x.shape[-1:]),
+        lambda x: torch.nn.functional.batch_norm(x, None, None, training=True),
+    ],
+)
+def test_results_that_do_not_keep_the_order_of_their_input(layout, function):
+    x = LAYOUTS[layout]()
+    found = function(x)
+    assert found.is_contiguous() and torch.allclose(found, function(x.contiguous()))
+    found.view(-1)
+
+
+def test_batch_norm_keeps_the_channels_last():
+    x = torch.rand(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
+    found = torch.nn.functional.batch_norm(x, None, None, training=True)
+    assert found.stride() == x.stride() and torch.allclose(
+        found, torch.nn.functional.batch_norm(x.contiguous(), None, None, training=True)
+    )
+
+
+def test_copies_of_expanded_tensors_are_in_rows():
+    rows = torch.arange(4).expand(3, 4)
+    for copy in (
+        rows.float(),
+        rows.bool(),
+        rows.clone(),
+        torch.zeros_like(rows),
+        torch.rand_like(rows, dtype=torch.float32),
+    ):
+        assert copy.stride() == (4, 1)
+    torch.manual_seed(0)
+    drawn = torch.rand_like(torch.ones(4).expand(3, 4))
+    torch.manual_seed(0)
+    assert torch.equal(drawn, torch.rand(3, 4))

@@ -152,6 +152,11 @@ def contiguous(x):
     return np.array(x, order="C", copy=True)
 
 
+def in_rows(x):
+    """`x` in row-major order, in which PyTorch's reductions give their results; NumPy's keep the order of their input."""
+    return x if x.ndim < 2 or x.flags.c_contiguous else contiguous(x)
+
+
 def channels_last(x):
     """A fresh array of x's elements with its second dimension innermost in memory."""
     out = np.empty((x.shape[0], *x.shape[2:], x.shape[1]), x.dtype)
@@ -249,7 +254,7 @@ def triangle(x, diagonal, upper):
     rows, columns = x.shape[-2:]
     # clamped, so that a diagonal far outside stays within an array's index range
     low = np.tri(rows, columns, max(-rows, min(columns, diagonal - 1 if upper else diagonal)), dtype=bool)
-    return np.where(~low if upper else low, x, np.zeros((), x.dtype))
+    return in_rows(np.where(~low if upper else low, x, np.zeros((), x.dtype)))
 
 
 def fill_diagonal(x, value, wrap):

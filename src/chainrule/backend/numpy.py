@@ -102,6 +102,7 @@ from .layout import (
     expand_view,
     fill_diagonal,
     flip,
+    in_rows,
     insert_dim,
     is_channels_last,
     memory_root,
@@ -268,7 +269,7 @@ def cast(x, dtype):
         return x
     if x.dtype.kind == "c" and target.kind not in "cb":
         x = x.real
-    return x.astype(target)
+    return x.astype(target, "C" if 0 in x.strides else "K")
 
 
 def expand(x, shape):

@@ -8,6 +8,8 @@ import math
 
 import numpy as np
 
+from .layout import in_rows
+
 ndarray = np.ndarray
 add_reduce = np.add.reduce
 
@@ -38,10 +40,10 @@ def sum(x, dim=None, keepdim=False):
     """The sum over `dim`, in x's dtype."""
     dtype = x.dtype
     if dtype.itemsize == 2 and dtype.kind in "fV":
-        return np.asarray(add_reduce(x, dim, np.float32, None, keepdim)).astype(dtype)
+        return in_rows(np.asarray(add_reduce(x, dim, np.float32, None, keepdim)).astype(dtype))
     if x.size >= LARGE and dtype.kind == "f":
-        return _large_sum(x, dim, keepdim)
-    return add_reduce(x, dim, dtype, None, keepdim)
+        return in_rows(_large_sum(x, dim, keepdim))
+    return in_rows(add_reduce(x, dim, dtype, None, keepdim))
 
 
 def _large_sum(x, dim, keepdim):
@@ -124,7 +126,7 @@ def count_nonzero(x, dim):
 
 def prod(x, dim=None, keepdim=False):
     wide = widened(x)
-    return narrowed(np.multiply.reduce(wide, axis=dim, keepdims=keepdim, dtype=wide.dtype), x.dtype)
+    return in_rows(narrowed(np.multiply.reduce(wide, axis=dim, keepdims=keepdim, dtype=wide.dtype), x.dtype))
 
 
 def has_zero(x) -> bool:
@@ -149,11 +151,11 @@ def product_of_others(x, dim):
 
 
 def amax(x, dim=None, keepdim=False):
-    return np.maximum.reduce(x, axis=dim, keepdims=keepdim)
+    return in_rows(np.maximum.reduce(x, axis=dim, keepdims=keepdim))
 
 
 def amin(x, dim=None, keepdim=False):
-    return np.minimum.reduce(x, axis=dim, keepdims=keepdim)
+    return in_rows(np.minimum.reduce(x, axis=dim, keepdims=keepdim))
 
 
 def argmax(x, dim, keepdim):
@@ -191,11 +193,11 @@ def picked(x, index, dim, keepdim):
 
 
 def any(x, dim=None, keepdim=False):
-    return np.logical_or.reduce(widened(x), axis=dim, keepdims=keepdim)
+    return in_rows(np.logical_or.reduce(widened(x), axis=dim, keepdims=keepdim))
 
 
 def all(x, dim=None, keepdim=False):
-    return np.logical_and.reduce(widened(x), axis=dim, keepdims=keepdim)
+    return in_rows(np.logical_and.reduce(widened(x), axis=dim, keepdims=keepdim))
 
 
 # ---------------------------------------------------------------- spread

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import reductions
 from .exponentials import parts
+from .layout import contiguous, is_channels_last
 from .reductions import narrowed, widened
 
 
@@ -31,6 +32,8 @@ def standardize(x, weight, bias, dims, eps):
     """(x normalized over `dims`, times weight, plus bias; the mean; the reciprocal of the standard deviation)."""
     dtype = x.dtype
     x = widened(x)
+    if not (x.flags.c_contiguous or (dims[0] == 0 and x.ndim > 3 and is_channels_last(x))):
+        x = contiguous(x)
     mean = _mean(x, dims)
     out = x - mean
     rstd = _mean_product(out, out, dims)

@@ -80,7 +80,7 @@ _put = op(
 _masked_fill = op(
     "masked_fill",
     kind=ELEMENTWISE,
-    forward=lambda xp, x, mask, /, value: xp.where(mask, xp.number_like(x, value), x),
+    forward=lambda xp, x, mask, /, value: xp.in_rows(xp.where(mask, xp.number_like(x, value), x)),
     vjp=(lambda xp, g, mask: xp.where(mask, xp.zero(g), g), None),
     promote=(0,),
     holomorphic=False,
@@ -88,7 +88,7 @@ _masked_fill = op(
 _masked_fill_tensor = op(
     "masked_fill_tensor",
     kind=ELEMENTWISE,
-    forward=lambda xp, x, mask, value: xp.where(mask, value, x),
+    forward=lambda xp, x, mask, value: xp.in_rows(xp.where(mask, value, x)),
     vjp=(
         lambda xp, g, mask: xp.where(mask, xp.zero(g), g),
         None,

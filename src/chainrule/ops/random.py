@@ -398,7 +398,7 @@ def _filled_like(input: Tensor, sample: Sample, dtype, device, requires_grad: bo
     if memory_format is contiguous_format:
         array = np.empty(input._array.shape, dtype.numpy_dtype)
     else:
-        array = np.empty_like(input._array, dtype.numpy_dtype)
+        array = np.empty_like(input._array, dtype.numpy_dtype, "C" if 0 in input._array.strides else "K")
     fill(array, sample)
     return finish(array, requires_grad, device)
 
