@@ -163,3 +163,12 @@ def test_linearize():
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_functional_call_names_the_keys():
+    linear = torch.nn.Linear(2, 2, bias=False)
+    weight = {"weight": torch.eye(2)}
+    with pytest.raises(RuntimeError, match=r"(?s)Unexpected key\(s\): 'foo'\..*Missing key\(s\): 'weight'\."):
+        torch.func.functional_call(linear, {"foo": torch.ones(2)}, torch.ones(2), strict=True)
+    with pytest.raises(ValueError, match=r"\['weight'\] appeared in multiple dictionaries"):
+        torch.func.functional_call(linear, [weight, weight], torch.ones(2))

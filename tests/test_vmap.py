@@ -268,3 +268,25 @@ def test_a_failure_closes_the_level():
     with pytest.raises(ZeroDivisionError):
         vmap(lambda x: 1 / 0)(numbers(3))
     same(vmap(torch.sin)(numbers(3)), numbers(3).sin())
+
+
+def test_sums_and_squeezes_of_batches_have_the_nodes_of_those_that_name_dimensions():
+    x = torch.ones(2, 3, 1, requires_grad=True)
+    assert vmap(torch.sum)(x).grad_fn.name() == "SumBackward1"
+    assert vmap(torch.mean)(x).grad_fn.name() == "MeanBackward1"
+    assert vmap(lambda s: s.squeeze(1))(x).grad_fn.name() == "SqueezeBackward2"
+
+
+def test_squeezing_a_sample_without_dimensions():
+    same(vmap(lambda s: s.squeeze(-1))(torch.ones(2)), torch.ones(2))
+    with pytest.raises(RuntimeError, match=r"expected to be in range of \[-1, 0\], but got \[1\]"):
+        vmap(lambda s: s.squeeze(1))(torch.ones(2))
+    with pytest.raises(IndexError, match=r"expected to be in range of \[-1, 0\], but got 1"):
+        vmap(lambda s: s.squeeze(1))(torch.ones(2, 3))
+
+
+def test_what_vmap_does_not_take():
+    with pytest.raises(RuntimeError, match="we do not yet support aten::rrelu"):
+        vmap(torch.rrelu)(torch.ones(2))
+    with pytest.raises(RuntimeError, match="Batch norm got a batched tensor as input while the running_mean"):
+        vmap(torch.nn.BatchNorm1d(2))(torch.rand(4, 3, 2))

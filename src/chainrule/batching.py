@@ -359,6 +359,7 @@ def _expand(record, values, batched, settings, size):
 def _with_shapes(record, values, batched, settings, size):
     if not values[0]._array.ndim - 1 and record.name in ("sum", "mean", "sum_dim", "mean_dim"):
         return values[0].clone()
+    record = REGISTRY.get(f"{record.name}_dim", record)  # the batch's dimension stays
     return general(record, values, _shifted(record, values, settings, size))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .derivatives import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, linearize, vjp
 from .mapping import debug_unwrap, functionalize, vmap
 from .modules import functional_call, replace_all_batch_norm_modules_, stack_module_state
+from .rearrangement import rearrange
 
 __all__ = [
     "debug_unwrap",
@@ -17,6 +18,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "rearrange",
     "replace_all_batch_norm_modules_",
     "stack_module_state",
     "vjp",

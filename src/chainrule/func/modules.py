@@ -47,11 +47,11 @@ def functional_call(
         for part in parameter_and_buffer_dicts:
             if not isinstance(part, dict):
                 raise ValueError("Expected all elements of parameter_and_buffer_dicts to be dictionaries")
-            for name in part:
-                if name in given:
-                    raise ValueError(
-                        f"{name} appears in multiple dictionaries; behavior of functional call is ambiguous"
-                    )
+            repeated = [name for name in part if name in given]
+            if repeated:
+                raise ValueError(
+                    f"{repeated} appeared in multiple dictionaries; behavior of functional call is ambiguous"
+                )
             given.update(part)
     else:
         raise ValueError(
@@ -66,8 +66,8 @@ def functional_call(
     if strict:
         missing, unexpected = sorted(names - set(given)), sorted(set(given) - names)
         if missing or unexpected:
-            problems = [f"Unexpected key(s): {', '.join(unexpected)}."] if unexpected else []
-            problems += [f"Missing key(s): {', '.join(missing)}."] if missing else []
+            problems = [f"Unexpected key(s): {', '.join(map(repr, unexpected))}."] if unexpected else []
+            problems += [f"Missing key(s): {', '.join(map(repr, missing))}."] if missing else []
             raise RuntimeError(f"Error(s) in reparametrizing for {type(module).__name__}:\n\t" + "\n\t".join(problems))
     if tie_weights:
         for name, value in own:

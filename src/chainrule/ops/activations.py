@@ -14,6 +14,7 @@ from ..inplace import in_place, in_place_method
 from ..op import ELEMENTWISE, general, must_be_tensor, op
 from ..random import default_generator
 from ..tensor import Tensor, wrap
+from ..transforms import batch_level
 from .elementwise import (  # type: ignore[attr-defined]  # publish puts relu_ there
     relu as _relu,
     relu_ as _relu_,
@@ -456,6 +457,8 @@ def rrelu(input, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool 
     """`input` where it is positive, elsewhere times a slope: drawn from [lower, upper) in training, else their mean."""
     if not isinstance(input, Tensor):
         raise must_be_tensor("rrelu", "input", 1, input)
+    if batch_level(input):
+        raise RuntimeError("vmap: we do not yet support aten::rrelu. Please file an issue")
     if lower > upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if not training:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import dtypes
 from ..backend import standardizing
-from ..modes import no_grad
+from ..modes import local, no_grad
 from ..op import general, graph_xp, must_be_tensor, op, xp
 from ..tensor import Tensor
 
@@ -253,6 +253,16 @@ def _batch_norm_of(input, running_mean, running_var, weight, bias, training, mom
 
 def _move_statistics(running_mean, running_var, mean, rstd, eps, momentum, count: int) -> None:
     """The running mean and (unbiased) variance move towards a batch's."""
+    if local.levels:
+        from ..transforms import batch_level
+
+        if any(r is not None and batch_level(r) < batch_level(mean) for r in (running_mean, running_var)):
+            raise RuntimeError(
+                "Batch norm got a batched tensor as input while the running_mean or running_var, which will be updated "
+                "in place, were not batched.\nIf you are using a module and do not need eval mode, please set "
+                "`track_running_stats` to be False.If you are using a prebuilt module and do not need eval mode, please "
+                "see the functorch website for resources on how to patch your module to work with vmap"
+            )
     with no_grad():
         if running_mean is not None:
             batch_mean = mean.detach().reshape(-1).to(running_mean.dtype)

@@ -435,6 +435,11 @@ def squeeze(input, dim=None, *, axis=None):
     shape = input._array.shape
     if dim is None:
         return _squeeze(input, tuple([d for d, n in enumerate(shape) if n == 1]))
+    extra = input._extra
+    if extra is not None and extra.batch is not None:  # whose rule takes one dimension for several
+        dim = list(dim) if isinstance(dim, (tuple, list)) else [dim]
+        if not shape and any(d not in (0, -1) for d in dim):
+            raise RuntimeError(f"Dimension is out of range (expected to be in range of [-1, 0], but got {dim}")
     if isinstance(dim, (tuple, list)):
         dims = wrap_dims(dim, len(shape))
         return _squeeze_dims(input, tuple([d for d in dims if shape and shape[d] == 1]))
@@ -830,16 +835,18 @@ def split_with_sizes(input, split_sizes, dim: int = 0, *, axis: int | None = Non
 
 
 @method()
-def unsafe_split(input, split_size: int, dim: int = 0):
+def unsafe_split(input, split_size: int, dim: int = 0, *, axis: int | None = None):
     """As `split`, but the pieces are no views as far as autograd knows."""
+    dim = dim if axis is None else axis
     shape = input._array.shape
     dim = wrap_dim(dim, len(shape))
     return general(_unsafe_split.record, (input,), (_split_sizes(shape, split_size, dim), dim))
 
 
 @method()
-def unsafe_split_with_sizes(input, split_sizes, dim: int = 0):
+def unsafe_split_with_sizes(input, split_sizes, dim: int = 0, *, axis: int | None = None):
     """As `split_with_sizes`, but the pieces are no views as far as autograd knows."""
+    dim = dim if axis is None else axis
     shape = input._array.shape
     dim = wrap_dim(dim, len(shape))
     return general(_unsafe_split_with_sizes.record, (input,), (_given_sizes(shape, split_sizes, dim), dim))
@@ -865,8 +872,9 @@ def chunk(input, chunks: int, dim: int = 0, *, axis: int | None = None):
 
 
 @method()
-def unsafe_chunk(input, chunks: int, dim: int = 0):
+def unsafe_chunk(input, chunks: int, dim: int = 0, *, axis: int | None = None):
     """As `chunk`, but the pieces are no views as far as autograd knows."""
+    dim = dim if axis is None else axis
     shape = input._array.shape
     dim = wrap_dim(dim, len(shape))
     sizes = _chunk_sizes(shape, chunks, dim)
