@@ -125,15 +125,15 @@ __version__ = "0.1.0"
 e, pi, tau, inf, nan, newaxis = _math.e, _math.pi, 2 * _math.pi, _math.inf, _math.nan, None
 
 _LAZY = {
-    "_C", "_dynamo", "_inductor", "_logging", "_utils", "_vmap_internals", "accelerator", "amp", "backends", "compiler",
-    "cpu", "cuda", "distributed", "distributions", "export", "fft", "func", "fx", "hub", "insight", "jit", "library",
-    "linalg", "masked", "mps", "multiprocessing", "nested", "nn", "onnx", "optim", "overrides", "profiler",
-    "return_types", "serialization", "signal", "sparse", "special", "testing", "torch_version", "types", "utils", "version",
-    "xpu",
+    "_C", "_dynamo", "_inductor", "_logging", "_utils", "_vmap_internals", "accelerator", "amp", "backends",
+    "compiler", "cpu", "cuda", "distributed", "distributions", "export", "fft", "func", "futures", "fx", "hub",
+    "insight", "jit", "library", "linalg", "masked", "mps", "multiprocessing", "nested", "nn", "onnx", "optim",
+    "overrides", "profiler", "return_types", "serialization", "signal", "sparse", "special", "testing",
+    "torch_version", "types", "utils", "version", "xpu",
 }  # fmt: skip
 
 _LAZY_NAMES = {
-    "vmap": "func", "explain": "insight", "why": "insight", "draw": "insight", "ledger": "insight",
+    "vmap": "func", "Future": "futures", "explain": "insight", "why": "insight", "draw": "insight", "ledger": "insight",
     "record_grads": "insight", "autocast": "amp", "compile": "compiler",
     "get_autocast_dtype": "amp", "is_autocast_enabled": "amp", "set_autocast_dtype": "amp",
     "set_autocast_enabled": "amp",
