@@ -313,5 +313,28 @@ def test_the_command_writes_a_picture_and_a_page(tmp_path):
     done = chainrule("explain", "p.py", "--svg", "e.svg", "--html", "e.html", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     picture, page = ((tmp_path / name).read_text(encoding="utf-8") for name in ("e.svg", "e.html"))
-    assert picture.count("<title>") == page.count("<section") == 2  # by w and by b
+    assert picture.count("<svg ") - 1 == page.count("<section") == 2  # by w and by b
     assert "∂y/∂wᵢ" in picture and "∂y/∂b" in page
+
+
+def test_rows_and_columns_taken_by_tensors_go_by_their_names():
+    program = (
+        "logp = torch.tensor([[-1.0, -2.0, -0.5], [-0.3, -1.5, -2.5]], requires_grad=True)\ntarget = torch.tensor([2, 0])\n"
+        "loss = -logp[torch.arange(2), target].mean()\ne = explain(loss, logp)\n"
+        "pair = logp[0, 1] * logp[1, 2]\nf = explain(pair, logp)\n"
+    )
+    made = run(program)
+    assert right_sides(made["e"])[0] == "-1/2·[targetᵢ = j]" and "loss = -1/2·Σᵢ logp[i,targetᵢ]" in str(made["e"])
+    assert "pair = logp₀₁·logp₁₂" in str(made["f"])
+
+
+def test_one_expression_that_takes_an_element_has_one_name():
+    program = (
+        "w = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)\ncorner = w[0, 1]\ne = explain(corner * 2, w)\n"
+    )
+    assert "corner = w₀₁" in str(run(program)["e"])
+    program = (
+        "w = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)\nh = w\nfor _ in range(2):\n    h = h[0]\n"
+        "e = explain(h, w)\n"
+    )
+    assert "h₁ᵢ = w₀ᵢ" in str(run(program)["e"])  # each round has its own

@@ -21,6 +21,7 @@ from .algebra import (
     Product,
     Symbol,
     Total,
+    Whole,
     apply,
     atom,
     number,
@@ -42,7 +43,9 @@ def is_real(one: Atom) -> bool:
         return one.function in PARTS or (one.function != "i" and all(map(is_real_formula, one.arguments)))
     if isinstance(one, (Total, Product, Group)):
         return is_real_formula(one.body)
-    return True  # conditions, and what has rules for real numbers only
+    if isinstance(one, Whole):
+        return not one.symbol.kind
+    return True  # conditions
 
 
 def is_real_formula(formula: Formula) -> bool:
@@ -55,6 +58,8 @@ def conjugated(formula: Formula) -> Formula:
     def change(one: Atom) -> Formula | None:
         if isinstance(one, Symbol):
             return atom(one._replace(kind=-one.kind))
+        if isinstance(one, Whole):
+            return atom(Whole(one.symbol._replace(kind=-one.symbol.kind), one.rule))
         if isinstance(one, Partial):
             return atom(Partial(*(s._replace(kind=-s.kind) for s in one)))
         if one == IMAGINARY_UNIT:

@@ -20,6 +20,7 @@ from .algebra import (
     Partial,
     Symbol,
     TooLong,
+    Whole,
     atom,
     delta,
     evaluate,
@@ -142,7 +143,10 @@ class _Derivation:
             is_sum=self.y._array.size != 1,
             notes=self.notes,
         )
-        explanation.arrays = self._arrays(quantities, [whole, *(s for q in quantities for s in q.slopes.values())])
+        shown = [whole, *(s for q in quantities for s in q.slopes.values())]
+        explanation.arrays = self._arrays(quantities, shown)
+        used = {one.name for f in shown if f is not None for one in f.atoms() if isinstance(one, Symbol)}
+        self.notes += [meaning for name, meaning in self.formulas.meanings.items() if name in used]
         self._note_numbers(quantities, gradients, contributions)
         self._note_jacobians(quantities)
         explanation.chain = chain
@@ -344,9 +348,7 @@ class _Derivation:
             slope = definition.derivative(parent.variable)
         except NoFormula:  # its derivative needs numbers that are not to be had
             return atom(Partial(of, parent.variable))
-        alone = _alone(definition)
-        if alone is not None:  # σ(z) written as a, if that is what a is
-            slope = slope.replace(lambda one: atom(of) if one == alone else None)
+        slope = _in_terms_of(of, definition, slope)
         return joined(slope) if parent.is_complex else slope
 
     def _named_chain(self, quantities: list[Quantity]) -> tuple[Formula | None, int]:
@@ -383,7 +385,11 @@ class _Derivation:
 
     def _in_terms_of_leaves(self, formula: Formula, quantities: list[Quantity]) -> Formula:
         """The formula with what lies between replaced by its definition, as far as it stays short."""
-        defined = {q.name: q for q in quantities if q.definition is not None and not same(q.edge, self.target)}
+        defined = {
+            q.name: q
+            for q in quantities
+            if q.definition is not None and not same(q.edge, self.target) and not _is_factor(q)
+        }
 
         def change(one: Atom) -> Formula | None:
             if not isinstance(one, Symbol) or one.name not in defined:
@@ -648,11 +654,34 @@ def _common_deltas(slope: Formula) -> list[Delta]:
     return sorted(set.intersection(*sets), key=repr) if sets else []
 
 
-def _alone(definition: Formula) -> Apply | None:
-    """The function that is all of a definition."""
+def _in_terms_of(symbol: Symbol, definition: Formula, slope: Formula) -> Formula:
+    """The slope with a function that is all of the definition written as what it defines: σ(z) as a, if a = σ(z)."""
+    alone = _alone(definition)
+    if isinstance(alone, Apply):
+        return slope.replace(lambda one: atom(symbol) if one == alone else None)
+    if isinstance(alone, Whole) and alone.symbol.index == symbol.index:  # all of it, in the same arrangement
+        name = alone.symbol.name
+
+        def change(one: Atom) -> Formula | None:
+            if not isinstance(one, Whole) or one.symbol.name != name:
+                return None
+            return atom(symbol._replace(index=one.symbol.index, kind=one.symbol.kind))
+
+        return slope.replace(change)
+    return slope
+
+
+def _is_factor(quantity: Quantity) -> bool:
+    """Whether a value is one of several results of a function of whole tensors, such as Q and R: it has no better name."""
+    several = not isinstance(quantity.edge[0], Tensor) and quantity.edge[0].n_outputs > 1
+    return several and isinstance(_alone(quantity.definition), Whole)  # type: ignore[arg-type]  # where it is defined
+
+
+def _alone(definition: Formula) -> Atom | None:
+    """The factor that is all of a definition."""
     if len(definition.terms) == 1:
         ((monomial, coefficient),) = definition.terms.items()
-        if coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1 and isinstance(monomial[0][0], Apply):
+        if coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1:
             return monomial[0][0]
     return None
 

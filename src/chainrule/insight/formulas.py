@@ -22,6 +22,7 @@ from .complexes import I
 from .positions import Position, fresh
 from .syntax import simple_name
 from .values import Edge, Unknown, Values, edges_of, operand_of, record_of
+from .writing import shown_name
 
 LONGEST_NAME = 24  # of an expression that stands for its value
 DEEPEST = 24  # operations in one formula, along one way down
@@ -47,6 +48,7 @@ class Formulas:
         self.symbols = symbols
         self.arrays = arrays
         self.constants: dict[str, np.ndarray] = {}
+        self.meanings: dict[str, str] = {}  # what a constant is whose name does not say it
         self.opaque: set[Edge] = set()  # named, but without a formula
         self.promoted = 0  # values that got a name here
         self._given_names = set(symbols.values())
@@ -170,9 +172,12 @@ class Formulas:
             raise NoFormula
         return self.given(shown, value, position)
 
-    def given(self, name: str, value: np.ndarray, place: Place) -> Formula:
-        """An element of a constant array, under this name if it is free."""
-        return atom(_symbol(self.constant_name(name, value), value.shape, place, value.dtype.kind == "c"))
+    def given(self, name: str, value: np.ndarray, place: Place, meaning: str = "") -> Formula:
+        """An element of a constant array, under this name if it is free; {} in its meaning is the name that it gets."""
+        name = self.constant_name(name, value)
+        if meaning:
+            self.meanings[name] = meaning.format(shown_name(name))
+        return atom(_symbol(name, value.shape, place, value.dtype.kind == "c"))
 
     def constant_name(self, shown: str, value: np.ndarray) -> str:
         """The name under which an array's numbers are known: `shown`, with a number if that is taken by another."""
@@ -186,7 +191,8 @@ class Formulas:
 
     def whole(self, name: str, value: np.ndarray, place: Place, rule: Any) -> Formula:
         """An element of what is computed from whole tensors, `rule.slope` being its derivative."""
-        return atom(Whole(_symbol(self.constant_name(name, value), value.shape, place), rule))
+        name = self.constant_name(name, value)
+        return atom(Whole(_symbol(name, value.shape, place, value.dtype.kind == "c"), rule))
 
 
 class Call:

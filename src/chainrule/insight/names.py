@@ -16,7 +16,7 @@ from ..inplace import CopySlices
 from ..tensor import Tensor
 from .source import Source
 from .syntax import simple_name, syntax_of
-from .values import Edge, edges_of, operand_of, record_of, same
+from .values import Edge, edges_of, expression_of, operand_of, record_of, same
 
 LONGEST_NAME = 24  # of a part of something: b[1:]
 MOST_HOLDERS = 200  # objects looked into
@@ -247,11 +247,13 @@ def name_everything(order: list[Node], root: Edge, x: Edge, scope: Scope, given:
             if edge is not None and isinstance(edge[0], Tensor) and (edge not in leaves or leaves[edge] == "leaf"):
                 leaves[edge] = given.get(edge) or scope.names.get(id(edge[0])) or _operand_name(node, place) or "leaf"
     wanted += leaves.items()
+    used = {root, x, *(edge for node in order for edge in edges_of(node) if edge is not None and edge not in leaves)}
     for node in reversed(order):
         is_last = node in ends
         for number in range(node.n_outputs):
             edge = (node, number)
-            name = (target_name(node, number) if is_last else None) or given.get(edge) or held.get(edge)
+            target = _target_of(node, number, used, scope) if is_last else None
+            name = target or given.get(edge) or held.get(edge)
             if isinstance(node, CopySlices):
                 name = _written_name(node) or held.get(edge)
             if name is None and (same(edge, root) or same(edge, x)):
@@ -259,6 +261,20 @@ def name_everything(order: list[Node], root: Edge, x: Edge, scope: Scope, given:
             if name is not None:
                 wanted.append((edge, name))
     return _unique(wanted, len(leaves))
+
+
+def _target_of(node: Node, number: int, used: set[Edge], scope: Scope) -> str | None:
+    """The variable for an output; where it holds all outputs, which of them it is: r.U, parts[1]."""
+    name = target_name(node, number)
+    numbers = range(node.n_outputs)
+    if len(numbers) == 1 or name is None or any(target_name(node, i) != name for i in numbers):
+        return name
+    if (node, number) not in used:
+        return None
+    if sum((node, i) in used for i in numbers) == 1 and not isinstance(scope.look_up(name), tuple):
+        return name
+    outputs = record_of(node).outputs if record_of(node) is not None else ()
+    return f"{name}.{outputs[number]}" if number < len(outputs) and outputs != ("*",) else f"{name}[{number}]"
 
 
 def _ends_of_calls(order: list[Node]) -> set[Node]:
@@ -272,9 +288,21 @@ def _ends_of_calls(order: list[Node]) -> set[Node]:
     for nodes in places.values():
         kinds = [record_of(node) or type(node) for node in nodes]
         n = len(nodes)
-        period = next(p for p in range(1, n + 1) if n % p == 0 and kinds == kinds[:p] * (n // p))
+        least = _recorded_by_index(nodes[0]) if len(set(kinds)) == 1 else 1
+        period = next((p for p in range(least, n + 1) if n % p == 0 and kinds == kinds[:p] * (n // p)), n)
         ends.update(nodes[::period])
     return ends
+
+
+def _recorded_by_index(node: Node) -> int:
+    """How many operations of one kind an expression such as x[0, 1] records, each for a dimension; 1 for other expressions."""
+    record, expression = record_of(node), expression_of(node)
+    if record is None or record.name not in ("select", "slice") or not isinstance(expression, ast.Subscript):
+        return 1
+    if not isinstance(expression.slice, ast.Tuple):
+        return 1
+    whole = [isinstance(e, ast.Slice) and e.lower is e.upper is e.step is None for e in expression.slice.elts]
+    return max(1, whole.count(False))
 
 
 def _operand_name(node: Node, place: int) -> str | None:

@@ -50,7 +50,7 @@ def text_picture(title: str, lines: Iterable[tuple[str, str]]) -> str:
 
 def stacked(pictures: list[str], title: str) -> str:
     """Pictures, one below the other, as one."""
-    sizes = [tuple(int(n) for n in re.search(r'width="(\d+)" height="(\d+)"', p).groups()) for p in pictures]  # type: ignore[union-attr]
+    sizes = [tuple(int(n) for n in re.search(r'width="(\d+)" height="(\d+)"', p).groups()) for p in pictures]
     width, height, top, placed = max(w for w, _ in sizes), sum(h for _, h in sizes), 0, []
     for one, (_, own) in zip(pictures, sizes, strict=True):
         placed.append(one.strip().replace("<svg ", f'<svg y="{top}" ', 1))

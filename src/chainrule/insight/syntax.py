@@ -159,10 +159,10 @@ def simple_name(expression: ast.AST | None) -> str | None:
     if isinstance(expression, ast.Subscript):
         base = simple_name(expression.value)
         try:
-            key = ast.literal_eval(expression.slice)
+            ast.literal_eval(expression.slice)
         except ValueError:
             return base
-        return None if base is None else f"{base}[{key!r}]"
+        return None if base is None else f"{base}[{ast.unparse(expression.slice).strip('()')}]"
     return None
 
 

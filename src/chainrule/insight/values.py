@@ -110,8 +110,9 @@ class Values:
                 if array is not None and edge is not None:
                     self.known.setdefault(edge, array)
             elif kind == OUTPUT and isinstance(entry, np.ndarray | np.generic):
-                if keeper.meta is None or not keeper.meta.output_counters:
-                    number = record.outputs.index(name) if name in record.outputs else 0
+                number = record.outputs.index(name) if name in record.outputs else 0
+                counter = ((keeper.meta and keeper.meta.output_counters) or {}).get(number)
+                if counter is None or not counter.version:  # viewed perhaps, but not written to
                     self.known.setdefault((node, number), np.asarray(entry))
 
     def twin(self, node: Node) -> Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from .algebra import (
@@ -438,9 +439,11 @@ def _is_letter(written: str) -> bool:
 
 
 def shown_name(name: str) -> str:
-    """A name as text shows it: x_2 is x₂."""
-    head, number = _numbered(name)
-    return head + number.translate(_SUBSCRIPTS)
+    """A name as text shows it: x_2 is x₂, and softmax(x_2) is softmax(x₂)."""
+    return _NUMBER_IN_NAME.sub(lambda found: found[1].translate(_SUBSCRIPTS), name)
+
+
+_NUMBER_IN_NAME = re.compile(r"(?<=.)_([0-9]+)(?=$|[),·])")
 
 
 def _numbered(name: str) -> tuple[str, str]:
@@ -477,12 +480,19 @@ def escaped(name: str) -> str:
     return "".join(_LATEX_SIGNS.get(sign, sign) for sign in name)
 
 
+_CALL_IN_NAME = re.compile(r"([A-Za-z_]+)\((.+)\)")  # what a rule names by its input: softmax(x)
+
+
 def latex_name(name: str) -> str:
     """A variable's name in LaTeX: one letter and Greek in italics, words upright."""
     if len(name) == 1 and name.isalpha():
         return name
     if name in GREEK:
         return "\\" + name
+    called = _CALL_IN_NAME.fullmatch(name)
+    if called is not None:
+        arguments = (LATEX.symbol(Symbol(one), Letters()) for one in called[2].split(", "))
+        return rf"\mathrm{{{escaped(called[1])}}}\left({', '.join(arguments)}\right)"
     return rf"\mathrm{{{escaped(name)}}}"
 
 

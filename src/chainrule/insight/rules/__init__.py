@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from . import arrangements, complexes, elementwise, losses, matrices, normalization, reductions, sums_of_products
+from . import (
+    arrangements,
+    complexes,
+    elementwise,
+    factorizations,
+    fourier,
+    losses,
+    matrices,
+    normalization,
+    reductions,
+    sums_of_products,
+)
 from .reasons import WITHOUT_RULE
 
 __all__ = [
@@ -10,6 +21,8 @@ __all__ = [
     "arrangements",
     "complexes",
     "elementwise",
+    "factorizations",
+    "fourier",
     "losses",
     "matrices",
     "normalization",

@@ -6,6 +6,7 @@ a shift, a stride, a row-major position, a table.
 
 from __future__ import annotations
 
+import ast
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from ..algebra import ONE, ZERO, Formula, Symbol, at_least, atom, delta, total, 
 from ..formulas import NODE_RULES, RULES, Call, NoFormula, Place, rule
 from ..positions import Entry, Index, Linear, Position, difference, digits, flat, fresh, replaced, split, weighted
 from ..syntax import simple_name
-from ..values import Unknown, operand_of, record_of
+from ..values import Unknown, expression_of, operand_of, record_of
 
 MOST_ELEMENTS = 2_000_000  # of a tensor whose places are looked at one by one
 
@@ -214,7 +215,7 @@ class _Passes:
             goal, factor = _goals(call, k, result)
             if goal is None:
                 source = _sources(call, k, result, x)
-            elif (factor == 1).all() and np.unique(goal[goal >= 0]).size == (goal >= 0).sum():
+            elif (factor[goal >= 0] == 1).all() and np.unique(goal[goal >= 0]).size == (goal >= 0).sum():
                 source = np.full(result.size, -1)
                 source[goal[goal >= 0]] = np.flatnonzero(goal.reshape(-1) >= 0)
                 source = source.reshape(result.shape)
@@ -385,7 +386,9 @@ def pattern_of(call: Call, source: np.ndarray, shape: tuple[int, ...], table: st
     row_major = _linear(source, there, indices)
     place = []
     for d, (n, array) in enumerate(zip(shape, coordinates)):
-        one: Position | None = 0 if n == 1 else _linear(array, there, indices)
+        one: Position | None = 0 if n == 1 else _named(call, array, there, indices, n)
+        if one is None:
+            one = _linear(array, there, indices)
         if one is None and row_major is not None and there.all():
             one = digits(row_major, shape)[d]
         if one is None:
@@ -394,6 +397,30 @@ def pattern_of(call: Call, source: np.ndarray, shape: tuple[int, ...], table: st
             one = _tabled(call, array, there, indices, n, table)
         place.append(one)
     return Pattern(indices, tuple(place), _condition(call, there, indices, tuple(place), shape))
+
+
+def _named(call: Call, array: np.ndarray, there: np.ndarray, indices: tuple[Index, ...], n: int) -> Position | None:
+    """An entry of the tensor by which the program indexes, if it has a name: picked[i, target[i]]."""
+    expression = expression_of(call.node)
+    if not isinstance(expression, ast.Subscript) or not there.all():
+        return None
+    written = expression.slice
+    for part in written.elts if isinstance(written, ast.Tuple) else [written]:
+        name = simple_name(part)
+        held = None if name is None else call.formulas.values.look_up(name)
+        if isinstance(held, Tensor) and held._array.dtype.kind in "iu":
+            kept, small = _kept(array, indices)
+            if held._array.size == small.size and np.array_equal(held._array.reshape(small.shape) % n, small):
+                return Entry(call.formulas.constant_name(str(name), small), tuple(indices[axis] for axis in kept), n)
+    return None
+
+
+def _kept(array: np.ndarray, indices: tuple[Index, ...]) -> tuple[list[int], np.ndarray]:
+    """(the dimensions along which an array is not the same, the array without the others)."""
+    kept = [
+        axis for axis, index in enumerate(indices) if index.size != 1 and not (array == array.take([0], axis)).all()
+    ]
+    return kept, array[tuple(slice(None) if axis in kept else 0 for axis in range(array.ndim))]
 
 
 def _linear(array: np.ndarray, there: np.ndarray, indices: tuple[Index, ...]) -> Position | None:
@@ -440,12 +467,7 @@ def _tabled(
     call: Call, array: np.ndarray, there: np.ndarray, indices: tuple[Index, ...], n: int, name: str
 ) -> Position:
     """An entry of a table, which has only the dimensions that matter."""
-    array = np.where(there, array, 0)
-    kept = []
-    for axis, index in enumerate(indices):
-        if index.size != 1 and not (array == array.take([0], axis)).all():
-            kept.append(axis)
-    small = array[tuple(slice(None) if axis in kept else 0 for axis in range(array.ndim))]
+    kept, small = _kept(np.where(there, array, 0), indices)
     for k in range(len(call.edges)):  # the program's own index, if it is one
         value = None
         with suppress(NoFormula):

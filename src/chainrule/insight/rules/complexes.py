@@ -8,7 +8,7 @@ from ..algebra import Formula, apply, delta, total
 from ..complexes import I, argument, conjugated, imaginary_part, modulus, real_part
 from ..formulas import COMPLEX_RULES, RULES, Call, Place, places
 from ..positions import Index, Position
-from . import arrangements, elementwise, reductions, sums_of_products  # noqa: F401  # whose rules are taken over
+from . import arrangements, elementwise, factorizations, matrices, reductions, sums_of_products  # noqa: F401  # whose rules are taken over
 
 # operations that are differentiable as functions of a complex number, or only take and add up elements
 _AS_THEY_ARE = (
@@ -16,7 +16,7 @@ _AS_THEY_ARE = (
     "asin", "asinh", "atan", "atanh", "baddbmm", "block_diag", "bmm", "cat", "clone", "constant_pad_nd", "contiguous_copy", "copy",
     "cos", "cosh", "cumsum", "diag_embed", "diagonal", "diagonal_copy", "diagonal_scatter", "div", "div_number", "dot", "exp",
     "expand", "expm1", "fill", "fill_tensor", "flip", "gather", "index", "index_add", "index_copy", "index_fill", "index_put",
-    "index_select", "log", "log10", "log1p", "log2", "masked_fill", "masked_scatter", "masked_select", "matmul", "matvec", "mean",
+    "index_select", "linalg_det", "linalg_inv_ex", "linalg_matrix_exp", "linalg_solve_ex", "linalg_solve_triangular", "log", "log10", "log1p", "log2", "masked_fill", "masked_scatter", "masked_select", "matmul", "matvec", "mean",
     "mean_dim", "mm", "mul", "mv", "neg", "permute", "pow", "pow_number", "pow_of_number", "put", "reciprocal", "repeat", "roll",
     "rot90", "rsqrt", "rsub", "rsub_scaled", "scatter", "scatter_add", "select", "select_scatter", "sigmoid", "sin", "sinh",
     "slice", "slice_scatter", "split", "split_with_sizes", "sqrt", "squeeze", "squeeze_dim", "squeeze_dims", "stack", "sub",
@@ -78,3 +78,4 @@ _rule("polar", lambda call, p: call(0, p) * apply("exp", I * call(1, p)))
 _rule("vdot", _vdot)
 _rule("linalg_vector_norm", _norm)
 _rule("cast", _cast)
+_rule("linalg_eig", RULES["linalg_eig"])

@@ -7,7 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..algebra import ONE, ZERO, Formula, apply, at_least, delta, multiplied, number, total
+from ..algebra import ONE, ZERO, Formula, Whole, apply, at_least, atom, delta, multiplied, number, total
+from ..complexes import conjugated
 from ..formulas import Call, NoFormula, Place, full_place, rational_of, rule
 from ..functions import above, root
 from ..positions import Index, Position, difference, fresh
@@ -74,25 +75,29 @@ class Slopes:
 
     def __init__(self, call: Call, *places: int) -> None:
         self.call = call
-        self.names = {call.input_name(place): place for place in places if call.edges[place] is not None}
+        self.names = {place: call.input_name(place) for place in places if call.edges[place] is not None}
         self.shape = call.out_shape  # of what is computed
 
     def slope(self, one, by) -> Formula:
-        place = self.names.get(by.name)
-        if place is None:
+        kind, result = one.symbol.kind, ZERO
+        if kind * by.kind < 0:  # of complex numbers, these are functions of the number alone
             return ZERO
-        inner = full_place(self.call.shape(place), by.index)
-        return self.of(one, full_place(self.shape, one.symbol.index), place, inner)
+        plain, at = self.of_kind(one, abs(kind)), full_place(self.shape, one.symbol.index)
+        for place, name in self.names.items():  # one tensor may be several of the inputs
+            if name == by.name:
+                result = result + self.of(plain, at, place, full_place(self.call.shape(place), by.index))
+        return conjugated(result) if kind < 0 else result
 
     def of(self, one, at: Place, place: int, inner: Place) -> Formula:
         """The derivative of the element at `at` by the element at `inner` of the input at `place`."""
         raise NotImplementedError
 
-    def moved(self, one, at: Place) -> Formula:
-        """Another element of the same."""
-        from ..algebra import Symbol, Whole, atom
+    def of_kind(self, one: Whole, kind: int) -> Whole:
+        return Whole(one.symbol._replace(kind=kind), self)
 
-        return atom(Whole(Symbol(one.symbol.name, tuple(p for p, n in zip(at, self.shape) if n != 1)), self))
+    def moved(self, one: Whole, at: Place) -> Formula:
+        """Another element of the same."""
+        return atom(Whole(one.symbol._replace(index=tuple(p for p, n in zip(at, self.shape) if n != 1)), self))
 
     def same_but(self, dim: int, at: Place, inner: Place) -> Formula:
         """1 where two places agree in all dimensions but one."""

@@ -60,7 +60,7 @@ def _addbmm(call: Call, p: Place) -> Formula:
         return _contracted(inner, lambda k: call.at(1, (b, p[0], k)), lambda k: call.at(2, (b, k, p[1])))
 
     b = fresh(count) if count != 1 else 0
-    total_product = alpha * (product(b) if count == 1 else total(b, product(b)))
+    total_product = alpha * (total(b, product(b)) if isinstance(b, Index) else product(b))
     return beta * call(0, p) + total_product if beta else total_product
 
 
