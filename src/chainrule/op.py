@@ -48,6 +48,7 @@ from .record import (
     graph_xp,
     parameters,
     plan,
+    register,
     run_forward,
     xp,
 )
@@ -117,8 +118,6 @@ def op(
     the inputs, called where they are of different dtypes or of a refused one, that raises if they do not go together;
     `saved_as`: PyTorch's names for what `_saved_…` attributes show.
     """
-    if name in REGISTRY:
-        raise ValueError(f"operation {name} is registered twice")
     record = Op()
     record.name = name
     record.kind = kind
@@ -154,7 +153,7 @@ def op(
     apply.__name__ = apply.__qualname__ = shown
     apply.record = record
     record.apply = apply
-    REGISTRY[name] = record
+    register(record)
     return apply
 
 

@@ -7,6 +7,7 @@ chainrule's own operations, when a derivative is itself recorded.
 from __future__ import annotations
 
 from functools import cached_property
+from types import ModuleType
 from typing import Any
 
 from .backend import numpy as backend
@@ -26,21 +27,6 @@ NUMBERS_AS_TENSORS = {  # PyTorch makes a tensor of a number that these are give
 REGISTRY: dict[str, Op] = {}
 
 
-class Namespace:
-    """`xp` of the formulas: the backend's functions, and every operation by its name."""
-
-    def __init__(self, functions: dict, operation) -> None:
-        self.__dict__.update(functions)
-        self._operation = operation
-
-    def __getattr__(self, name: str):
-        if name.startswith("__") or name not in REGISTRY:
-            raise AttributeError(f"there is no array function and no operation named {name!r}")
-        found = self._operation(REGISTRY[name])
-        setattr(self, name, found)
-        return found
-
-
 def run_forward(record, arrays, settings):
     """The record's forward on arrays."""
     if record.variadic:
@@ -48,16 +34,26 @@ def run_forward(record, arrays, settings):
     return record.forward(xp, *arrays, *settings)
 
 
-def _on_arrays(record):
+# Modules, since Python reads their attributes the fastest. What the backend does not have are operations.
+xp, graph_xp = ModuleType("xp"), ModuleType("graph_xp")
+vars(xp).update({name: value for name, value in vars(backend).items() if not name.startswith("_")})
+
+
+def register(record: Op) -> None:
+    """Puts an operation into the registry, and at the disposal of formulas."""
+    if record.name in REGISTRY:
+        raise ValueError(f"operation {record.name} is registered twice")
+    REGISTRY[record.name] = record
+    vars(xp).setdefault(record.name, _on_arrays(record))
+    vars(graph_xp).setdefault(record.name, record.apply)
+
+
+def _on_arrays(record: Op):
     forward = record.forward
     if record.variadic:
         n = len(record.settings)
         return lambda *arguments: run_forward(record, arguments[: len(arguments) - n], arguments[len(arguments) - n :])
     return lambda *arguments: forward(xp, *arguments)
-
-
-xp = Namespace({k: v for k, v in vars(backend).items() if not k.startswith("_")}, _on_arrays)
-graph_xp = Namespace({}, lambda record: record.apply)
 
 
 class Op:

@@ -1,6 +1,6 @@
 """`xp` on Tensors: the array functions of formulas that are not operations of the same name and signature.
 
-Everything else is looked up among the operations (see op.Namespace).
+Everything else is looked up among the operations (see record.register).
 """
 
 from __future__ import annotations
