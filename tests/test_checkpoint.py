@@ -328,3 +328,18 @@ def test_selective_checkpoints_take_a_policy_or_a_list_of_operations():
         create_selective_checkpoint_contexts(3)
     with pytest.raises(ValueError, match="Expected op in `op_list` to be an OpOverload"):
         create_selective_checkpoint_contexts([torch.mm])
+
+
+def test_dual_numbers_and_batches_go_through():
+    from chainrule.autograd import forward_ad
+
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(x, torch.ones(2))
+        y = checkpoint(torch.sin, dual, use_reentrant=False)
+        primal, tangent = forward_ad.unpack_dual(y)
+        assert torch.equal(tangent, x.cos())
+        primal.sum().backward()
+    assert torch.equal(x.grad, x.detach().cos())
+    batched = torch.vmap(lambda s: checkpoint(torch.exp, s, use_reentrant=False))(torch.ones(3, 2))
+    assert torch.equal(batched, torch.ones(3, 2).exp())

@@ -1,6 +1,7 @@
 """Threads: switches of their own, backward at once on shared graphs and leaves, and backward inside backward."""
 
 import threading
+import warnings
 
 import pytest
 
@@ -180,3 +181,26 @@ def test_nested_backward_on_the_same_leaf():
 
     (Function.apply(x) * x).sum().backward()
     assert x.grad.tolist() == [27.0]
+
+
+def test_anomaly_mode_is_on_in_all_threads():
+    seen = []
+
+    def run():
+        seen.append(torch.is_anomaly_enabled())
+        try:
+            (leaf(0.0).sqrt() * 0).sum().backward()
+        except RuntimeError as error:
+            seen.append(str(error))
+
+    def in_a_thread():
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+
+    with torch.autograd.set_detect_anomaly(True), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        in_a_thread()
+    assert seen == [True, "Function 'SqrtBackward0' returned nan values in its 0th output."]
+    in_a_thread()
+    assert seen[2:] == [False]

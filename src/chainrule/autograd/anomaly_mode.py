@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..engine import is_own
-from ..modes import local
+from ..modes import CAREFUL, RECORD, local
 from ..tensor import Tensor
 from ..warning import warn
 
@@ -96,7 +96,7 @@ def explain(node) -> None:
 
 
 def is_anomaly_enabled() -> bool:
-    """Whether anomaly mode is on in this thread."""
+    """Whether anomaly mode is on."""
     return local.anomaly is not None
 
 
@@ -106,12 +106,14 @@ def is_anomaly_check_nan_enabled() -> bool:
 
 
 def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
-    """Switches anomaly mode on or off in this thread."""
+    """Switches anomaly mode on or off: in all threads, at the latest when one of them next changes a switch."""
     _switch(Anomaly(check_nan) if mode else None)
 
 
 def _switch(anomaly: Anomaly | None) -> None:
-    local.anomaly = anomaly
+    of_all_threads = type(local)
+    of_all_threads.anomaly = anomaly
+    of_all_threads.mode = RECORD if anomaly is None else CAREFUL
     local.refresh()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..amp import casting_to
 from ..autograd import backward
-from ..autograd.function import Function
+from ..autograd.function import Function, run_function
 from ..autograd.graph import saved_tensors_hooks
 from ..modes import enable_grad, is_grad_enabled, local, no_grad
 from ..random import fork_rng, get_rng_state, set_rng_state
@@ -290,7 +290,8 @@ class _Frame:
         self.arguments = [None if isinstance(x, Tensor) else x for x in args]
         self.places = [i for i, x in enumerate(args) if isinstance(x, Tensor)]
         probe = empty(0, requires_grad=True)
-        self.inputs = _KeepArguments.apply(probe, *[args[i] for i in self.places]).grad_fn
+        # not `apply`: the arguments are kept with all that they carry for forward mode and vmap
+        self.inputs = run_function(_KeepArguments, (probe, *[args[i] for i in self.places])).grad_fn
 
     def pack(self, tensor: Tensor) -> _Placeholder:
         placeholder = _Placeholder()
