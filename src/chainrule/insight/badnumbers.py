@@ -358,6 +358,7 @@ ZEROS = {
     "matmul": ("the other factor is all 0", "initialize the other factor with random numbers"),
     "addmm": ("the other factor is all 0", "initialize the other factor with random numbers"),
     "pow_number": ("the slope of a power is 0 at 0", "start away from 0"),
+    "atan2": ("both its arguments are 0, where it has no slope", "start away from (0, 0), or choose with torch.where where both are 0"),
     "abs": ("the slope of abs at 0 is taken to be 0", "start away from 0"),
     "select": ("the element that is used is not this one", "use the elements that are to learn"),
     "index": ("the elements that are used are not these", "use the elements that are to learn"),

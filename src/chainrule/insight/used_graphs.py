@@ -14,7 +14,7 @@ from .places import lies, place_of
 from .reasons import Reason
 from .source import Source
 from .syntax import syntax_of
-from .values import freed_at, record_of
+from .values import freed_at, reachable, record_of
 
 
 def noted(error: BaseException, words: str) -> Place | None:
@@ -108,10 +108,12 @@ def used_up(name: str, order: list[Node], shared: Node, place: Place) -> Reason:
             "compute it again before the second backward, or pass retain_graph=True to the first",
             place,
         )
+    if is_same:  # what the round before has left behind is used by this one
+        shared = _frontier(order, shared)
     made = place_of(shared)
     name_of = target_name(shared)
     what = f"what is computed {lies(made)}" if name_of is None else f"{name_of}, computed {lies(made)},"
-    if is_same and _is_carried(made, place):
+    if is_same and shared is not order[0] and _is_carried(made, place):
         return Reason(
             "second backward",
             f"{name}.backward() {lies(place)} fails the second time because {what} is kept from one "
@@ -133,6 +135,14 @@ def used_up(name: str, order: list[Node], shared: Node, place: Place) -> Reason:
         "pass retain_graph=True to the first backward, add the losses and call backward once, or detach() what is shared",
         at,
     )
+
+
+def _frontier(order: list[Node], shared: Node) -> Node:
+    """The first node that was there when the backward before went through `shared`, of those that lead to it."""
+    newest = shared.saved.newest
+    if newest is None:
+        return shared
+    return next((n for n in order if n.sequence <= newest and (n is shared or shared in reachable(n))), shared)
 
 
 def _is_carried(made: Place, backward: Place) -> bool:

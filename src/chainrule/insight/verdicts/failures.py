@@ -32,7 +32,7 @@ from ..source import Source
 from ..syntax import simple_name, syntax_of
 from ..used_graphs import noted, of_overwriting, used_up
 from ..values import reachable
-from ..witness.notes import Break, Leaf, Root
+from ..witness.notes import Break, Leaf, Root, parameters_of
 from .judge import Judge, innermost
 from .reads import no_gradient
 from .unreached import cut_of_leaf, likely_escape, never_used, static_cut, turned_on_late
@@ -71,6 +71,9 @@ def _no_history(judge: Judge, error: BaseException, frame: FrameType, place: Pla
         if cut is not None:
             cuts.setdefault(cut, []).append(leaf)
     start = f"{name} does not require grad, because"
+    frozen = _frozen_since(judge, position, start)
+    if frozen is not None:
+        return frozen
     if cuts:
         cut = min(cuts, key=lambda c: (-len(cuts[c]), cuts[c][0].number))
         return _of_cut(judge, cut, cuts[cut], start)
@@ -84,12 +87,12 @@ def _no_history(judge: Judge, error: BaseException, frame: FrameType, place: Pla
     serious = [one for one in escaped if not only_shown(one.position)]
     if serious:
         return _of_cut(judge, serious[-1], [escaped[serious[-1]]], start)
-    frozen = list(witness.gradients.frozen)
     learning = [
         leaf for leaf in witness.histories.all_leaves if (held := leaf.tensor()) is not None and held._requires_grad
     ]
-    if frozen and not learning:
-        cause = place_at(frozen[-1])
+    trained = [p for step in witness.gradients.optimizers.values() for p in parameters_of(step.optimizer)]
+    if witness.gradients.frozen and not (any(p._requires_grad for p in trained) if trained else learning):
+        cause = place_at(list(witness.gradients.frozen)[-1])
         return Reason(
             "requires_grad_false",
             f"{start} nothing that it was computed from does: requires_grad was set to False {lies(cause)}.",
@@ -141,6 +144,24 @@ def _no_tensor(judge: Judge, error: BaseException, frame: FrameType, place: Plac
             start = f"{name} has no backward: it is no tensor but {'a ' + kind[1] if kind is not None else 'a number'}, because"
             return _of_cut(judge, known[0], [known[1]], start)
     return None
+
+
+def _frozen_since(judge: Judge, position: Position, start: str) -> Reason | None:
+    """The same backward has worked before, and what it went to has been frozen since."""
+    earlier, frozen = judge.witness.roots.get(position), judge.witness.gradients.frozen
+    if earlier is None or not frozen:
+        return None
+    reached = [leaf for leaf, cut in earlier.flows.items() if cut is None]
+    if not any((held := leaf.tensor()) is not None and not held._requires_grad for leaf in reached):
+        return None
+    cause = place_at(list(frozen)[-1])
+    return Reason(
+        "requires_grad_false",
+        f"{start} requires_grad of what the same backward went to before, such as {judge.label(reached[0])}, was set to False "
+        f"{lies(cause)}.",
+        "set requires_grad to True again before it is trained again, or leave it and detach() what is not to be trained",
+        cause,
+    )
 
 
 def _of_cut(judge: Judge, cut: Break, leaves: list[Leaf], start: str) -> Reason:
@@ -205,7 +226,8 @@ def _second(judge: Judge, error: BaseException, frame: FrameType, place: Place) 
     gone = [n for n in order if n.saved.__class__ is Freed and needed is not None and _is_at(n, needed)]
     if not gone:
         return None
-    shared = gone[0]  # the first that backward came to
+    # the first that backward came to, after what it has freed itself
+    shared = next((n for n in gone if n.saved.newest != order[0].sequence), gone[0])
     return used_up(_receiver_name(position), order, shared, place)
 
 

@@ -21,6 +21,7 @@ from ..reasons import Reason
 from ..syntax import simple_name, syntax_of
 from ..values import edges_of, record_of
 from ..witness.notes import Leaf, Root
+from .constants import constant_term
 from .losses import suspicious
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ def look_at_numbers(witness: Witness, root: Root, frame: FrameType, bad: bool, e
     loss = witness.attempt[0][0]  # type: ignore[index]
     if first and not root.is_leaf:
         witness.reasons += suspicious(loss)
+        constant = constant_term(witness, loss, frame)
+        if constant is not None:
+            witness.reasons.append(("loss", constant))
     if bad:
         witness.reasons.append(_why_bad_here(witness, root, loss, frame))
         return

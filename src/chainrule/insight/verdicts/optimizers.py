@@ -20,7 +20,25 @@ def steps_without_gradient(judge: Judge) -> list[tuple[str, Reason]]:
         if not step.steps or step.empty < step.steps or step.at is None:
             continue
         at = place_at(step.at)
-        if step.cleared_at is not None:
+        others = _served(judge, step)
+        if others is not None and step.elsewhere_at is not None:
+            made, backward = place_at(step.made), place_at(step.elsewhere_at)
+            leaf = next(iter(step.elsewhere))
+            found.append(
+                (
+                    "optimizer",
+                    Reason(
+                        "optimizer",
+                        f"the step {lies(at)} finds no gradients: the backward before it, {lies(backward)}, goes to "
+                        f"{judge.label(leaf)} and the like, which the optimizer made {lies(made)} does not have; the one made "
+                        f"{lies(place_at(others.made))} has them.",
+                        "give each optimizer the parameters that its loss is to train, and call the step of the optimizer whose "
+                        "loss went backward",
+                        made,
+                    ),
+                )
+            )
+        elif step.cleared_at is not None:
             cleared = place_at(step.cleared_at)
             found.append(
                 (
@@ -77,6 +95,14 @@ def steps_without_gradient(judge: Judge) -> list[tuple[str, Reason]]:
                 )
             )
     return found
+
+
+def _served(judge: Judge, step: Step) -> Step | None:
+    """The other optimizer to which the gradients before each of an optimizer's empty steps belong."""
+    owners = [judge.in_optimizer.get(leaf) for leaf in step.elsewhere]
+    return (
+        owners[0] if owners and owners[0] is not None and all(one is owners[0] is not step for one in owners) else None
+    )
 
 
 def _asked_for(judge: Judge, step: Step) -> bool:

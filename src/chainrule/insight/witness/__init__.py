@@ -90,7 +90,9 @@ class Witness(Watcher):
             self._replace(Tensor, name, self.exits.cutting(getattr(Tensor, name), kind))
         data: Any = Tensor.data
         self._replace(
-            Tensor, "data", property(self.exits.cutting(data.fget, "data"), data.fset, data.fdel, data.__doc__)
+            Tensor,
+            "data",
+            property(self.exits.cutting(data.fget, "data"), self.exits.filling(data.fset), data.fdel, data.__doc__),
         )
         gradient: Any = Tensor.grad
         self._replace(Tensor, "grad", property(self.gradients.reading(gradient.fget), self.gradients.setting(gradient.fset), gradient.fdel, gradient.__doc__))  # fmt: skip
@@ -101,7 +103,9 @@ class Witness(Watcher):
             for owner in (chainrule, Tensor, functional):
                 if hasattr(owner, name):
                     self._replace(
-                        owner, name, self.exits.cutting(getattr(owner, name), CUTTING_METHODS.get(name, "integer"))
+                        owner,
+                        name,
+                        self.exits.cutting(getattr(owner, name), CUTTING_METHODS.get(name, "integer"), whole=True),
                     )
         self._replace(modes, "_set_grad_enabled", self.exits.switching(modes._set_grad_enabled))
         for name in ("zero_", "fill_"):

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 import numpy as np
 
-from ...engine import is_own
+from ... import modes
+from ...engine import Node, is_own
 from ...modes import local
 from ...overrides import TorchFunctionMode
 from ...tensor import Tensor
 from ..dataflow import CUTTING_METHODS, NO_VALUE, WITH_INDICES
 from ..places import Position
 from .births import Births
-from .histories import Histories
+from .histories import Histories, note
 from .looking import by_package, like, observing, where
 from .notes import Break
 
 MOST_NUMBERS = 20_000  # Python numbers whose origin is remembered
+SUMS = ("add", "sub", "rsub")
 
 
 # functions of torch that give integers, and do not all go through an operation
@@ -44,6 +47,7 @@ class Exits:
     def __init__(self, histories: Histories, births: Births, failures: list[Exception]) -> None:
         self.histories, self.births, self.failures = histories, births, failures
         self.inference_breaks: dict[Break, None] = {}
+        self._terms: dict[int, tuple[weakref.ref, Break]] = {}
 
     @observing
     def operated(self, func: Any, args: tuple, result: Any) -> None:
@@ -67,6 +71,8 @@ class Exits:
             if one._requires_grad:
                 if one._node is not None:
                     self.histories.keep(one._node, flows)
+                    if name in SUMS and one._array.size == 1:
+                        self._look_for_term(one._node, args)
                 continue
             kind = self._kind(name, one, number)
             if kind is None:
@@ -78,6 +84,19 @@ class Exits:
             target = _written_to(sys._getframe(2))
             if target is not None and not target._requires_grad:
                 self.histories.keep(target, self.histories.merged([self.histories.tensor_flows(target), closed]))
+
+    def _look_for_term(self, node: Node, args: tuple) -> None:
+        """Notes a single number that a node adds, if all its ways from leaves have ended."""
+        for given in args:
+            if isinstance(given, Tensor) and not given._requires_grad and given._array.size == 1:
+                flows = self.histories.flows_of(given)
+                if flows and all(flows.values()):
+                    note(self._terms, node, next(iter(flows.values())))
+
+    def term_added_by(self, node: Node) -> Break | None:
+        """Where the history ended of what a node adds, if it did."""
+        entry = self._terms.get(id(node))
+        return entry[1] if entry is not None and entry[0]() is node else None
 
     def _kind(self, name: str, result: Tensor, number: int) -> str | None:
         """Why an operation's result has no history; None: it has nothing of its inputs in it."""
@@ -96,11 +115,17 @@ class Exits:
             return "integer"
         return None if name.endswith("_like") else "undifferentiable"
 
-    def cutting(self, method: Callable, kind: str) -> Callable:
+    def cutting(self, method: Callable, kind: str, whole: bool = False) -> Callable:
+        """`whole`: what the method does inside is no concern of the program."""
+
         def cut(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
             result = method(tensor, *args, **kwargs)
+            if not isinstance(result, Tensor) or result._requires_grad or by_package(sys._getframe(1)):
+                return result
             flows = self.histories.flows_of(tensor)
-            if flows and isinstance(result, Tensor) and not result._requires_grad and not self.histories.knows(result):
+            if not flows:
+                return result
+            if whole or not self.histories.knows(result):
                 closed = self.histories.closed(flows, kind, where())
                 self.histories.keep(result, closed)
                 self.histories.keep_array(result._array, closed)
@@ -118,6 +143,17 @@ class Exits:
             return result
 
         return like(choose, method)
+
+    def filling(self, setter: Callable) -> Callable:
+        """Of `.data`: what it is given has no history there."""
+
+        def fill(tensor: Tensor, value: Any) -> None:
+            setter(tensor, value)
+            flows = self.histories.flows_of(value)
+            if flows and not by_package(sys._getframe(1)):
+                self.histories.keep(tensor, self.histories.closed(flows, "data", where()))
+
+        return fill
 
     def escaping(self, method: Callable, kind: str) -> Callable:
         def escape(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -171,9 +207,9 @@ class Exits:
     def switching(self, function: Callable) -> Callable:
         def switch(enabled: bool) -> None:
             if enabled:
-                local.off_at = None
+                local.off_at = local.off_kind = None
             elif sys._getframe(1).f_code.co_name != "__exit__":
-                local.off_at = _block_position(sys._getframe(1))
+                local.off_at, local.off_kind = _block_position(sys._getframe(1)), _kind_of_block(sys._getframe(1))
             function(enabled)
 
         return switch
@@ -208,6 +244,17 @@ def _written_to(frame: FrameType | None) -> Tensor | None:
             return frame.f_locals.get("tensor")
         frame = frame.f_back
     return None
+
+
+def _kind_of_block(frame: FrameType | None) -> str | None:
+    """How a function of the package is called that switches recording off for what it computes."""
+    while frame is not None and frame.f_code.co_filename == modes.__file__:
+        frame = frame.f_back
+    return (
+        "sample"
+        if frame is not None and is_own(frame.f_code.co_filename) and frame.f_code.co_name == "sample"
+        else None
+    )
 
 
 def _block_position(frame: FrameType | None) -> Position | None:

@@ -200,6 +200,9 @@ class Gradients:
             return
         known.empty += 1
         known.missing += all(t._grad is None for t in tensors)
+        own = {id(t) for t in tensors}
+        if self.given and not any(id(leaf.tensor()) in own for leaf in self.given):
+            known.elsewhere, known.elsewhere_at = dict.fromkeys(self.given), self.given_at
         for tensor in tensors:
             leaf = self.histories.leaves.get(id(tensor))
             if leaf is not None and leaf.cleared_at is not None and known.cleared_at is None:

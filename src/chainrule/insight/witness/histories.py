@@ -108,7 +108,11 @@ class Histories:
         """The flows with every way that was open ended here."""
         if all(flows.values()):
             return flows
-        off_at = getattr(local, "off_at", None) if kind in ("no_grad", "inference") else None
+        off_at = None
+        if kind in ("no_grad", "inference"):
+            off_at, off_kind = getattr(local, "off_at", None), getattr(local, "off_kind", None)
+            if off_kind is not None:
+                kind, off_at = off_kind, None
         cut = Break(kind, position, off_at)
         return {leaf: known or cut for leaf, known in flows.items()}
 
