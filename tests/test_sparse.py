@@ -491,6 +491,111 @@ def test_gradcheck():
     assert torch.sparse.as_sparse_gradcheck(check)(lambda x: x * 2, x, masked=True)
 
 
+# ---------------------------------------------------------------- compressed matrices
+
+
+def by_rows(requires_grad=False, dtype=torch.float32):
+    return torch.sparse_csr_tensor([0, 1, 3], [2, 0, 2], [3.0, 4, 5], (2, 3), dtype=dtype, requires_grad=requires_grad)
+
+
+def test_compressed_layouts():
+    x = by_rows()
+    assert repr(x) == (
+        "tensor(crow_indices=tensor([0, 1, 3]),\n       col_indices=tensor([2, 0, 2]),\n"
+        "       values=tensor([3., 4., 5.]), size=(2, 3), nnz=3,\n       layout=torch.sparse_csr)"
+    )
+    assert (x.layout, x.is_sparse, x.is_sparse_csr, x._nnz()) == (torch.sparse_csr, False, True, 3)
+    y = x.to_sparse_csc()
+    assert (y.ccol_indices().tolist(), y.row_indices().tolist()) == ([0, 1, 1, 3], [1, 0, 1])
+    assert y.values().tolist() == [4, 3, 5] and y.layout is torch.sparse_csc
+    assert x.to_sparse().is_sparse and x.to_sparse().indices().tolist() == INDICES
+    for other in (y, x.t().t(), x.to_sparse().to_sparse_csr(), x.to_dense().to_sparse_csr(), y.to_sparse_csr()):
+        assert other.to_dense().tolist() == [[0, 0, 3], [4, 0, 5]]
+    assert torch.sparse_csc_tensor([0, 1, 1, 3], [1, 0, 1], [4.0, 3, 5]).to_dense().tolist() == x.to_dense().tolist()
+    assert torch.zeros(2, 3, layout=torch.sparse_csr).crow_indices().tolist() == [0, 0, 0]
+    for call, message in (
+        (x.indices, "indices expected sparse coordinate tensor layout but got SparseCsr"),
+        (x.row_indices, "row_indices expected sparse column compressed tensor layout but got SparseCsr"),
+        (matrix().crow_indices, "crow_indices expected sparse row compressed tensor layout but got Sparse"),
+    ):
+        with pytest.raises(RuntimeError, match=message):
+            call()
+    with pytest.raises(NotImplementedError):
+        torch.ones(4, 4).to_sparse_bsr((2, 2))
+    with pytest.raises(NotImplementedError):
+        torch.ones(2, 3, 3).to_sparse_csr()
+
+
+def test_operations_on_compressed_matrices():
+    x, d = by_rows(), torch.rand(3, 4)
+    whole = x.to_dense()
+    for found, expected in (
+        (x * 2, whole * 2),
+        (x + x, whole + whole),
+        (x * torch.ones(2, 3), whole),
+        (x.sin(), whole.sin()),
+        (-x, -whole),
+        (x @ x.t(), whole @ whole.t()),
+        (x.t(), whole.t()),
+        (x.sum(1, keepdim=True), whole.sum(1, keepdim=True)),
+    ):
+        assert found.layout in (torch.sparse_csr, torch.sparse_csc)
+        np.testing.assert_allclose(found.to_dense().numpy(), expected.numpy(), rtol=1e-6)
+    for found, expected in (
+        (x @ d, whole @ d),
+        (x @ d[:, 0], whole @ d[:, 0]),
+        (torch.ones(2, 3) + x, 1 + whole),
+        (x.sum(), whole.sum()),
+        (torch.sparse.mm(x, d, "mean"), whole @ d / t([[1.0], [2.0]])),
+    ):
+        assert found.layout is torch.strided
+        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-6)
+    sampled = torch.sparse.sampled_addmm(x, torch.ones(2, 2), torch.ones(2, 3), beta=0.5, alpha=2)
+    assert sampled.values().tolist() == [5.5, 6, 6.5]
+
+
+def test_gradients_of_compressed_matrices():
+    x = by_rows(True)
+    torch.sparse.mm(x * 2, torch.ones(3, 2)).sum().backward()
+    assert x.grad.layout is torch.sparse_csr and x.grad.values().tolist() == [4, 4, 4]
+    x.to_dense().sum().backward()
+    assert x.grad.layout is torch.sparse_csr and x.grad.values().tolist() == [5, 5, 5]
+    v = t([3.0, 4, 5], requires_grad=True)
+    (torch.sparse_csr_tensor([0, 1, 3], [2, 0, 2], v, (2, 3)) @ torch.ones(3, 2)).sum().backward()
+    assert v.grad.tolist() == [2, 2, 2]
+    assert torch.autograd.gradcheck(
+        torch.sparse.mm, (by_rows(True, torch.float64), torch.ones(3, 2).double()), masked=True
+    )
+    stream = io.BytesIO()
+    torch.save(x.detach(), stream)
+    stream.seek(0)
+    assert torch.load(stream).col_indices().tolist() == [2, 0, 2]
+    assert pickle.loads(pickle.dumps(x)).crow_indices().tolist() == [0, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (([0, 1], [2, 0, 2]), r"crow_indices.shape[-1] must be equal to the number of rows + 1 (=3), but got 2"),
+        (
+            ([0, 1, 3], [2, 0]),
+            r"col_indices.shape[-1] must be equal to nnz (=3) as defined by values.shape[0], but got 2",
+        ),
+        (([1, 1, 3], [2, 0, 2]), "`crow_indices[..., 0] == 0` is not satisfied."),
+        (([0, 1, 2], [2, 0, 2]), "`crow_indices[..., -1] == nnz` is not satisfied."),
+        (([0, 1, 3], [2, 0, 5]), "`0 <= col_indices < ncols` is not satisfied."),
+        (
+            ([0, 1, 3], [2, 2, 0]),
+            "`col_indices[..., crow_indices[..., i - 1]:crow_indices[..., i]] for all i = 1, ...,",
+        ),
+    ],
+)
+def test_compressed_parts_that_do_not_fit(parts, message):
+    with pytest.raises(RuntimeError) as info:
+        torch.sparse_csr_tensor(*parts, [3.0, 4, 5], (2, 3), check_invariants=True)
+    assert str(info.value).startswith(message)
+
+
 # ---------------------------------------------------------------- tables and optimizers
 
 

@@ -147,7 +147,10 @@ _FUNCTIONAL = (
 _LAZY_NAMES |= dict.fromkeys(_FUNCTIONAL, "nn.functional")
 _LAZY_NAMES |= dict.fromkeys(("grid_sampler", "grid_sampler_2d", "grid_sampler_3d"), "ops.grids")
 _LAZY_NAMES["constant_pad_nd"] = "ops.padding"
-_SPARSE = ("dsmm", "hspmm", "saddmm", "smm", "sparse_coo_tensor", "spmm", "sspaddmm")
+_SPARSE = (
+    "dsmm", "hspmm", "saddmm", "smm", "sparse_compressed_tensor", "sparse_coo_tensor", "sparse_csc_tensor",
+    "sparse_csr_tensor", "spmm", "sspaddmm",
+)  # fmt: skip
 _LAZY_NAMES |= dict.fromkeys(_SPARSE, "sparse.functions")
 
 

@@ -172,7 +172,8 @@ def _by_sparse_package(name: str):
 
 for _name in (
     "to_sparse", "to_dense", "sparse_mask", "coalesce", "is_coalesced", "indices", "values", "_indices", "_values",
-    "_nnz", "sparse_dim", "dense_dim", "sparse_resize_", "sparse_resize_and_clear_",
+    "_nnz", "sparse_dim", "dense_dim", "sparse_resize_", "sparse_resize_and_clear_", "to_sparse_coo", "to_sparse_csr",
+    "to_sparse_csc", "to_sparse_bsr", "to_sparse_bsc", "crow_indices", "col_indices", "ccol_indices", "row_indices",
 ):  # fmt: skip
     _by_sparse_package(_name)
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..size import sparse_csr
 from ..tensor import Tensor
 from . import products
-from .arrays import not_run
 from .checking import as_sparse_gradcheck
+from .compressed import in_layout
 from .creation import check_sparse_tensor_invariants
 from .functions import sparse_coo_tensor
 from .legacy import *
@@ -34,9 +35,9 @@ __all__ = [
 
 def mm(mat1: Tensor, mat2: Tensor, reduce: str | None = None) -> Any:
     """The product of two matrices, sparse or dense; sparse if both are. The gradient of a sparse one is sparse, with its
-    indices."""
+    indices. `reduce` ("sum", "mean", "amax", "amin") says what takes the place of the sums, for a CSR and a dense matrix."""
     if reduce is not None:
-        raise not_run("_sparse_mm_reduce_impl")
+        return products.reduced_mm(mat1, mat2, reduce)
     return products.sparse_mm(mat1, mat2)
 
 
@@ -46,8 +47,10 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta=1, alpha=1) -> Any:
 
 
 def sampled_addmm(input: Any, mat1: Tensor, mat2: Tensor, *, beta=1.0, alpha=1.0) -> Any:
-    """NotImplementedError: PyTorch has it for the CSR layout only."""
-    raise not_run("sparse_sampled_addmm")
+    """``beta * input + alpha * (mat1 @ mat2)`` where `input`, a CSR matrix, has entries; only these are computed."""
+    if input.layout is not sparse_csr:
+        raise RuntimeError("sampled_addmm: Expected self to have sparse csr layout, but got " + str(input.layout)[6:])
+    return in_layout(products.sampled(mat1, mat2, input), sparse_csr) * alpha + input * beta
 
 
 def softmax(input: Tensor, dim: int, *, dtype=None) -> Any:

@@ -92,6 +92,9 @@ class SparseArray:
         """A copy that a leaf keeps as its gradient. Whether it is coalesced is no longer known, as in PyTorch."""
         return SparseArray(self.indices.copy(), self.values.copy(order="K"), self.shape)
 
+    def clone(self) -> SparseArray:
+        return SparseArray(self.indices.copy(), self.values.copy(), self.shape, self.coalesced)
+
     def tensor(self):
         """A sparse tensor of this."""
         from .tensor import sparse
@@ -195,11 +198,6 @@ def divided_by(shape) -> RuntimeError:
     return RuntimeError(
         f"Sparse division requires a scalar or zero-dim dense tensor divisor (got shape {list(shape)} for divisor)"
     )
-
-
-def cloned(x: SparseArray) -> SparseArray:
-    """A copy."""
-    return SparseArray(x.indices.copy(), x.values.copy(), x.shape, x.coalesced)
 
 
 # ---------------------------------------------------------------- indices

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..tensor import Tensor, wrap
+from .compressed import in_layout
 from .tensor import dense, from_values, is_sparse, to_sparse
 
 _OUTPUT = (
@@ -41,9 +42,11 @@ def _dense_part(x: Any, masked: bool) -> Tensor:
 
 
 def _sparse_again(part: Tensor, x: Any, masked: bool) -> Any:
-    if not masked:
-        return to_sparse(part, x._array.sparse_dim)
-    return from_values(x._array.indices, part, x._array.shape, x._array.coalesced)
+    if masked:
+        made = from_values(x._array.indices, part, x._array.shape, x._array.coalesced)
+    else:
+        made = to_sparse(part, x._array.sparse_dim)
+    return in_layout(made, x.layout)
 
 
 def as_sparse_gradcheck(gradcheck: Callable) -> Callable:

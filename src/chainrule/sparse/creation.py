@@ -98,9 +98,12 @@ def filled(function: str, size, dtype, layout, device, requires_grad: bool) -> A
         raise not_run("fill_.Scalar")
     dtype = dtypes.get_default_dtype() if dtype is None else dtype
     check_gradient(dtype, requires_grad)
+    made = empty(size, dtype)
     if layout is not sparse_coo:
-        raise NotImplementedError(f"chainrule has no tensors of layout {layout}")
-    return empty(size, dtype, requires_grad)
+        from .conversion import relabelled
+
+        made = relabelled(made, layout)
+    return made.requires_grad_() if requires_grad else made
 
 
 def sparse_coo_tensor(*args, **named) -> Any:

@@ -9,9 +9,10 @@ import numpy as np
 from .. import dtypes
 from ..modes import local
 from ..op import broadcast_error, common_dtype, is_number, number_array, python_number
+from ..size import sparse_coo
 from ..tensor import Tensor, wrap
 from .arrangements import parts
-from .arrays import SparseArray, added, cloned, divided_by, intersected, multiplied, not_run
+from .arrays import SparseArray, added, divided_by, intersected, multiplied, not_run
 from .tensor import coalesced, dense, from_values, is_sparse, recorded, rule, sparse, values_of
 
 # ---------------------------------------------------------------- one tensor
@@ -64,7 +65,7 @@ def cast(func, x, dtype):
 
 @rule("clone", "contiguous_copy")
 def clone(func, x):
-    return recorded("CloneBackward0", cloned(x._array), (x,), lambda g, needs: (g,))
+    return recorded("CloneBackward0", x._array.clone(), (x,), lambda g, needs: (g,))
 
 
 @rule("detach")
@@ -190,7 +191,11 @@ def div(func, x, y):
 
 def add_scaled(x, y, a, b, name: str):
     """``a * x + b * y``. Of a dense and a sparse tensor, in this order, the sum is dense."""
-    if is_number(x) or is_number(y) or (is_sparse(x) and not is_sparse(y) and local.task is None):
+    if (
+        is_number(x)
+        or is_number(y)
+        or (is_sparse(x) and x.layout is sparse_coo and not is_sparse(y) and local.task is None)
+    ):
         raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
     common = common_dtype([x, y])
     target = common.numpy_dtype
@@ -278,7 +283,7 @@ def copy(func, x, y):
             f"copy_() between dense and sparse Tensors is not implemented! Found self type = {x.type()} and src type = "
             f"{y.type()}"
         )
-    return recorded("CopyBackwards", cloned(y._array).astype(x._array.dtype), (x, y), lambda g, needs: (None, g))
+    return recorded("CopyBackwards", y._array.clone().astype(x._array.dtype), (x, y), lambda g, needs: (None, g))
 
 
 @rule("pow_of_number", "pow")

@@ -9,10 +9,22 @@ import numpy as np
 from ..tensor import Tensor
 from . import arrangements, elementwise, methods, products, reductions  # noqa: F401 - the rules of operations
 from .arrays import SparseArray
+from .compressed import sparse_compressed_tensor, sparse_csc_tensor, sparse_csr_tensor
 from .creation import sparse_coo_tensor
 from .tensor import coalesced, sparse
 
-__all__ = ["dsmm", "hspmm", "saddmm", "smm", "sparse_coo_tensor", "spmm", "sspaddmm"]
+__all__ = [
+    "dsmm",
+    "hspmm",
+    "saddmm",
+    "smm",
+    "sparse_compressed_tensor",
+    "sparse_coo_tensor",
+    "sparse_csc_tensor",
+    "sparse_csr_tensor",
+    "spmm",
+    "sspaddmm",
+]
 
 
 def spmm(input: Tensor, mat2: Tensor) -> Any:

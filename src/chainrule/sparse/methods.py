@@ -10,9 +10,10 @@ from .. import dtypes
 from ..inplace import bump_version, check_in_place, rename
 from ..modes import local
 from ..op import is_number
+from ..size import sparse_coo
 from ..tensor import Tensor, memory, wrap
 from .arrangements import narrowed
-from .arrays import SparseArray, cloned, not_run
+from .arrays import SparseArray, not_run
 from .creation import empty as empty_sparse, indices_argument, of_parts
 from .printing import text
 from .reductions import total
@@ -139,6 +140,8 @@ def sparse_mask(self, mask) -> Any:
 
 def mask_of(x: Tensor, mask: Any) -> Any:
     """`Tensor.sparse_mask`."""
+    from .conversion import relabelled
+
     if not is_sparse(mask):
         raise not_run("sparse_mask", "CPU")
     if x._array.shape != mask._array.shape:
@@ -148,7 +151,8 @@ def mask_of(x: Tensor, mask: Any) -> Any:
         )
     array = mask._array
     values = entries_at(x, array.indices)
-    return from_values(array.indices, values, array.shape, array.coalesced, "SparseMaskBackward0")
+    found = from_values(array.indices, values, array.shape, array.coalesced, "SparseMaskBackward0")
+    return found if mask.layout is sparse_coo else relabelled(found, mask.layout)
 
 
 # ---------------------------------------------------------------- as other tensors have it
@@ -481,13 +485,12 @@ for _name in ("__float__", "__int__", "__complex__", "__index__"):
 
 @method("__reduce_ex__")
 def _reduce(self, protocol):
-    array = self._array
-    return rebuilt, (wrap(array.indices), wrap(array.values), array.shape, array.coalesced, dict(self.__dict__))
+    return rebuilt, (self.layout, saved_parts(self), dict(self.__dict__))
 
 
-def rebuilt(indices, values, size, coalesced, state=None) -> Any:
+def rebuilt(layout, data, state=None) -> Any:
     """A sparse tensor out of a pickle: a leaf that does not require grad, as PyTorch has it."""
-    made = sparse(SparseArray(memory(indices), memory(values), size, coalesced))
+    made = of_saved_parts(layout, data, check=False)
     made.__dict__.update(state or {})
     return made
 
@@ -495,13 +498,20 @@ def rebuilt(indices, values, size, coalesced, state=None) -> Any:
 def saved_parts(x) -> tuple:
     """What `torch.save` writes of a sparse tensor."""
     array = x._array
-    return wrap(array.indices), wrap(array.values), x.shape, array.coalesced
+    if x.layout is sparse_coo:
+        return wrap(array.indices), wrap(array.values), x.shape, array.coalesced
+    return wrap(array.pointers), wrap(array.plain), wrap(array.values), x.shape
 
 
-def of_saved_parts(layout, data) -> Any:
-    """The tensor of what `torch.save` wrote."""
+def of_saved_parts(layout, data, check: bool = True) -> Any:
+    """The tensor of what `torch.save` wrote; RuntimeError for parts that do not fit, unless not to `check`."""
+    if layout is not sparse_coo:
+        from .compressed import sparse_compressed_tensor
+
+        compressed, plain, values, size = data
+        return sparse_compressed_tensor(compressed, plain, values, tuple(size), layout=layout, check_invariants=check)
     indices, values, size, *coalesced = data
-    return of_parts(memory(indices), values, tuple(size), bool(coalesced and coalesced[0]), check=True)
+    return of_parts(memory(indices), values, tuple(size), bool(coalesced and coalesced[0]), check=check)
 
 
 @method("__copy__")
@@ -521,7 +531,7 @@ def _deepcopy(self, memo) -> Any:
         raise RuntimeError(
             "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
         )
-    made = sparse(cloned(self._array))
+    made = sparse(self._array.clone())
     made._requires_grad = self.requires_grad
     memo[id(self)] = made
     if self._grad is not None:

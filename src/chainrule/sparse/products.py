@@ -6,13 +6,16 @@ others it is a dense matrix. That is PyTorch's distinction.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..dtypes import scalar_name
 from ..ops.products import expand_check
+from ..size import sparse_csr
 from ..tensor import Tensor, wrap
-from .arrays import SparseArray, flat_index, found_in, product, times_matrix
-from .tensor import coalesced, dense, from_values, is_sparse, recorded, rule, sparse
+from .arrays import SparseArray, flat_index, found_in, not_run, product, times_matrix
+from .tensor import coalesced, dense, from_values, is_sparse, recorded, rule, sparse, values_of
 
 
 def _check_matrices(x: Tensor, y: Tensor) -> None:
@@ -153,6 +156,22 @@ def sampled(x: Tensor, y: Tensor, mask) -> Tensor:
     rows, columns = map(wrap, array.indices)
     values = (x[rows] * y.t()[columns]).sum(1)
     return from_values(array.indices, values, array.shape, True, "SparseMaskBackward0")
+
+
+def reduced_mm(x: Any, y: Tensor, reduce: str) -> Tensor:
+    """A product of a CSR and a dense matrix with a mean, maximum or minimum of the products in the place of sums; rows
+    without entries are zeros."""
+    if reduce not in ("sum", "mean", "amax", "amin"):
+        raise RuntimeError(f"reduce argument must be either sum, mean, amax or amin, got {reduce}")
+    if not is_sparse(x) or x.layout is not sparse_csr or is_sparse(y):
+        raise not_run("_sparse_mm_reduce_impl")
+    _check_matrices(x, y)
+    if reduce == "sum":
+        return _sparse_dense(x, y)
+    rows, columns = map(wrap, x._array.indices)
+    terms = values_of(x)[:, None] * y[columns]
+    zeros = terms.new_zeros((x.shape[0], y.shape[1]))
+    return zeros.scatter_reduce(0, rows[:, None].expand(terms.shape), terms, reduce, include_self=False)
 
 
 def _sparse_sparse(x, y):

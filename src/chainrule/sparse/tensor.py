@@ -16,7 +16,7 @@ from ..engine import Freed, Node, SavedTensor, graph_errors, next_sequence, user
 from ..modes import active_saved_hooks, is_quiet, local, silence
 from ..op import input_edge, save_input
 from ..overrides import _converted
-from ..size import layout as Layout, sparse_coo
+from ..size import layout as Layout, sparse_coo, strided
 from ..tensor import Tensor, memory, own_extra, refresh_view, wrap, wrap_as
 from .arrays import SparseArray, as_gradient, at_indices, flat_index, found_in, not_run
 
@@ -67,9 +67,12 @@ _SHOWN = {name: f"{name}.Tensor" for name in _COMPARISONS} | {"isclose": "eq.Ten
 SparseTensor.__name__ = SparseTensor.__qualname__ = "Tensor"  # in PyTorch it is no class of its own
 
 
+CLASSES: dict[type[SparseArray], type[SparseTensor]] = {SparseArray: SparseTensor}
+
+
 def sparse(array: SparseArray) -> Any:
     """A sparse tensor of indices and values, without history."""
-    tensor = wrap_as(SparseTensor, array)
+    tensor = wrap_as(CLASSES[type(array)], array)
     if local.inference:
         own_extra(tensor).inference = True
     return tensor
@@ -78,7 +81,7 @@ def sparse(array: SparseArray) -> Any:
 def seen(value):
     """A tensor as one of the class that its data belong to: gradients come as plain tensors of whatever there is."""
     if type(value) is Tensor and isinstance(value._array, SparseArray):
-        return _converted(value, SparseTensor)
+        return _converted(value, CLASSES[type(value._array)])
     return value
 
 
@@ -94,9 +97,9 @@ class SparseNode(Node):
     """A recorded operation on sparse tensors. `formula` makes the inputs' gradients, Tensors all, of the output's and of
     what was saved."""
 
-    __slots__ = ("dtypes", "formula")
+    __slots__ = ("formula", "kinds")
     __module__ = "builtins"
-    dtypes: tuple  # of the inputs, which their gradients have as well
+    kinds: tuple  # (dtype, layout) of the inputs, which their gradients have as well, unless they are dense
 
     on_tensors_only = True
 
@@ -115,8 +118,8 @@ class SparseNode(Node):
             return [None] * len(self.edges)
         results = self.formula(seen(gradient), needs, *[self._unpacked(entry) for entry in self.saved])
         return [
-            None if result is None or edge is None else cast(result, dtype)
-            for result, edge, dtype in zip(results, self.edges, self.dtypes, strict=True)
+            None if result is None or edge is None else fitted(result, *kind)
+            for result, edge, kind in zip(results, self.edges, self.kinds, strict=True)
         ]
 
     def _unpacked(self, entry):
@@ -136,13 +139,18 @@ def _array(tensor: Tensor):
     return as_gradient(array) if isinstance(array, SparseArray) else array
 
 
-def cast(gradient: Tensor, dtype) -> Tensor:
-    """A gradient in the dtype of what it belongs to: of a complex one for a real tensor, the real part."""
-    if gradient._array.dtype is dtype:
-        return gradient
-    if dtype.kind != "c" and gradient._array.dtype.kind == "c":
-        gradient = gradient.real
-    return gradient.to(dtypes.from_numpy_dtype(dtype))
+def fitted(gradient: Any, dtype, layout) -> Tensor:
+    """A gradient in the dtype of what it belongs to (of a complex one for a real tensor, the real part), and a sparse one
+    in the layout."""
+    if gradient._array.dtype is not dtype:
+        if dtype.kind != "c" and gradient._array.dtype.kind == "c":
+            gradient = gradient.real
+        gradient = gradient.to(dtypes.from_numpy_dtype(dtype))
+    if is_sparse(gradient) and layout is not strided and gradient.layout is not layout:
+        from .compressed import in_layout
+
+        gradient = in_layout(gradient, layout)
+    return gradient
 
 
 _classes: dict[str, type[SparseNode]] = {}
@@ -168,7 +176,7 @@ def recorded(name: str, array, inputs, formula, *saved) -> Any:
             refresh_view(x)
     node: Any = object.__new__(node_class(name))
     node.edges, numbers = zip(*map(input_edge, inputs), strict=True)
-    node.dtypes = tuple([x._array.dtype if isinstance(x, Tensor) else None for x in inputs])
+    node.kinds = tuple([(x._array.dtype, x.layout) if isinstance(x, Tensor) else None for x in inputs])
     node.formula = formula
     hooks = active_saved_hooks()
     node.saved = tuple([save_input(value, hooks) for value in saved])
