@@ -111,7 +111,9 @@ _addmm = op(
     vjp=(
         lambda xp, g, z_shape, beta: xp.sum_to(xp.scaled(g, beta), z_shape),
         lambda xp, g, y, alpha: xp.scaled(xp.matmul(g, y.T), alpha),
-        lambda xp, g, x, alpha: xp.scaled(xp.matmul(x.T, g), alpha),
+        # By columns, as mat2 nearly always lies: it is the transposed weight of a linear layer, whose gradient then
+        # need not be transposed in memory.
+        lambda xp, g, x, alpha: xp.scaled(xp.matmul(g.T, x).T, alpha),
     ),
     holomorphic=True,
     saved_as={"z": "self", "x": "mat1", "y": "mat2"},
