@@ -149,7 +149,8 @@ IN_PLACE_NODES = {  # PyTorch numbers the variants of an operation, and the in-p
     "FillBackward0": "FillBackward2", "FillBackward1": "FillBackward3",
     "TransposeBackward0": "TransposeBackward1", "TBackward0": "TBackward1", "UnsqueezeBackward0": "UnsqueezeBackward1",
     "SqueezeBackward0": "SqueezeBackward3", "SqueezeBackward1": "SqueezeBackward4", "SqueezeBackward2": "SqueezeBackward5",
-    "AsStridedBackward0": "AsStridedBackward1",
+    "AsStridedBackward0": "AsStridedBackward1", "AcoshBackward0": "AcoshBackward1", "AsinhBackward0": "AsinhBackward1",
+    "AtanhBackward0": "AtanhBackward1",
 }  # fmt: skip
 _renamed: dict[tuple[type, str], type] = {}
 

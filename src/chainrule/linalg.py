@@ -664,7 +664,7 @@ def _power(A, n: int):
 
 def vander(x, N: int | None = None):
     """The powers 0 to ``N - 1`` of the elements, as a new last dimension."""
-    if x._array.dtype.kind == "b":
+    if x._array.dtype.kind in "iub":
         x = x.to(dtypes.int64)
     if not x._array.ndim:
         x = x.reshape(1)

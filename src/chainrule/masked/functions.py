@@ -202,12 +202,12 @@ def softmin(input, dim: int, *, dtype=None, mask=None) -> Tensor:
 
 def cumsum(input, dim: int, *, dtype=None, mask=None) -> Tensor:
     """The running sum of the kept elements."""
-    return cumulative.cumsum(_fill(input, mask, 0), dim, dtype=dtype)
+    return cumulative.cumsum(_fill(input, mask, 0), dim, dtype=dtype or input.dtype)
 
 
 def cumprod(input, dim: int, *, dtype=None, mask=None) -> Tensor:
     """The running product of the kept elements."""
-    return cumulative.cumprod(_fill(input, mask, 1), dim, dtype=dtype)
+    return cumulative.cumprod(_fill(input, mask, 1), dim, dtype=dtype or input.dtype)
 
 
 def logsumexp(input, dim=None, *, keepdim: bool = False, dtype=None, mask=None) -> Tensor:

@@ -94,7 +94,7 @@ def bilinear(input1, input2, weight, bias=None):
             )
     leading = input1.shape[:-1]
     rows1, rows2 = input1.reshape(-1, input1.shape[-1]), input2.reshape(-1, input2.shape[-1])
-    found = (rows1.matmul(weight) * rows2).sum(-1).t().reshape(*leading, weight.shape[0])
+    found = (rows1.matmul(weight) * rows2).sum(-1, dtype=weight.dtype).t().reshape(*leading, weight.shape[0])
     return found if bias is None else found + bias
 
 

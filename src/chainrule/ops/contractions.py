@@ -261,7 +261,7 @@ def tensordot(a, b, dims=2, out=None):
                 f"contracted dimensions need to match, but first has size {n} in dim {d} and second has size {m} in "
                 f"dim {e}"
             )
-        a, b = (a.sum(d, keepdim=True), b) if m == 1 else (a, b.sum(e, keepdim=True))
+        a, b = (a.sum(d, True, dtype=a.dtype), b) if m == 1 else (a, b.sum(e, True, dtype=b.dtype))
     first, second = [wrap_dim(d, len(x)) for d in first], [wrap_dim(d, len(y)) for d in second]
     rest_a = [d for d in range(len(x)) if d not in first]
     rest_b = [d for d in range(len(y)) if d not in second]
@@ -274,7 +274,7 @@ def tensordot(a, b, dims=2, out=None):
     elif left.is_contiguous() and right.is_contiguous():
         product = left.flatten().dot(right.flatten())
     else:
-        product = (left.squeeze() * right.squeeze()).sum()
+        product = (left.squeeze() * right.squeeze()).sum(dtype=a.dtype)
     product = product.reshape(shape)
     return product if out is None else fill_out(out, product)
 
@@ -288,7 +288,7 @@ def kron(input, other, *, out=None):
     b = (1,) * (ndim - other.ndim) + tuple(other.shape)
     left = input.reshape([n for size in a for n in (size, 1)])
     right = other.reshape([n for size in b for n in (1, size)])
-    product = (left * right).reshape([n * m for n, m in zip(a, b, strict=True)])
+    product = views._unsafe_view(views.contiguous(left * right), tuple([n * m for n, m in zip(a, b, strict=True)]))
     return product if out is None else fill_out(out, product)
 
 

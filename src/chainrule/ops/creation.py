@@ -330,9 +330,9 @@ def as_tensor(data, dtype=None, device=None):
     return finish(array_of(data, dtype))
 
 
-def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad: bool = False):
+def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad: bool | None = None):
     """`obj` (a tensor, array, buffer, number or sequence) as a tensor; `copy`: True always, False never, None if
-    needed."""
+    needed. A tensor keeps its history unless `requires_grad` is given."""
     check_device(device)
     dtype = dtype_argument("asarray", dtype)
     if isinstance(obj, Tensor):
@@ -344,10 +344,8 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad: bool = Fa
             )
         made = obj.clone() if copy and shares else obj if shares else obj.to(dtype)
         if requires_grad and not made.requires_grad:
-            return made.detach().requires_grad_() if made is obj else made.requires_grad_()
-        if not requires_grad and made.requires_grad:
-            return made.detach()
-        return made
+            return made.requires_grad_()
+        return made.detach() if requires_grad is False and made.requires_grad else made
     if isinstance(obj, (np.ndarray, np.generic)):
         array = np.asarray(obj)
         check_array(array)

@@ -90,6 +90,7 @@ def _running(name: str, function, doc: str):
     def running(input, dim: int, *, dtype=None, out=None):
         dim = wrap_dim(dim, array_of(name, input).ndim)
         input = accumulated(input, dtype)
+        no_kernel_for(f"{name}_out_cpu", input._array, "b")
         return function(input, dim) if out is None else general(function.record, (input,), (dim,), out)
 
     def in_place(input, dim: int, *, dtype=None):

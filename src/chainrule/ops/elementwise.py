@@ -579,6 +579,9 @@ def pow(input, exponent, *, out=None):
             )
         if isinstance(exponent, int) and (kind in "iu" or exponent < 0):
             return _integer_power(input, exponent, out)
+        if kind == "b" and isinstance(exponent, bool):
+            result = input.clone() if exponent else input.logical_or(~input)
+            return result if out is None else out.copy_(result)
     elif isinstance(input, NUMBERS) and isinstance(exponent, Tensor):
         kind = exponent._array.dtype.kind
         if kind in "fcV" and (kind == "c" or input.__class__ is not complex):
@@ -737,7 +740,7 @@ nextafter = binary(
     lambda xp, x, y: xp.nextafter(x, y),
     (
         lambda xp, g, x, y: xp.where(x == y, xp.zero(g), g),
-        lambda xp, g, x, y: xp.where(x == y, g, xp.zero(g)),
+        lambda xp, g: xp.zeros_like(g),
     ),
     numbers=False,
     refuses=no_kernel("nextafter_cpu", "biuc"),
@@ -862,8 +865,9 @@ _clamp_tensors = op(
 
 def _check_fits(dtype, bounds) -> None:
     limits = dtypes.iinfo(dtype)
+    low = limits.min if dtype.is_signed else -limits.max  # which wraps
     for bound in bounds:
-        if isinstance(bound, int) and not limits.min <= bound <= limits.max:
+        if isinstance(bound, int) and not low <= bound <= limits.max:
             name = "int" if dtype is dtypes.int32 else f"{dtype.name}_t"
             raise RuntimeError(f"value cannot be converted to type {name} without overflow")
 
@@ -1093,6 +1097,8 @@ def _reflected_div(self, other):
 
 
 def _power(self, other):
+    if (other.__class__ is int or other.__class__ is float) and self._array.dtype.kind in "fcV":
+        return _pow_number(self, other)  # the common case, without another call
     if isinstance(other, NUMBERS):
         return pow(self, other)
     return _pow.record.operator(self, other)

@@ -12,6 +12,7 @@ from ..op import ELEMENTWISE, LINEAR, general, method, must_be_tensor, op
 from ..tensor import Tensor, memory, wrap
 from . import shape as views
 from .publishing import DYNAMIC, NO_FALLBACK, by_sample, is_batch, refuse_batches
+from .reduction import numpy_names
 from .shape import wrap_dim
 
 __all__ = [
@@ -346,6 +347,9 @@ def getitem(self, index):
     """``self[index]`` with ints, slices, None, Ellipsis, masks and integer tensors."""
     kind = index.__class__
     if kind is int:
+        shape = self._array.shape
+        if shape and 0 <= index < shape[0]:  # the common case, without another call
+            return views._select(self, 0, index)
         return _checked_select(self, 0, index, 0)
     if kind is slice and self._array.ndim:
         return _sliced(self, 0, index, True)
@@ -441,7 +445,16 @@ def setitem(self, index, value) -> None:
             views.copy_(target, value)
         return
     value = _without_leading_ones(value)
+    if value._array.dtype is not current._array.dtype and value._array.size == 1 and _is_one_mask(index):
+        checked_number(value.item(), current.dtype)  # PyTorch fills the mask, and filling converts
+        value = value.to(current.dtype)
     in_place_anywhere(_put_apart, current, value, dims, tensors)
+
+
+def _is_one_mask(index) -> bool:
+    """Whether the one tensor in an index is of bools."""
+    tensors = [i for i in (index if isinstance(index, tuple) else (index,)) if isinstance(i, Tensor)]
+    return len(tensors) == 1 and tensors[0]._array.dtype.kind == "b"
 
 
 def _put_apart(target, value, dims, tensors):
@@ -648,6 +661,7 @@ in_place_method("put_", put)
 
 
 @method()
+@numpy_names
 def take_along_dim(input, indices, dim: int | None = None, *, out=None):
     """The elements of `input` at the positions `indices` along `dim`, with the other dimensions broadcast together."""
     from .scatter import gather
@@ -703,10 +717,8 @@ def masked_fill(input, mask, value):
             f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._array.ndim} "
             "dimension(s)."
         )
-    if not dtypes.can_cast(value.dtype, input.dtype):
-        raise RuntimeError(
-            f"value cannot be converted to type {C_NAMES.get(input.dtype.name, input.dtype.name)} without overflow"
-        )
+    if value._array.dtype is not input._array.dtype and not is_batch(value):
+        checked_number(value.item(), input.dtype)
     return _masked_fill_tensor(input, mask, value.to(input.dtype))
 
 
@@ -821,7 +833,7 @@ def unravel_index(indices, shape):
     shape = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
     if any(n < 0 for n in shape):
         raise ValueError(f"'shape' cannot have negative values, but got {shape}")
-    found, rest = [], indices._array
+    found, rest = [], indices._array.astype(np.int64)
     for n in reversed(shape):
         found.append(wrap(np.asarray(rest % n, rest.dtype)))
         rest = rest // n

@@ -100,7 +100,7 @@ def _difference_loss(name: str, loss, slope, kernel: str):
         found = slope(xp, _share(xp, g, x, reduction), x - y, setting)
         return found if needs[0] is not None else None, -found if needs[1] is not None else None
 
-    return op(name, forward=forward, vjp=vjp, refuses=no_kernel(kernel, "biu"))
+    return op(name, forward=forward, vjp=vjp, refuses=no_kernel(kernel, "biuc"))
 
 
 _mse_loss = _difference_loss(
@@ -344,7 +344,7 @@ def _cross_entropy_of_probabilities(input, target, weight, dim, reduction, label
     if reduction == "none":
         return -loss.sum(dim)
     total = -loss.sum()
-    return total if reduction == "sum" else _divided(total, max(1, input.numel() // input.shape[dim]))
+    return total if reduction == "sum" else _divided(total, input.numel() // input.shape[dim])
 
 
 def _smoothed(logs, target, weight, dim, ignore_index, reduction, label_smoothing):
@@ -524,11 +524,8 @@ def gaussian_nll_loss(input, target, var, full: bool = False, eps: float = 1e-6,
     if var.shape != input.shape:
         if input.shape[:-1] == var.shape:
             var = var.unsqueeze(-1)
-        elif not (input.shape[:-1] == var.shape[:-1] and var.shape[-1] == 1):
-            try:
-                np.broadcast_shapes(input.shape, var.shape)
-            except ValueError:
-                raise ValueError("var is of incorrect size") from None
+        elif var.ndim != input.ndim or [m for n, m in zip(input.shape, var.shape, strict=True) if m != n] != [1]:
+            raise ValueError("var is of incorrect size")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(reduction + " is not valid")
     bounded = var.clone()
@@ -547,7 +544,7 @@ def hinge_embedding_loss(input, target, margin: float = 1.0, size_average=None, 
     """`input` where the target is 1, ``max(0, margin - input)`` where it is -1."""
     reduction = _reduction(reduction, size_average, reduce)
     zeros = zeros_like(input)
-    apart = (margin - input).clamp_min(0)
+    apart = (margin - input).clamp_min(0).to(input.dtype)
     loss = zeros.where(target == 1, apart) + zeros.where(target == -1, input)
     return _reduce(loss, reduction)
 
@@ -710,7 +707,7 @@ def cosine_similarity(x1, x2, dim: int = 1, eps: float = 1e-8, *, axis: int | No
     dim = dim if axis is None else axis
     _check_tensors("cosine_similarity", x1=x1, x2=x2)
     common = common_dtype([x1, x2])
-    if not (common.is_floating_point or common.is_complex):
+    if not common.is_floating_point:
         raise RuntimeError(
             "expected common dtype to be floating point, yet common dtype is " + dtypes.scalar_name(common)
         )

@@ -9,6 +9,7 @@ from ..inplace import fill_out
 from ..op import method
 from ..tensor import Tensor
 from ..warning import warn_once
+from .elementwise import where
 from .products import _array as _array_of
 
 __all__ = [
@@ -50,7 +51,7 @@ def logdet(input):
     sign, log = linalg.slogdet(input)
     if input.dtype.is_complex:
         return log + sign.log()
-    return log.masked_fill(sign == -1, float("nan"))
+    return where(sign == -1, float("nan"), log)
 
 
 @method()

@@ -8,7 +8,7 @@ from .. import dtypes
 from ..inplace import in_place_method
 from ..op import common_dtype, general, method, must_be_tensor, op
 from ..tensor import Tensor
-from .reduction import array_of, dims_argument
+from .reduction import array_of, dims_argument, numpy_names
 from .shape import wrap_dim
 
 __all__ = ["dist", "norm", "renorm"]
@@ -161,6 +161,7 @@ def dist(input, other, p=2):
 
 
 @method()
+@numpy_names
 def renorm(input, p, dim: int, maxnorm, *, out=None):
     """`input` with each slice along `dim`, whose p-norm is above `maxnorm`, scaled down to it."""
     array = array_of("renorm", input)

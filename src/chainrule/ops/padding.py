@@ -7,6 +7,7 @@ import numpy as np
 from ..backend.gathering import add_rows
 from ..op import general, must_be_tensor, op
 from ..tensor import Tensor
+from .indexing import checked_number
 
 __all__ = ["pad"]
 
@@ -151,6 +152,9 @@ def _pad_constant(input, widths, value):
             )
         if -a > size or -b > size:
             raise RuntimeError("narrow(): length must be non-negative.")
+    if value:
+        wraps = value < 0 and input._array.dtype.kind == "u"  # elsewhere, but not here
+        checked_number(float("-inf") if wraps else value, input.dtype)
     return general(_constant_pad.record, (input,), (widths, value))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import dtypes
 from ..dtypes import c_name, scalar_name
-from ..inplace import bump_version, check_in_place, fill_out, in_place_method, move_history
+from ..inplace import bump_version, check_in_place, fill_out, in_place_method, move_history, rename
 from ..modes import local
 from ..op import common_dtype, general, must_be_tensor, op
 from ..tensor import Tensor
@@ -234,7 +234,7 @@ def mm(input, mat2, *, out=None):
         raise RuntimeError(
             f"Expected out tensor to have dtype {c_name(input.dtype)}, but got {c_name(out.dtype)} instead"
         )
-    return _two(_mm.record, input, mat2, out)
+    return _mm(input, mat2) if out is None else general(_mm.record, (input, mat2), (), out)
 
 
 def mv(input, vec, *, out=None):
@@ -317,6 +317,8 @@ def matmul(input, other, *, out=None):
         return mv(input, other, out=out)
     if x == 1 and y == 2:
         product = mm(input.unsqueeze(0), other).squeeze(0)
+        if product._node is not None:
+            rename(product._node, "SqueezeBackward4")  # in PyTorch it is squeezed in place
         return product if out is None else fill_out(out, product)
     if a.dtype is not b.dtype or a.dtype.kind == "b":
         _check_folded(input, other)
@@ -453,6 +455,7 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1, out=None):
     for name, value in (("vec1", vec1), ("vec2", vec2)):
         if value._array.ndim != 1:
             raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {value._array.ndim}-D")
+    expand_check(input, (vec1._array.size, vec2._array.size))
     if common_dtype([input, vec1, vec2]).category < dtypes.FLOATING:
         for name, factor in (("beta", beta), ("alpha", alpha)):
             if isinstance(factor, (float, complex)):

@@ -10,6 +10,7 @@ from ..op import GENERAL, LINEAR, general, method, op
 from ..tensor import Tensor, wrap
 from . import shape as views
 from .publishing import by_sample
+from .reduction import numpy_names
 from .shape import check_diagonal, shape_argument, wrap_dim, wrap_dims
 
 __all__ = [
@@ -60,6 +61,8 @@ _repeat = op(
 
 def flip(input, dims):
     """`input` with the order of its elements reversed along `dims`: a copy."""
+    if dims.__class__ is int:
+        raise TypeError("flip(): argument 'dims' (position 2) must be tuple of ints, not int")
     ndim = input._array.ndim
     dims = wrap_dims(shape_argument((dims,), "flip", "dims"), ndim)
     return _flip(input, dims if ndim else ())
@@ -396,6 +399,7 @@ def _fitting(input, src, shape):
 
 
 @method()
+@numpy_names
 def select_scatter(input, src, dim: int, index: int):
     """A copy of `input` with one slice along `dim` replaced by `src`."""
     part = views.select(input.detach(), dim, index)
@@ -405,6 +409,7 @@ def select_scatter(input, src, dim: int, index: int):
 
 
 @method()
+@numpy_names
 def slice_scatter(input, src, dim: int = 0, start=None, end=None, step: int = 1):
     """A copy of `input` with the elements ``start:end:step`` along `dim` replaced by `src`."""
     dim = wrap_dim(dim, input._array.ndim)
@@ -444,6 +449,7 @@ def as_strided_scatter(input, src, size, stride, storage_offset=None):
 def _copying(name: str, view, many: bool = False):
     """The function that copies what a view function shows."""
 
+    @numpy_names
     def function(*arguments, out=None, **named):
         from ..inplace import fill_out
 
@@ -471,6 +477,13 @@ def _slice_of(input, dim: int = 0, start=None, end=None, step: int = 1):
 _slice_of.__name__ = "slice"
 
 
+def _split_of(input, split_size: int, dim: int = 0):
+    return views.split(input, split_size, dim)
+
+
+_split_of.__name__ = "split"
+
+
 def _narrow_to_copy(input, dim: int, start: int, length: int):
     """`narrow` with the errors of `narrow_copy`, which are others in PyTorch."""
     ndim = input._array.ndim
@@ -495,7 +508,7 @@ narrow_copy = method("narrow_copy")(_copying("narrow_copy", _narrow_to_copy))
 permute_copy = _copying("permute_copy", views.permute)
 select_copy = _copying("select_copy", views.select)
 slice_copy = _copying("slice_copy", _slice_of)
-split_copy = _copying("split_copy", views.split, many=True)
+split_copy = _copying("split_copy", _split_of, many=True)
 split_with_sizes_copy = _copying("split_with_sizes_copy", views.split_with_sizes, many=True)
 squeeze_copy = _copying("squeeze_copy", views.squeeze)
 t_copy = _copying("t_copy", views.t)

@@ -10,6 +10,7 @@ from ..op import GENERAL, LINEAR, general, method, must_be_tensor, op
 from ..tensor import Tensor
 from . import shape as views
 from .indexing import C_NAMES, check_overlap, checked_number
+from .reduction import numpy_names
 from .shape import wrap_dim
 
 __all__ = [
@@ -283,6 +284,7 @@ def gather(input, dim: int, index, *, sparse_grad: bool = False, out=None):
     return general(_gather.record, (input, index), (dim,), out)
 
 
+@numpy_names
 def scatter(input, dim: int, index, src=None, *, value=None, reduce: str | None = None, out=None):
     """A copy of `input` with elements of `src` (or a number) written to the positions `index` along `dim`."""
     dim = wrap_dim(dim, input._array.ndim)
@@ -323,6 +325,7 @@ in_place_method("scatter_", scatter)
 
 
 @method()
+@numpy_names
 def scatter_add(input, dim: int, index, src, *, out=None):
     """A copy of `input` with elements of `src` added at the positions `index` along `dim`."""
     if not isinstance(src, Tensor):
@@ -336,6 +339,7 @@ in_place_method("scatter_add_", scatter_add)
 
 
 @method()
+@numpy_names
 def scatter_reduce(input, dim: int, index, src, reduce: str, *, include_self: bool = True, out=None):
     """A copy of `input` with elements of `src` combined into it at the positions `index` along `dim`.
 
@@ -398,6 +402,7 @@ def _check_slices(function: str, input, dim: int, index, source) -> None:
 
 
 @method()
+@numpy_names
 def index_add(input, dim: int, index, source, *, alpha=1, out=None):
     """A copy of `input` with `alpha` times the slices of `source` added at the positions `index` along `dim`."""
     dim = wrap_dim(dim, input._array.ndim)
@@ -410,6 +415,7 @@ in_place_method("index_add_", index_add)
 
 
 @method()
+@numpy_names
 def index_copy(input, dim: int, index, source, *, out=None):
     """A copy of `input` with the slices of `source` written to the positions `index` along `dim`."""
     dim = wrap_dim(dim, input._array.ndim)
@@ -454,6 +460,7 @@ in_place_method("index_copy_", index_copy)
 
 
 @method()
+@numpy_names
 def index_fill(input, dim: int, index, value):
     """A copy of `input` with `value` (a number or a 0-d tensor) in the slices at the positions `index` along `dim`."""
     dim = wrap_dim(dim, input._array.ndim)
@@ -486,6 +493,7 @@ def index_fill_(self, dim: int, index, value):
 
 
 @method()
+@numpy_names
 def index_reduce(input, dim: int, index, source, reduce: str, *, include_self: bool = True, out=None):
     """A copy of `input` with the slices of `source` combined into it at the positions `index` along `dim`.
 

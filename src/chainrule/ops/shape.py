@@ -354,6 +354,8 @@ def view_as(input, other):
 
 def reshape(input, shape):
     """`input` with another shape: a view where possible, else a copy."""
+    if shape.__class__ is int:
+        raise TypeError("reshape(): argument 'shape' (position 2) must be tuple of ints, not int")
     wanted = infer_shape(shape_argument((shape,), "reshape", "shape"), input._array.size)
     try:
         result = _view(input, wanted)
@@ -370,8 +372,12 @@ def _is_contiguous(input) -> bool:
     return type(input._array) is not np.ndarray or input._array.flags.c_contiguous
 
 
-def _reshape_method(self, *shape):
-    return reshape(self, shape_argument(shape, "reshape", "shape"))
+def _reshape_method(self, *sizes, **named):
+    if named and not sizes:
+        return reshape(self, **named)
+    if not sizes or named:
+        raise TypeError('reshape() missing 1 required positional arguments: "shape"')
+    return reshape(self, shape_argument(sizes, "reshape", "shape"))
 
 
 Tensor.reshape = _reshape_method
@@ -428,12 +434,12 @@ def ravel(input):
 
 
 @method()
-def squeeze(input, dim=None, *, axis=None):
+def squeeze(input, dim=..., *, axis=...):
     """`input` without its dimensions of size 1 (or those of them in `dim`, by another name `axis`): a view."""
-    if axis is not None:
+    if axis is not ...:
         dim = axis
     shape = input._array.shape
-    if dim is None:
+    if dim is ...:
         return _squeeze(input, tuple([d for d, n in enumerate(shape) if n == 1]))
     extra = input._extra
     if extra is not None and extra.batch is not None:  # whose rule takes one dimension for several
@@ -582,7 +588,14 @@ def transpose(input, dim0: int, dim1: int):
         if dim.__class__ is not int and not hasattr(dim, "__index__"):
             raise must_be_int("transpose", f"dim{position - 1}", position, dim)
     dim0, dim1 = wrap_dim(dim0, ndim), wrap_dim(dim1, ndim)
-    return _transpose(input, dim0, dim1) if ndim else _alias(input)
+    if ndim:
+        return _transpose(input, dim0, dim1)
+    result = _alias(input)
+    if result._node is not None:
+        from ..inplace import rename
+
+        rename(result._node, "TransposeBackward0")
+    return result
 
 
 @method()
@@ -621,6 +634,8 @@ def permute(input, dims):
 
 
 def _permute_method(self, *dims, **named):
+    if not dims and not named:
+        raise TypeError('permute() missing 1 required positional arguments: "dims"')
     return permute(self, named["dims"] if named else shape_argument(dims, "permute", "dims"))
 
 
@@ -687,7 +702,7 @@ def _get_mT(self):
     _matrices(self, "tensor.mT")
     if not self._array.ndim:
         _warn_of("Tensor.mT", "This function is the identity in these cases.")
-        return _permute(self, ())
+        return self
     return transpose(self, -2, -1)
 
 
@@ -709,7 +724,7 @@ def _get_mH(self):
 
 
 def _conjugate_transpose(input):
-    turned = transpose(input, -2, -1) if input._array.ndim else _alias(input)
+    turned = transpose(input, -2, -1) if input._array.ndim else input
     return turned.conj() if turned._array.dtype.kind == "c" else turned
 
 
