@@ -87,6 +87,10 @@ def is_inference_mode_enabled() -> bool:
 
 def _set_grad_enabled(enabled: bool) -> None:
     local.grad_mode = enabled
+    if local.mode != CAREFUL:  # no rarer switch is on
+        local.grad_enabled = enabled
+        local.mode = RECORD if enabled else NO_GRAD
+        return
     local.grad_enabled = enabled and not local.inference
     local.refresh()
 
