@@ -236,6 +236,7 @@ class inference_mode(ContextDecorator):
     def __enter__(self) -> None:
         self.previous = (local.inference, local.grad_mode, local.forward_grad_enabled)
         local.inference = self.mode
+        local.refresh()
         local.forward_grad_enabled = not self.mode
         _set_grad_enabled(not self.mode)
 
