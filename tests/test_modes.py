@@ -151,6 +151,7 @@ def test_inference_tensors():
             made._version
         with torch.inference_mode(False):
             assert not torch.ones(2).is_inference() and torch.is_grad_enabled()
+        assert (x * 2).is_inference() and not torch.is_grad_enabled()
     assert made.tolist() == [2.0, 2.0]
     with pytest.raises(RuntimeError, match=INFERENCE_WRITE):
         made.add_(1)

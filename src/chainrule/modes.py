@@ -242,6 +242,7 @@ class inference_mode(ContextDecorator):
 
     def __exit__(self, *exc) -> None:
         local.inference, grad_mode, local.forward_grad_enabled = self.previous
+        local.refresh()
         _set_grad_enabled(grad_mode)
 
     def clone(self) -> inference_mode:
