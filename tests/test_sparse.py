@@ -664,6 +664,94 @@ def test_a_sparse_parameter_is_trained():
     assert x._values().tolist() == [0, 0, 0]
 
 
+# ---------------------------------------------------------------- beside the rest
+
+
+def test_tools_that_show_gradients():
+    x, w = matrix(True), torch.ones(2, 3, requires_grad=True)
+    with torch.record_grads() as record:
+        y = torch.sparse.sum(x * x)
+        y.backward()
+    assert "[[0, 0, 6], [8, 0, 10]]" in str(record)
+    assert str(torch.explain((w * matrix()).to_dense().sum(), w)).endswith("= [[0, 0, 3], [4, 0, 5]]")
+    assert "4 nodes" in str(torch.draw(torch.sparse.mm(x * 2, torch.ones(3, 2)).sum()))
+
+
+def test_switches():
+    with torch.inference_mode():
+        assert (matrix() * 2).is_inference() and matrix().is_inference()
+    with torch.no_grad():
+        assert not (matrix(True) * 2).requires_grad
+    with pytest.warns(UserWarning, match="Anomaly Detection"), torch.autograd.detect_anomaly():
+        x = matrix(True)
+        torch.sparse.mm(x * x, torch.ones(3, 1)).sum().backward()
+    assert x.grad.is_sparse
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: x, lambda x: x):
+        y = torch.sparse.sum(x * x)
+    y.backward()
+    assert x.grad._values().tolist() == [12, 16, 20]
+
+
+def test_what_carries_batches_or_tangents_is_refused():
+    x = matrix()
+    for call in (
+        lambda v: torch.sparse.mm(x, v),
+        lambda v: torch.sparse_coo_tensor([[0, 1, 2]], v, (3, 2)),
+        lambda v: v.sparse_mask(x.t()),
+        lambda v: v.to_sparse(),
+    ):
+        with pytest.raises(RuntimeError, match="Batching rule not implemented for aten::"):
+            torch.vmap(call)(torch.ones(4, 3, 2))
+    import chainrule.autograd.forward_ad as forward_ad
+
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(torch.ones(3, 2), torch.ones(3, 2))
+        with pytest.raises(NotImplementedError, match="Trying to use forward AD with sparse_addmm that does not"):
+            torch.sparse.mm(x, dual)
+
+
+def test_assert_close():
+    close_ = torch.testing.assert_close
+    close_(matrix(), matrix() + 1e-7 * matrix())
+    close_(by_rows(), by_rows())
+    close_(matrix(), matrix().to_dense(), check_layout=False)
+    for actual, expected, message in (
+        (
+            matrix(),
+            matrix().to_dense(),
+            "The values for attribute 'layout' do not match: torch.sparse_coo != torch.str",
+        ),
+        (
+            matrix(),
+            torch.zeros(2, 3).to_sparse(),
+            "The number of specified values in sparse COO tensors does not match: 3",
+        ),
+        (matrix(), matrix() * 2, "Sparse COO values are not close!"),
+        (by_rows(), by_rows() * 2, "Sparse CSR values are not close!"),
+    ):
+        with pytest.raises(AssertionError) as info:
+            close_(actual, expected)
+        assert str(info.value).startswith(message)
+
+
+def test_modules_hold_sparse_parameters_and_buffers():
+    class Graph(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(matrix())
+            self.register_buffer("links", matrix().t())
+
+        def forward(self, x):
+            return torch.sparse.mm(self.links, torch.sparse.mm(self.weight, x))
+
+    module = Graph().double()
+    module(torch.ones(3, 2).double()).sum().backward()
+    assert list(module.state_dict()) == ["weight", "links"] and module.weight.grad.is_sparse
+    assert isinstance(module.weight, torch.nn.Parameter) and module.links.dtype is torch.float64
+    module.load_state_dict({"weight": matrix() * 2, "links": matrix().t()})
+    assert module.weight._values().tolist() == [6, 8, 10]
+
+
 def test_sparse_tensors_are_loaded_when_first_used():
     import subprocess
     import sys

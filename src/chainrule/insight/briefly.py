@@ -60,6 +60,7 @@ def range_of(value: np.ndarray) -> str:
 
 def slope(value: np.ndarray) -> str:
     """A gradient in a few letters: itself if it is short, else its norm."""
+    value = np.asarray(value)
     text = array(value)
     if len(text) <= 14:
         return f"∂ {text}"

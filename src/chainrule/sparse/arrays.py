@@ -1,8 +1,8 @@
 """The indices and values of sparse tensors, and what is computed with them: NumPy only, nothing of autograd.
 
 A `SparseArray` stands in the place of a tensor's array. It has an array's shape and dtype, and the arithmetic that a
-backward on arrays does with gradients. Whatever else is asked of it raises: nothing that is written for dense arrays can
-take its values for the elements.
+backward on arrays does with gradients; NumPy sees the dense array. Whatever else is asked of it raises: nothing that is
+written for dense arrays can take its values for the elements.
 """
 
 from __future__ import annotations
@@ -42,14 +42,19 @@ class SparseArray:
             raise AttributeError(name)
         raise not_run(name)
 
-    def __array__(self, *args, **named):
-        raise TypeError("can't convert Sparse layout tensor to numpy. Use Tensor.to_dense() first.")
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return self.dense() if dtype is None else self.dense().astype(dtype)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __eq__(self, other):
         raise not_run("equal")
+
+    def __ne__(self, other):
+        if other is self:  # asked by who looks for nan
+            return self.values != self.values
+        raise not_run("ne.Tensor")
 
     __hash__ = object.__hash__
 

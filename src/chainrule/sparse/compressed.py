@@ -92,7 +92,6 @@ class CompressedTensor(SparseTensor):
     """A matrix in the CSR or CSC layout."""
 
     __module__ = "torch"
-    _array: CompressedArray
     is_sparse = False
 
     @property

@@ -7,6 +7,7 @@ dense operations between these.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from .. import dtypes
 from ..engine import Freed, Node, SavedTensor, graph_errors, next_sequence, user_position
 from ..modes import active_saved_hooks, is_quiet, local, silence
 from ..op import input_edge, save_input
+from ..ops.publishing import NO_FALLBACK
 from ..overrides import _converted
 from ..size import layout as Layout, sparse_coo, strided
 from ..tensor import Tensor, memory, own_extra, refresh_view, wrap, wrap_as
+from ..transforms import batch_level, tangent_level
 from .arrays import SparseArray, as_gradient, at_indices, flat_index, found_in, not_run
 
 if TYPE_CHECKING:
@@ -37,12 +40,24 @@ def rule(*names: str):
     return attach
 
 
+_slot: Any = vars(Tensor)["_array"]
+
+
 class SparseTensor(Tensor):
     """A tensor given by the indices and values of its elements that are not zero."""
 
     __module__ = "torch"
-    _array: SparseArray
     is_sparse = True
+
+    @property
+    def _array(self) -> SparseArray:  # type: ignore[override]
+        return _slot.__get__(self)
+
+    @_array.setter
+    def _array(self, array) -> None:
+        if not isinstance(array, SparseArray):  # what is written for dense tensors has got here
+            raise TypeError("can't convert Sparse layout tensor to numpy. Use Tensor.to_dense() first.")
+        _slot.__set__(self, array)
 
     @property
     def layout(self) -> Layout:
@@ -167,6 +182,8 @@ def recorded(name: str, array, inputs, formula, *saved) -> Any:
     """A tensor of `array`, an operation's result, with a node of that name where an input requires grad.
 
     ``formula(gradient, needs, *saved)`` returns a gradient (or None) for each input."""
+    if local.levels:
+        _refuse_levels(name, inputs)
     result = _tensor(array)
     needs = [isinstance(x, Tensor) and x.requires_grad for x in inputs]
     if not (local.grad_enabled and any(needs) and array.dtype.kind in "fcV"):
@@ -190,6 +207,17 @@ def recorded(name: str, array, inputs, formula, *saved) -> Any:
     result._node = node
     result._requires_grad = True
     return result
+
+
+def _refuse_levels(name: str, inputs) -> None:
+    """Raises for inputs that are batches of vmap's, or have tangents: sparse tensors do not carry these."""
+    name = "_".join(part.lower() for part in re.findall("[A-Z][a-z]*", name.partition("Backward")[0]))
+    if any(map(batch_level, inputs)):
+        raise RuntimeError(NO_FALLBACK.format(name))
+    if any(map(tangent_level, inputs)):
+        raise NotImplementedError(
+            f"Trying to use forward AD with {name} that does not support it because it has not been implemented yet."
+        )
 
 
 def named(tensor: Any, name: str) -> Any:

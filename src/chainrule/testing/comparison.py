@@ -35,14 +35,14 @@ _PYTHON_DTYPES = {int: torch.int64, float: torch.float64, complex: torch.complex
 class _Options:
     """What is compared, and how closely."""
 
-    def __init__(self, allow_subclasses, rtol, atol, equal_nan, check_dtype, check_stride) -> None:
+    def __init__(self, allow_subclasses, rtol, atol, equal_nan, check_dtype, check_layout, check_stride) -> None:
         if (rtol is None) != (atol is None):
             missing = "rtol" if rtol is None else "atol"
             raise ValueError(f"Both 'rtol' and 'atol' must be either specified or omitted, but got no {missing}.")
         self.allow_subclasses = allow_subclasses
         self.rtol, self.atol = rtol, atol
         self.equal_nan = equal_nan
-        self.check_dtype, self.check_stride = check_dtype, check_stride
+        self.check_dtype, self.check_layout, self.check_stride = check_dtype, check_layout, check_stride
 
     def tolerances(self, *dtypes) -> tuple[float, float]:
         """(rtol, atol) for values of these dtypes: the widest of their defaults, if they were not given."""
@@ -72,7 +72,7 @@ def assert_close(
     follow from the dtypes; integers and bools are compared exactly. AssertionError where shapes, dtypes or values do
     not agree, with `msg` (or what it makes of the message) as its text; TypeError for what cannot be compared.
     """
-    options = _Options(allow_subclasses, rtol, atol, equal_nan, check_dtype, check_stride)
+    options = _Options(allow_subclasses, rtol, atol, equal_nan, check_dtype, check_layout, check_stride)
     pairs = list(_pairs(actual, expected, options, ()))
     for compare, one, other, path in pairs:
         problem = compare(one, other, options)
@@ -224,6 +224,8 @@ def _compare_tensors(actual: Tensor, expected: Tensor, options: _Options) -> str
         if one != other:
             return f"The values for attribute '{name}' do not match: {one} != {other}."
     rtol, atol = options.tolerances(actual.dtype, expected.dtype)
+    if not (actual.layout is expected.layout is torch.strided):
+        return _compare_sparse(actual, expected, options)
     dtype = torch.promote_types(actual.dtype, expected.dtype)
     if not dtype.is_floating_point and not dtype.is_complex:
         dtype = torch.int64
@@ -242,6 +244,32 @@ def _compare_tensors(actual: Tensor, expected: Tensor, options: _Options) -> str
         f"{_greatest('absolute', absolute)}{_allowed(atol, rtol, atol)}\n"
         f"{_greatest('relative', relative)}{_allowed(rtol, rtol, atol)}"
     )
+
+
+def _compare_sparse(actual, expected, options: _Options) -> str | None:
+    """Sparse tensors by their indices and values; a sparse and a dense one as what they are."""
+    if actual.layout is not expected.layout:
+        if options.check_layout:
+            return f"The values for attribute 'layout' do not match: {actual.layout} != {expected.layout}."
+        return _compare_tensors(actual.to_dense(), expected.to_dense(), options)
+    if actual.layout is torch.sparse_coo:
+        kind, names = "COO", ("indices", "values")
+        actual, expected = actual.detach().coalesce(), expected.detach().coalesce()
+    else:
+        rows = actual.layout is torch.sparse_csr
+        kind = "CSR" if rows else "CSC"
+        names = ("crow_indices", "col_indices", "values") if rows else ("ccol_indices", "row_indices", "values")
+        actual, expected = actual.detach(), expected.detach()
+    if actual._nnz() != expected._nnz():
+        return (
+            f"The number of specified values in sparse {kind} tensors does not match: {actual._nnz()} != "
+            f"{expected._nnz()}"
+        )
+    for name in names:
+        problem = _compare_tensors(getattr(actual, name)(), getattr(expected, name)(), options)
+        if problem is not None:
+            return problem.replace("Tensor-likes", f"Sparse {kind} {name}")
+    return None
 
 
 def _greatest(kind: str, difference: Tensor) -> str:
