@@ -422,7 +422,7 @@ def _stands_at(source: Any, place: Any) -> bool:
 
 
 def _is_bad(value: np.ndarray) -> bool:
-    return value.dtype.kind in "fc" and not np.isfinite(value).all()
+    return value.dtype.kind in "fc" and not np.isfinite(np.asarray(value)).all()
 
 
 def _called(source: Source) -> str:
