@@ -309,3 +309,12 @@ def test_switches_without_effect():
     torch.autograd.set_multithreading_enabled(False)
     assert not torch.autograd.is_multithreading_enabled()
     torch.autograd.set_multithreading_enabled(True)
+
+
+def test_switches_of_other_libraries_are_modules():
+    import chainrule.backends.cudnn as cudnn
+
+    assert cudnn is torch.backends.cudnn and not cudnn.is_available() and cudnn.version() is None
+    with cudnn.flags(enabled=False):
+        assert not cudnn.enabled
+    assert cudnn.enabled

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pickle
 import sys
 import textwrap
 
@@ -340,3 +341,48 @@ def test_a_comparison_of_times():
         "\n"
         "Times are in microseconds (us).\n"
     )
+
+
+# ---------------------------------------------------------------- modules over devices and processes
+
+
+def test_data_parallel_is_the_module(model):
+    parallel = nn.DataParallel(model)
+    x = torch.ones(4, 2)
+    assert torch.equal(parallel(x), model(x)) and parallel.module is model and parallel.device_ids == []
+    assert next(iter(parallel.state_dict())) == "module.0.weight"
+    assert repr(parallel).startswith("DataParallel(\n  (module): Sequential(")
+    assert pickle.loads(pickle.dumps(parallel)).module[0].in_features == 2
+    with pytest.raises(RuntimeError, match="device type could not be determined"):
+        nn.parallel.data_parallel(model, x)
+
+
+def test_what_holds_no_tensors_is_scattered():
+    from chainrule.nn.parallel import gather
+    from chainrule.nn.parallel.scatter_gather import scatter, scatter_kwargs
+
+    assert scatter((1, [2, "a"], {"b": 3}), [0, 1]) == [(1, [2, "a"], {"b": 3})] * 2
+    assert scatter_kwargs((1,), {"c": 2}, [0, 1]) == (((1,), (1,)), ({"c": 2}, {"c": 2}))
+    assert scatter_kwargs((), {"c": 2}, [0]) == (((),), ({"c": 2},))
+    with pytest.raises(NotImplementedError, match="no device but the CPU"):
+        scatter([torch.ones(4)], [0, 1])
+    with pytest.raises(AssertionError, match="not implemented for CPU tensors"):
+        gather([torch.ones(2)], 0)
+
+
+def test_distributed_data_parallel_in_a_group_of_one(model):
+    with pytest.raises(ValueError, match="has not been initialized"):
+        nn.parallel.DistributedDataParallel(model)
+    dist.init_process_group("gloo", rank=0, world_size=1)
+    try:
+        parallel = nn.parallel.DistributedDataParallel(model, find_unused_parameters=True)
+        with parallel.no_sync():
+            assert not parallel.require_backward_grad_sync
+            parallel(torch.ones(4, 2)).sum().backward()
+        with parallel.join():
+            parallel(torch.ones(4, 2)).sum().backward()
+        assert model[0].weight.grad is not None and parallel.require_backward_grad_sync
+        with pytest.raises(RuntimeError, match="is not needed"):
+            nn.parallel.DistributedDataParallel(nn.ReLU())
+    finally:
+        dist.destroy_process_group()

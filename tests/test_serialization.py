@@ -88,3 +88,8 @@ def test_no_archive(tmp_path):
     (tmp_path / "text").write_text("hello")
     with pytest.raises(pickle.UnpicklingError, match="no zip archive"):
         torch.load(tmp_path / "text")
+
+
+def test_saving_into_a_directory_that_is_not_there(tmp_path):
+    with pytest.raises(RuntimeError, match="Parent directory .*nowhere does not exist"):
+        torch.save(torch.ones(1), tmp_path / "nowhere" / "x.pt")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
+from types import ModuleType
 
 __all__ = ["cpu", "cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp"]
 
 
-class _Backend:
-    """A library's switches as attributes, and whether it is there."""
+class _Backend(ModuleType):
+    """A library's switches as attributes, and whether it is there: a module of this package that has no file."""
 
     def __init__(self, name: str, **switches) -> None:
-        self.__name__ = f"torch.backends.{name}"
+        super().__init__(f"torch.backends.{name}")
         self.__dict__.update(switches)
+        sys.modules[f"{__name__}.{name}"] = self
 
     def is_available(self) -> bool:
         """False: chainrule does not use it."""

@@ -243,7 +243,7 @@ class _Reduced:
 
 def save(obj, f, pickle_module=None, pickle_protocol: int = 2, _use_new_zipfile_serialization: bool = True) -> None:
     """Writes an object with its tensors to a file (a path or a file opened for writing bytes), in PyTorch's zip
-    format."""
+    format. RuntimeError for a path in a directory that does not exist."""
     import zipfile
 
     stream = io.BytesIO()
@@ -251,7 +251,10 @@ def save(obj, f, pickle_module=None, pickle_protocol: int = 2, _use_new_zipfile_
     pickler.dump(obj)
     name = "archive"
     if isinstance(f, (str, os.PathLike)):
-        name = os.path.splitext(os.path.basename(os.fspath(f)))[0] or "archive"
+        directory, file = os.path.split(os.fspath(f))
+        if directory and not os.path.isdir(directory):
+            raise RuntimeError(f"Parent directory {directory} does not exist.")
+        name = os.path.splitext(file)[0] or "archive"
     with zipfile.ZipFile(f, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(f"{name}/data.pkl", stream.getvalue())
         archive.writestr(f"{name}/byteorder", sys.byteorder)
