@@ -336,3 +336,15 @@ def test_a_jvp_returns_none_for_an_output_without_derivative():
 
     with pytest.raises(RuntimeError, match="the corresponding forward output is not a differentiable Tensor"):
         tangent_of(Marked.apply, torch.ones(2), torch.ones(2))
+
+
+def test_tangents_at_bounds_and_of_equal_numbers():
+    x, t = torch.tensor([1.0, 2.0, 3.0]), torch.ones(3)
+    bound, moved = torch.full((3,), 2.0), torch.full((3,), 10.0)
+    with fw.dual_level():
+        bound, dual = fw.make_dual(bound, moved), fw.make_dual(x, t)
+        assert fw.unpack_dual(torch.clamp(dual, min=bound)).tangent.tolist() == [10, 10, 1]
+        assert fw.unpack_dual(torch.clamp(dual, max=bound)).tangent.tolist() == [1, 10, 10]
+        assert fw.unpack_dual(torch.clamp(dual, min=bound, max=bound)).tangent.tolist() == [10, 1, 10]
+        assert fw.unpack_dual(torch.clamp(dual, min=bound, max=bound - 1)).tangent.tolist() == [10, 10, 10]
+        assert fw.unpack_dual(fw.make_dual(torch.ones(3), x).std()).tangent.tolist() == 0

@@ -172,3 +172,9 @@ def test_functional_call_names_the_keys():
         torch.func.functional_call(linear, {"foo": torch.ones(2)}, torch.ones(2), strict=True)
     with pytest.raises(ValueError, match=r"\['weight'\] appeared in multiple dictionaries"):
         torch.func.functional_call(linear, [weight, weight], torch.ones(2))
+
+
+def test_jacobians_of_nothing():
+    assert jacrev(lambda x: x[x > 5])(torch.ones(2)).shape == (0, 2)
+    assert jacrev(lambda x: (x[:0], x), chunk_size=1)(torch.ones(2))[0].shape == (0, 2)
+    assert jacfwd(lambda x: x * 2)(torch.ones(0)).shape == (0, 0)

@@ -385,3 +385,13 @@ def test_increment_version_takes_tensors_only():
 def test_backward_has_its_name():
     with pytest.raises(TypeError, match=r"^Tensor\.backward\(\) got an unexpected keyword argument 'foo'"):
         torch.ones(1, requires_grad=True).backward(foo=3)
+
+
+def test_a_hook_on_any_of_several_tensors_leaves_out_what_needs_no_gradient():
+    seen = []
+    x = torch.ones(2, requires_grad=True)
+    torch.autograd.graph.register_multi_grad_hook([torch.ones(2), x], seen.append, mode="any")
+    (x * 2).sum().backward()
+    assert [g.tolist() for g in seen] == [[2, 2]]
+    with pytest.raises(AssertionError, match="Expected gradient function to be set"):
+        torch.autograd.graph.register_multi_grad_hook([torch.ones(2), x], seen.append)

@@ -290,3 +290,9 @@ def test_what_vmap_does_not_take():
         vmap(torch.rrelu)(torch.ones(2))
     with pytest.raises(RuntimeError, match="Batch norm got a batched tensor as input while the running_mean"):
         vmap(torch.nn.BatchNorm1d(2))(torch.rand(4, 3, 2))
+
+
+def test_the_condition_of_where_is_not_promoted():
+    x = torch.tensor([-1.0, 1.0])
+    found = vmap(lambda s: torch.where(s > 0, s, torch.zeros(2, dtype=torch.float64)))(x)
+    same(found, torch.tensor([[0.0, 0.0], [1.0, 1.0]], dtype=torch.float64))

@@ -117,12 +117,13 @@ def _aligned(record: Op, inputs, values, batched, settings):
     """An elementwise operation: the samples' dimensions are aligned from the right, the batches from the left."""
     ndim = max(x._array.ndim for x in inputs if isinstance(x, Tensor))
     tensors = [x for x in inputs if isinstance(x, Tensor)]
-    common = common_dtype(inputs) if len(tensors) > 1 else None
+    common = common_dtype([inputs[i] for i in record.promote]) if len(tensors) > 1 and record.promote else None
     aligned = []
-    for x, value, is_batched in zip(inputs, values, batched, strict=True):
+    for i, (x, value, is_batched) in enumerate(zip(inputs, values, batched, strict=True)):
         if is_batched:
             missing = ndim - x._array.ndim
-            if missing and common is not None and not x._array.ndim and value.dtype is not common:
+            promoted = i in record.promote
+            if missing and promoted and common is not None and not x._array.ndim and value.dtype is not common:
                 value = value.to(common)  # a 0-d sample does not take part in promotion as its batch would
             if missing:
                 shape = value._array.shape

@@ -343,6 +343,8 @@ def register_multi_grad_hook(
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
     tensors = tuple(tensors)
+    if mode == "any":  # then what does not require grad is left out
+        tensors = tuple([t for t in tensors if not isinstance(t, Tensor) or t.requires_grad])
     edges = [as_edge(t) for t in tensors]
     for tensor in tensors:
         if isinstance(tensor, Tensor) and not tensor.requires_grad:

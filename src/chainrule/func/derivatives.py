@@ -344,7 +344,9 @@ def jacrev(
                 seeds[k] = seed
                 return pull(tree_unflatten(seeds, form))
 
-            if chunk_size == 1:  # without vmap, for what does not take batches
+            if not y.numel():  # there is nothing to pull back
+                parts = [_zeros(x.new_empty((0, *x.shape))) for x in leaves]
+            elif chunk_size == 1:  # without vmap, for what does not take batches
                 found = [pull_one(seed) for seed in _basis(y)]
                 parts = [_stacked(same) for same in zip(*found, strict=True)]
             else:

@@ -11,8 +11,9 @@ import math
 
 from .. import dtypes
 from ..backend import integers
+from ..backend.numpy import SINGLE, scalar_array
 from ..inplace import in_place_method
-from ..op import ELEMENTWISE, NUMBERS, common_dtype, general, must_be_tensor, number_array, op, python_number
+from ..op import ELEMENTWISE, LINEAR, NUMBERS, common_dtype, general, must_be_tensor, number_array, op, python_number
 from ..tensor import Tensor
 from .publishing import (
     DYNAMIC,
@@ -305,6 +306,15 @@ _mul = op(
     forward=lambda xp, x, y: x * y,
     vjp=(lambda xp, g, y: g * y, lambda xp, g, x: g * x),
 )
+# A half-precision tensor and a number, which may be too large or too small for half precision, as loss scales are.
+_mul_half = op(
+    "mul_half",
+    kind=LINEAR,
+    forward=lambda xp, x, /, number: (x * scalar_array(SINGLE, number)).astype(x.dtype),
+    vjp=lambda xp, g, number: xp.mul_half(g, number),
+    node="MulBackward0",
+    public="mul",
+)
 _add = op("add", kind=ELEMENTWISE, forward=lambda xp, x, y: x + y, vjp=(lambda xp, g: g, lambda xp, g: g))
 
 
@@ -374,6 +384,14 @@ _div = op(
     forward=lambda xp, x, y: x / y,
     vjp=(lambda xp, g, y: g / y, lambda xp, g, x, y: -g * ((x / y) / y)),
     floating=True,
+)
+_div_half = op(
+    "div_half",
+    kind=LINEAR,
+    forward=lambda xp, x, /, number: (x / scalar_array(SINGLE, number)).astype(x.dtype),
+    vjp=lambda xp, g, number: xp.div_half(g, number),
+    node="DivBackward0",
+    public="div",
 )
 _div_floor = op(
     "div_floor",
@@ -848,9 +866,20 @@ def _clamp_upper_vjp(xp, g, x, min, max):
     return xp.where(x > max if min is None else (x > max) | (max < min), g, xp.zero(g))
 
 
+def _clamp_jvp(xp, x, min, max, t_x, t_min, t_max):
+    """At a bound, the tangent is the bound's if there is one bound, as in PyTorch."""
+    if max is None:
+        return xp.where(x > min, t_x, t_min)
+    if min is None:
+        return xp.where(x < max, t_x, t_max)
+    inside = xp.where(x < min, t_min, xp.where(x > max, t_max, t_x))
+    return xp.where(min > max, t_max, inside)
+
+
 _clamp_tensors = op(
     "clamp_tensors",
     kind=ELEMENTWISE,
+    jvp=_clamp_jvp,
     forward=lambda xp, x, min, max: xp.clamp(x, min, max),
     vjp=(
         lambda xp, g, x, min, max: xp.where(_between(x, min, max), g, xp.zero(g)),

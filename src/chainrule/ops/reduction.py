@@ -523,7 +523,8 @@ def _var_vjp(xp, g, x, dim, correction, keepdim):
 
 def _std_vjp(xp, g, x, out, dim, correction, keepdim):
     nothing = out == 0
-    g = xp.where(nothing, xp.zero(g), g / (out + out))
+    spread = xp.where(nothing, xp.one(out), out)  # also where it is not used: its own derivative must be a number
+    g = xp.where(nothing, xp.zero(g), g / (spread + spread))
     return _var_vjp(xp, g, x, dim, correction, keepdim)
 
 
