@@ -284,3 +284,15 @@ def test_scheduler_state_and_order():
         warnings.simplefilter("error")
         optimizer.step()
         scheduler.step()
+
+
+def test_schedulers_of_users_derive_from_the_old_name():
+    class Halving(S._LRScheduler):
+        def get_lr(self):
+            return [base * 0.5**self.last_epoch for base in self.base_lrs]
+
+    optimizer = optim.SGD([torch.ones(1, requires_grad=True)], lr=1.0)
+    scheduler = Halving(optimizer)
+    optimizer.step()
+    scheduler.step()
+    assert isinstance(scheduler, S.LRScheduler) and scheduler.get_last_lr() == [0.5]

@@ -91,5 +91,5 @@ def test_no_archive(tmp_path):
 
 
 def test_saving_into_a_directory_that_is_not_there(tmp_path):
-    with pytest.raises(RuntimeError, match="Parent directory .*nowhere does not exist"):
+    with pytest.raises(RuntimeError, match=r"Parent directory .*nowhere does not exist"):
         torch.save(torch.ones(1), tmp_path / "nowhere" / "x.pt")

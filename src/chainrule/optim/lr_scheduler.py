@@ -107,6 +107,12 @@ class LRScheduler:
         return [group["lr"] * factor for group in self.optimizer.param_groups]
 
 
+class _LRScheduler(LRScheduler):
+    """The base under its old name, which schedulers that users write still derive from."""
+
+    __module__ = "torch.optim.lr_scheduler"
+
+
 class _WithFunctions(LRScheduler):
     """A scheduler with one function for each group."""
 
