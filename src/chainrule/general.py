@@ -97,8 +97,29 @@ def is_plain_view(tensor: Tensor) -> bool:
     )
 
 
+OF_HALF = {"mul": "mul_half", "div": "div_half"}  # which take a number in single precision
+
+
+def number_beside_half(first, second):
+    """The number that a half-precision tensor meets, also as a wider tensor without dimensions; otherwise None."""
+    if not isinstance(first, Tensor) or first._array.dtype.itemsize != 2 or first._array.dtype.kind not in "fV":
+        return None
+    if isinstance(second, NUMBERS):
+        return None if isinstance(second, complex) else second
+    if not isinstance(second, Tensor) or second.requires_grad or second._extra is not None:
+        return None
+    array = second._array
+    return array.item() if first._array.ndim > array.ndim == 0 and array.dtype.char in "fd" else None
+
+
 def run_carefully(record: Op, inputs, settings, out=None):
     """Runs an operation in full generality: numbers, promotion, views, modes, tangents, batches, several outputs."""
+    if record.name in OF_HALF:
+        if record.name == "mul" and not isinstance(inputs[0], Tensor):
+            inputs = inputs[::-1]
+        number = number_beside_half(*inputs)
+        if number is not None:
+            return general(REGISTRY[OF_HALF[record.name]], inputs[:1], (number,), out)
     special = needs_grad = normal = False
     mode = local.mode
     for i, value in enumerate(inputs):

@@ -225,7 +225,7 @@ def _written_directly(ufunc, tensor: Tensor, other) -> bool:
         mode == CAREFUL
         or tensor._extra is not None
         or type(array) is not backend.ndarray
-        or array.dtype.kind != "f"
+        or array.dtype.char not in "fd"
         or (mode and tensor._requires_grad)
         or 0 in array.strides
         or local.saved_copies is not None

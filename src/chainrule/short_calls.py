@@ -168,7 +168,7 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
                 input._extra is not None
                 or out is not None
                 or mode == CAREFUL
-                or array.dtype.kind not in "fc"
+                or array.dtype.char not in "fdFD"
                 or not takes_numbers
                 or array.dtype.kind in careful_kinds
             ):
@@ -516,7 +516,7 @@ def plain_function(record: Op):
                     return run_carefully(record, inputs, settings)
                 common = array.dtype
             if scalars is not None:
-                if common is None or common.kind not in "fc":  # a number may widen it
+                if common is None or common.char not in "fdFD":  # a number may be wider
                     return run_carefully(record, inputs, settings)
                 for i in scalars:
                     arrays[i] = scalar_array(common, arrays[i])
