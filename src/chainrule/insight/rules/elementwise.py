@@ -250,7 +250,12 @@ def _pow_of_number(call: Call, p: Place) -> Formula:
     return apply("pow", rational_of(call.setting("base")), call(0, p))
 
 
-@rule("div_number")
+@rule("mul_half")
+def _mul_half(call: Call, p: Place) -> Formula:
+    return call(0, p) * rational_of(call.setting("number"))
+
+
+@rule("div_number", "div_half")
 def _div_number(call: Call, p: Place) -> Formula:
     return call(0, p) * rational_of(call.setting("number")).power(-1)
 
