@@ -338,3 +338,56 @@ def test_one_expression_that_takes_an_element_has_one_name():
         "e = explain(h, w)\n"
     )
     assert "h₁ᵢ = w₀ᵢ" in str(run(program)["e"])  # each round has its own
+
+
+def test_a_square_in_place_is_a_square():
+    program = "w = torch.tensor([1.0, 2.0], requires_grad=True)\nx = w + 1\nx **= 2\ne = explain(x.sum(), w)\n"
+    found = str(run(program)["e"])
+    assert "x₂ᵢ = x₁ᵢ²" in found and "∂x₂ᵢ/∂x₁ᵢ = 2x₁ᵢ" in found
+
+
+def test_a_result_without_a_name_does_not_take_that_of_another():
+    program = "w = torch.tensor([1.0, 2.0], requires_grad=True)\ny = 3 * w\ne = explain(y.sum(), w)\n"
+    found = str(run(program)["e"])
+    assert "yᵢ = 3·wᵢ" in found and "L = Σᵢ yᵢ" in found
+    program = "w = torch.tensor([1.0, 2.0], requires_grad=True)\ne = explain((3 * w).sum(), w)\n"
+    assert "y = 3·Σᵢ wᵢ" in str(run(program)["e"])
+
+
+def test_what_gets_a_name_is_numbered_as_it_was_computed():
+    program = (
+        "w = torch.tensor([0.5, -0.2], requires_grad=True)\ne = explain(((2 * w).softmax(0) * 3).softmax(0)[0], w)\n"
+    )
+    found = str(run(program)["e"])
+    assert "u₁ᵢ = 2·wᵢ" in found and "u₂ᵢ = 3·softmax(u₁)ᵢ" in found and "y = softmax(u₂)₀" in found
+
+
+ATTENTION = """
+torch.manual_seed(0)
+class Attention(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.qkv = torch.nn.Linear(4, 12)
+    def forward(self, x):
+        B, T, D = x.shape
+        q, k, v = self.qkv(x).view(B, T, 3, 2, 2).permute(2, 0, 3, 1, 4)
+        mask = torch.triu(torch.ones(T, T, dtype=torch.bool), 1)
+        weights = (q @ k.mT).masked_fill(mask, float("-inf")).softmax(-1)
+        return (weights @ v).transpose(1, 2).reshape(B, T, D)
+embed, first, second = torch.nn.Embedding(5, 4), Attention(), Attention()
+tokens = torch.tensor([[0, 2, 4], [1, 3, 2]])
+h = embed(tokens)
+logits = second(h + first(h))
+loss = torch.nn.functional.cross_entropy(logits[:, :-1].reshape(-1, 4), tokens[:, 1:].reshape(-1) % 4)
+"""
+
+
+@pytest.mark.parametrize("x", ["embed.weight", "first.qkv.weight", "second.qkv.weight", "second.qkv.bias"])
+def test_a_transformer_is_explained_at_once(x):
+    start = time.perf_counter()
+    e = run(f"{ATTENTION}e = explain(loss, {x})\n")["e"]
+    found = str(e)
+    assert time.perf_counter() - start < 10
+    assert "= ?" not in found and "weights" in found and "softmax(" in found
+    assert not any("other numbers" in note for note in e.notes)
+    assert "·(δ" in found  # the slope of a softmax

@@ -606,7 +606,7 @@ def evaluate(formula: Formula, values: Callable[[Symbol], float], places: dict[I
     result = 0.0
     for monomial, coefficient in formula.terms.items():
         product = float(coefficient)
-        for one, exponent in sorted(monomial, key=_is_no_condition):
+        for one, exponent in sorted(monomial, key=_rank):
             if not product:
                 break  # a condition that does not hold: the rest may lie outside of its tensor
             effort[0] -= 1
@@ -621,11 +621,13 @@ def evaluate(formula: Formula, values: Callable[[Symbol], float], places: dict[I
 _CONDITIONS = {"above", "not_below", "positive", "between"}
 
 
-def _is_no_condition(factor: tuple[Atom, Fraction]) -> int:
+def _rank(factor: tuple[Atom, Fraction]) -> int:
+    """The order in which factors are looked at: ranges before equalities, in which entries of tables may stand."""
     one = factor[0]
-    if isinstance(one, (AtLeast, Delta)):
-        return 0
-    return 1 if isinstance(one, Apply) and one.function in _CONDITIONS else 2
+    for rank, kind in enumerate((AtLeast, Delta)):
+        if isinstance(one, kind):
+            return rank
+    return 2 if isinstance(one, Apply) and one.function in _CONDITIONS else 3
 
 
 def _power(value: float, exponent: Fraction) -> float:

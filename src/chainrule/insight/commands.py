@@ -196,6 +196,7 @@ def _after(
     arguments: argparse.Namespace, answer: Callable[[Finished, argparse.Namespace], int], witness: Any = None
 ) -> int:
     file, *rest = arguments.program[arguments.program[0] == "--" :]
+    arguments.directory = os.getcwd()
     for kind in FORMATS:  # a notebook runs in its own directory
         path = getattr(arguments, kind)
         if path is not None and path != "-":
@@ -225,7 +226,7 @@ def _write(arguments: argparse.Namespace, **makers: Callable[[], str]) -> None:
                 Path(path).write_text(makers[kind](), encoding="utf-8")
             except OSError as error:
                 raise Problem(f"{path}: cannot be written: {error.strerror}") from None
-            _say(arguments, f"wrote {os.path.relpath(path)}")
+            _say(arguments, f"wrote {os.path.relpath(path, arguments.directory)}")
 
 
 def _json(data: Any) -> str:

@@ -131,6 +131,8 @@ class _Derivation:
         value = None if result is None else wrap(np.array(result))
         self._compare_with_backward(value)
         quantities = self._quantities()  # gives names to what has none, by which the numbers are gathered
+        if self.formulas.renumber():
+            quantities = self._quantities()
         contributions = self._contributions(passed)
         whole = self._chain(quantities)
         chain, chains = self._named_chain(quantities)
@@ -319,7 +321,10 @@ class _Derivation:
                     if complete and arrived is not None:
                         if arrived.size * slope.size > LARGEST**2 or arrived.depth > DEEPEST_SUMS:
                             raise TooLong
-                        added = _summed_over(quantity.place, passed_on(arrived, quantity, parent, slope, crossed))
+                        product = passed_on(arrived, quantity, parent, slope, crossed)
+                        if product.size > LARGEST:  # before the sums, which are what takes time
+                            raise TooLong
+                        added = _summed_over(quantity.place, product)
                         if added.size > LARGEST:
                             raise TooLong
                         whole[parent_edge] = whole.get(parent_edge, ZERO) + added

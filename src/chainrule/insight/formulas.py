@@ -21,7 +21,7 @@ from .algebra import Formula, Symbol, TooLong, Whole, atom, number
 from .complexes import I
 from .positions import Position, fresh
 from .syntax import simple_name
-from .values import Edge, Unknown, Values, edges_of, operand_of, record_of
+from .values import Edge, Unknown, Values, edges_of, operand_of, record_of, same
 from .writing import shown_name
 
 LONGEST_NAME = 24  # of an expression that stands for its value
@@ -50,7 +50,7 @@ class Formulas:
         self.constants: dict[str, np.ndarray] = {}
         self.meanings: dict[str, str] = {}  # what a constant is whose name does not say it
         self.opaque: set[Edge] = set()  # named, but without a formula
-        self.promoted = 0  # values that got a name here
+        self.promoted: list[Edge] = []  # values that got a name here
         self._given_names = set(symbols.values())
         self.patterns: dict[tuple, Any] = {}  # what rules have found out about a node, for its other elements
         self._depth = self._sums = 0
@@ -151,8 +151,23 @@ class Formulas:
         if edge not in self.symbols:
             taken = {name.rstrip("_0123456789") for name in self._given_names}
             letter = next((one for one in "uvhtsgf" if one not in taken), "value")
-            self.promoted += 1
-            self.symbols[edge] = f"{letter}_{self.promoted}"
+            self.promoted.append(edge)
+            self.symbols[edge] = f"{letter}_{len(self.promoted)}"
+
+    def renumber(self) -> bool:
+        """Numbers the values that got a name here as they were computed; whether that changes names in formulas."""
+        in_order = sorted(self.promoted, key=lambda edge: (edge[0].sequence, edge[1]))
+        if all(same(a, b) for a, b in zip(in_order, self.promoted)):
+            return False
+        names = [self.symbols[edge] for edge in self.promoted]
+        self.symbols.update(zip(in_order, names))
+        self.promoted = in_order
+        self.opaque.clear()
+        self.constants.clear()
+        self.meanings.clear()
+        self.patterns.clear()
+        self._short.clear()
+        return True
 
     def symbol(self, edge: Edge, place: Place) -> Symbol:
         """The symbol of a named edge; dimensions with one element are not counted."""

@@ -18,7 +18,6 @@ from .values import Edge, Unknown, Values, edges_of
 from .watching import Names
 
 LONGEST_TITLE = 56
-_VIEWS = ("view", "unsafe_view", "reshape")
 
 
 class MissingInput(NamedTuple):
@@ -90,7 +89,9 @@ class Graph:
             self._add_leaf(root[0])
         self.scalar = np.size(y._array) == 1
         gradients = self._gradients(values, np.ones_like(np.asarray(y._array)))
-        self._reshape(values, gradients)
+        values.shapes = {
+            edge: gradient.shape for edge, gradient in gradients.items() if isinstance(gradient, np.ndarray)
+        }
         for one, number in self.numbers.items():
             if one is not missing:
                 self._fill(self.items[number], one, values, gradients)
@@ -204,16 +205,6 @@ class Graph:
             if isinstance(leaf, Tensor):
                 self.items[number].step = step
         return found
-
-    def _reshape(self, values: Values, gradients: dict) -> None:
-        """The values of views, which keep no shape of their own: their gradients have it."""
-        for node in reversed(values.order):
-            gradient = gradients.get((node, 0))
-            if self.items[self.numbers[node]].operation in _VIEWS and isinstance(gradient, np.ndarray):
-                if _known(values, (node, 0)) is None:
-                    value = _known(values, edges_of(node)[0])
-                    if value is not None:
-                        values.known[node, 0] = np.reshape(value, gradient.shape)
 
     def _fill(self, item: Item, one: Any, values: Values, gradients: dict) -> None:
         shapes, texts, slopes = [], [], []
@@ -391,13 +382,6 @@ def _bundle_leaves(root: Group, items: list[Item]) -> None:
             bundle.members = divide([Group("", "step", [n], n) for n in leaves], lambda inside: "leaves")
             _unwrap(bundle)
             group.members = [bundle, *rest]
-
-
-def _known(values: Values, edge: Edge | None) -> np.ndarray | None:
-    try:
-        return None if edge is None else values.value(edge)
-    except Unknown:
-        return None
 
 
 def _written_argument(scope: Scope) -> str:

@@ -232,6 +232,11 @@ def _stored_name(code: CodeType, lasti: int) -> str | None:
 _STORES = {"STORE_NAME", "STORE_FAST", "STORE_GLOBAL", "STORE_DEREF"}
 
 
+# what the program has no name for is called by the first of these that it has not taken
+_UNNAMED_RESULT = ("y", "L", "result")
+_UNNAMED_INPUT = ("x", "t", "input")
+
+
 def name_everything(order: list[Node], root: Edge, x: Edge, scope: Scope, given: dict[Edge, str]) -> dict[Edge, str]:
     """{edge: name} of every leaf and of every node that the program gave a name; each name once: x, x_1, x_2 …
 
@@ -256,10 +261,12 @@ def name_everything(order: list[Node], root: Edge, x: Edge, scope: Scope, given:
             name = target or given.get(edge) or held.get(edge)
             if isinstance(node, CopySlices):
                 name = _written_name(node) or held.get(edge)
-            if name is None and (same(edge, root) or same(edge, x)):
-                name = "y" if same(edge, root) else "x"
             if name is not None:
                 wanted.append((edge, name))
+    for edge, names in ((x, _UNNAMED_INPUT), (root, _UNNAMED_RESULT)):
+        if not any(same(edge, one) for one, _ in wanted):
+            taken = {name for _, name in wanted} | set(scope.names.values())
+            wanted.append((edge, next((name for name in names if name not in taken), names[0])))
     return _unique(wanted, len(leaves))
 
 

@@ -45,6 +45,9 @@ class trace(Watcher):
         """All that was printed."""
         return "".join(line + "\n" for line in self.lines)
 
+    def __str__(self) -> str:
+        return self.text.rstrip("\n")
+
     def _print(self, line: str) -> None:
         line = "  " * 2 * (len(self._names) - 1) + line
         self.lines.append(line)

@@ -182,6 +182,8 @@ class Values:
                 results = record.apply(*[wrap(v) if isinstance(v, np.ndarray) else v for v in inputs], *settings)
         except (Unknown, RuntimeError, TypeError, ValueError) as error:
             picked = self._picked(node, record)
+            if picked is None:
+                picked = self._reshaped(node, record)
             if picked is not None:
                 self.known[node, 0] = picked
                 return
@@ -231,6 +233,16 @@ class Values:
         if indices.ndim != x.ndim:
             return None
         return np.take_along_axis(x, indices, self.setting(node, "dim"))
+
+    def _reshaped(self, node: Node, record: Op) -> np.ndarray | None:
+        """The same elements in the shape of the gradient, for views, which keep no shape of their own."""
+        edge, shape = edges_of(node)[0] if node.edges else None, self.shapes.get((node, 0))
+        if record.name not in ("view", "unsafe_view", "expand") or edge is None or shape is None:
+            return None
+        x = np.asarray(edge[0]._array) if isinstance(edge[0], Tensor) else self.known.get(edge)
+        if x is None:
+            return None
+        return np.broadcast_to(x, shape) if record.name == "expand" else np.reshape(x, shape)
 
     def inputs(self, node: Node) -> list:
         """The inputs of a node: arrays, and numbers where the program gave numbers."""
@@ -383,6 +395,8 @@ class Values:
             return ast.literal_eval(expression)
         except ValueError:
             pass
+        if isinstance(expression, ast.Call) and ast.unparse(expression).replace('"', "'") in _NOT_FINITE:
+            return float(ast.literal_eval(expression.args[0]))
         if isinstance(expression, ast.Call) and isinstance(expression.func, ast.Attribute) and not expression.keywords:
             if expression.func.attr in _CREATING and isinstance(expression.func.value, ast.Name):
                 return self._created(expression)
@@ -498,6 +512,7 @@ _FROM_OUTPUT = {
     ("avg_pool2d", "out"): 2, ("avg_pool3d", "out"): 2, ("avg_pool_backward", "size"): 2, ("convolution_input", "size"): 2,
     ("convolution_weight", "kernel"): 2, ("nll_loss_backward", "shape"): 0,
 }  # fmt: skip
+_NOT_FINITE = {"float('inf')", "float('-inf')", "float('nan')"}
 _CREATING = {"arange", "eye", "full", "linspace", "ones", "tensor", "zeros"}
 _OPERATORS = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.Pow: operator.pow,

@@ -238,7 +238,8 @@ class _Text(_Notation):
         if one.kind == -1:
             plain = self.symbol(one._replace(kind=1), letters)
             return one.name[0] + OVERLINE + plain[1:] if len(_numbered(one.name)[0]) == 1 else f"conj({plain})"
-        return (shown_name(one.name) if below[:1] not in tuple("₀₁₂₃₄₅₆₇₈₉") else one.name) + below
+        runs_on = _numbered(one.name)[1] and below[:1] in tuple("₀₁₂₃₄₅₆₇₈₉")  # x₁₂ would be two things
+        return (one.name if runs_on else shown_name(one.name)) + below
 
     def subscript(self, index: tuple[Position, ...], letters: Letters) -> str:
         """ᵢⱼ, ᵢ₊₁, or [i,j+1] where that is not one sign each."""

@@ -84,7 +84,7 @@ _binary(
 )
 _binary("xlogy", lambda a, b: a * apply("log", b))
 _binary("special_xlog1py", lambda a, b: a * apply("log", ONE + b))
-_binary("pow", lambda a, b: apply("pow", a, b))
+_binary("pow", lambda a, b: apply("pow", a, b) if b.number is None else a.power(b.number))
 _binary("atan2", lambda a, b: apply("atan2", a, b))
 _binary("ldexp", lambda a, b: a * apply("pow", _TWO, b))
 _binary("copysign", lambda a, b: apply("abs", a) * (_TWO * not_below(b, ZERO) - ONE))
