@@ -134,7 +134,6 @@ def test_exported_programs(model, tmp_path):
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda: torch.nested.nested_tensor([]),
         lambda: torch._inductor.aoti_compile_and_package(None),
         lambda: dist.optim.ZeroRedundancyOptimizer([]),
     ],
