@@ -635,6 +635,11 @@ def test_conv_padding_names():
         (lambda x: F.pad(x, (1,)), "Padding length must be divisible by 2"),
         (lambda x: F.layer_norm(x, (3,)), r"expected input with shape \[\*, 3\]"),
         (lambda x: F.linear(x[0, 0], torch.ones(2, 3)), r"mat1 and mat2 shapes cannot be multiplied \(4x4 and 3x2\)"),
+        (lambda x: x[0] @ torch.ones(3, 2).double(), r"mat1 and mat2 shapes cannot be multiplied \(12x4 and 3x2\)"),
+        (
+            lambda x: F.linear(x[0, 0].byte(), torch.ones(2, 3), torch.ones(2)),
+            "mat1 and mat2 must have the same dtype, but got Byte and Float",
+        ),
         (lambda x: F.pixel_shuffle(x, 2), "is not divisible by 4"),
     ],
 )

@@ -338,6 +338,8 @@ def _check_folded(input, other) -> None:
         _same_dtypes_of_vectors(other, input, other)
         kernel = "addmv_impl_cpu"
     elif b.ndim == 2:
+        if a.shape[-1] != b.shape[0]:
+            _mismatch(a, b)
         mm(input.reshape(-1, a.shape[-1])[:0], other)
         kernel = "addmm_impl_cpu_"
     else:
@@ -388,12 +390,12 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
     if a.ndim != 2 or b.ndim != 2:
         which, n = ("mat1", a.ndim) if a.ndim != 2 else ("mat2", b.ndim)
         raise RuntimeError(f"{which} must be a matrix, got {n}-D tensor")
+    if input._array.dtype is not a.dtype or a.dtype is not b.dtype:
+        _same_dtypes_of_sum(input, mat1, mat2)
     if a.shape[1] != b.shape[0]:
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} and {b.shape[0]}x{b.shape[1]})"
         )
-    if input._array.dtype is not a.dtype or a.dtype is not b.dtype:
-        _same_dtypes_of_sum(input, mat1, mat2)
     if a.dtype.kind == "b":
         _no_bools("addmm_impl_cpu_", a, b)
     return _scaled_record(_addmm.record, input, mat1, mat2, beta, alpha, (a.shape[0], b.shape[1]), out)
