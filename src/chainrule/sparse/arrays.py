@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..backend.gathering import add_rows
+from ..backend.reductions import narrowed, widened
 from ..modes import local
+
+BLOCK = 1 << 18  # elements of a product that are summed at a time, while they are in the cache
 
 
 def not_run(operation: str, backend: str = "SparseCPU") -> NotImplementedError:
@@ -115,9 +118,12 @@ class SparseArray:
             return self
         if self.nnz < 2:
             return SparseArray(self.indices, self.values, self.shape, True)
-        places, inverse = np.unique(flat_index(self.indices, self.shape), return_inverse=True)
-        values = summed(self.values, inverse, len(places))
-        return SparseArray(unravelled(places, self.shape[: self.sparse_dim]), values, self.shape, True)
+        flat = flat_index(self.indices, self.shape)
+        order = np.argsort(flat, kind="stable")
+        flat = flat[order]
+        begins = np.concatenate([[True], flat[1:] != flat[:-1]])
+        values = summed(self.values[order], np.cumsum(begins) - 1, int(begins.sum()))
+        return SparseArray(self.indices[:, order[begins]], values, self.shape, True)
 
     def dense(self) -> np.ndarray:
         """The whole array, zeros included."""
@@ -219,15 +225,6 @@ def flat_index(indices: np.ndarray, shape) -> np.ndarray:
     return flat
 
 
-def unravelled(places: np.ndarray, shape) -> np.ndarray:
-    """The opposite: indices of the sparse dimensions `shape`, a row for each."""
-    rows = []
-    for size in reversed(shape):
-        rows.append(places % size if size else places)
-        places = places // size if size else places
-    return np.stack(rows[::-1]) if rows else np.zeros((0, len(places)), np.int64)
-
-
 def checked(indices: np.ndarray, shape) -> np.ndarray:
     """The indices; IndexError where one is outside of the shape."""
     for d, (row, size) in enumerate(zip(indices, shape)):
@@ -264,39 +261,51 @@ def added(x: SparseArray, y: SparseArray) -> SparseArray:
         indices = np.concatenate([x.indices, y.indices], 1)
         return SparseArray(indices, np.concatenate([x.values, y.values]), x.shape)
     a, b = flat_index(x.indices, x.shape), flat_index(y.indices, x.shape)
-    if is_sorted(a) and is_sorted(b):
-        places = np.union1d(a, b)
-        at_x, at_y = np.searchsorted(places, a), np.searchsorted(places, b)
-        indices = unravelled(places, x.shape[: x.sparse_dim])
-    else:
-        *at, taken = _merge(a, b)
-        at_x, at_y = map(np.asarray, at)
-        indices = np.concatenate([x.indices, y.indices], 1)[:, taken]
-    values = np.zeros((indices.shape[1], *x.dense_shape), x.dtype)
+    merge = _merged_in_order if is_sorted(a) and is_sorted(b) else _merged_step_by_step
+    at_x, at_y = merge(a, b)
+    count = max(at_x.max(initial=-1), at_y.max(initial=-1)) + 1
+    indices = np.zeros((x.sparse_dim, count), np.int64)
+    indices[:, at_y] = y.indices
+    indices[:, at_x] = x.indices
+    values = np.zeros((count, *x.dense_shape), x.dtype)
     values[at_x] = x.values
     values[at_y] += y.values
     return SparseArray(indices, values, x.shape, x.coalesced and y.coalesced)
 
 
-def _merge(a: np.ndarray, b: np.ndarray) -> tuple[list[int], list[int], list[int]]:
-    """(where the first's entries go, where the second's, which entry of both each result is): PyTorch's walk through two
-    lists as if they were sorted, which unsorted ones it merges only in part."""
+def _merged_in_order(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the places of two sorted lists go in the sorted list of both."""
+    if np.array_equal(a, b):
+        return np.arange(len(a)), np.arange(len(a))
+    at = np.searchsorted(a, b)
+    found = np.zeros(len(b), bool)
+    inside = at < len(a)
+    found[inside] = a[at[inside]] == b[inside]
+    new = b[~found]
+    at_a = np.arange(len(a)) + np.searchsorted(new, a)
+    at_b = np.empty(len(b), np.int64)
+    at_b[found] = at_a[at[found]]
+    at_b[~found] = np.arange(len(new)) + at[~found]
+    return at_a, at_b
+
+
+def _merged_step_by_step(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same as PyTorch finds it for lists that are not sorted, by a walk as if they were: merged in part only."""
     first, second, m, n = a.tolist(), b.tolist(), len(a), len(b)
     at_a: list[int] = []
     at_b: list[int] = []
-    taken: list[int] = []
-    i = j = 0
+    i = j = count = 0
     while i < m or j < n:
         from_a = j >= n or (i < m and first[i] <= second[j])
         from_b = i >= m or (j < n and second[j] <= first[i])
-        taken.append(i if from_a else m + j)
         if from_a:
-            at_a.append(len(taken) - 1)
+            at_a.append(count)
             i += 1
         if from_b:
-            at_b.append(len(taken) - 1)
+            at_b.append(count)
             j += 1
-    return at_a, at_b, taken
+        count += 1
+    return np.array(at_a, np.int64), np.array(at_b, np.int64)
 
 
 def found_in(x: SparseArray, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -362,5 +371,18 @@ def multiplied(x: SparseArray, dense: np.ndarray) -> SparseArray:
 def times_matrix(x: SparseArray, dense: np.ndarray) -> np.ndarray:
     """The product of a sparse matrix with a dense matrix, or a vector."""
     rows, columns = checked(x.indices, x.shape)
-    picked = dense[columns]
-    return summed(x.values.reshape(-1, *[1] * (dense.ndim - 1)) * picked, rows, x.shape[0])
+    if dense.ndim == 1 or x.dtype.kind == "b":
+        return summed(x.values.reshape(-1, *[1] * (dense.ndim - 1)) * dense[columns], rows, x.shape[0])
+    values, dense, dtype = widened(x.values), widened(dense), x.dtype
+    if (rows[1:] < rows[:-1]).any():
+        order = np.argsort(rows, kind="stable")
+        rows, columns, values = rows[order], columns[order], values[order]
+    out = np.zeros((x.shape[0], dense.shape[1]), values.dtype)
+    step = max(1, BLOCK // max(1, dense.shape[1]))
+    for start in range(0, len(values), step):
+        part = slice(start, start + step)
+        lines = rows[part]
+        begins = np.flatnonzero(np.concatenate([[True], lines[1:] != lines[:-1]]))
+        terms = values[part, None] * dense[columns[part]]
+        out[lines[begins]] += np.add.reduceat(terms, begins, axis=0, dtype=out.dtype)
+    return narrowed(out, dtype)

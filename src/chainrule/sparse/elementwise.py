@@ -39,16 +39,12 @@ def power(func, x, exponent):
     return on_values(func, x, exponent)
 
 
-def linear(func, name: str, x, *settings):
+@rule("neg", "deg2rad", "rad2deg", "conj", "conj_physical", "mul_half", "div_half")
+def linear(func, x, *settings):
     """A function for which it is the same whether repeated indices are added up before or after, of all values."""
     found = x._array.with_values(func(wrap(x._array.values), *settings)._array)
+    name = "ConjPhysicalBackward0" if func.record.name == "conj" else func.record.node_name
     return recorded(name, found, (x,), lambda g, needs: (func(g, *settings),))
-
-
-@rule("neg", "deg2rad", "rad2deg", "conj", "conj_physical")
-def scaled(func, x):
-    names = {"neg": "NegBackward0", "deg2rad": "Deg2RadBackward0", "rad2deg": "Rad2DegBackward0"}
-    return linear(func, names.get(func.record.name, "ConjPhysicalBackward0"), x)
 
 
 @rule("view_as_real")
