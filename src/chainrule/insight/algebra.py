@@ -262,6 +262,8 @@ class Formula:
         """The formula with a position in place of an index."""
         if not isinstance(old, Index) or old not in self.indices():
             return self
+        if isinstance(new, Index) and new.size == old.size and new not in self.indices():
+            return self._relabelled(old, new)
 
         def change(one: Atom) -> Formula | None:
             if isinstance(one, Symbol):
@@ -284,6 +286,16 @@ class Formula:
 
         taken = indices(new)
         return self.replace(change)
+
+    def _relabelled(self, old: Index, new: Index) -> Formula:
+        """The same with a letter that is new in it: nothing can simplify, so that no sum inside is taken apart."""
+        if old not in self.indices():
+            return self
+        made = Formula(
+            {tuple((_relabelled(one, old, new), e) for one, e in monomial): c for monomial, c in self.terms.items()}
+        )
+        made._depth, made._size, made._is_conditional = self._depth, self._size, self._is_conditional
+        return made
 
     def derivative(self, by: Symbol) -> Formula:
         """The derivative by an element of a tensor; deltas say for which elements it is not zero."""
@@ -551,6 +563,24 @@ def indices_of(one: Atom) -> set[Index]:
 
 def _indices_in(positions: Iterable[Position]) -> set[Index]:
     return {index for position in positions for index in indices(position)}
+
+
+def _relabelled(one: Atom, old: Index, new: Index) -> Atom:
+    if isinstance(one, Symbol):
+        return _swap(one, old, new)
+    if isinstance(one, Whole):
+        return Whole(_swap(one.symbol, old, new), one.rule)
+    if isinstance(one, Partial):
+        return Partial(_swap(one.of, old, new), _swap(one.by, old, new))
+    if isinstance(one, (Delta, AtLeast)):
+        return type(one)(*(replaced(position, old, new) for position in one))
+    if isinstance(one, Apply):
+        return Apply(one.function, tuple(argument._relabelled(old, new) for argument in one.arguments))
+    body = one.body._relabelled(old, new)
+    if isinstance(one, Product):
+        but, where = (tuple(replaced(p, old, new) for p in ps) for ps in (one.but, one.where))
+        return Product(one.index, body, but, where)
+    return Total(one.index, body) if isinstance(one, Total) else Group(body)
 
 
 def _swap(one: Symbol, old: Index, new: Position) -> Symbol:
