@@ -488,3 +488,28 @@ def test_attributes_of_the_node_are_those_of_the_context():
     y.sum().backward()
     assert seen == ["from outside"]
     assert y.grad_fn.note == "from backward"
+
+
+def test_what_a_function_saved_may_be_detached_in_place():
+    seen = []
+
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * 2
+
+    def backward(ctx, gradient):
+        seen.extend(ctx.saved_tensors)
+        return gradient
+
+    x = leaf()
+    for written in (False, True):
+        y = x * 1
+        if written:
+            y.mul_(2)
+        z = make(forward, backward).apply(y)
+        y.detach_()
+        z.sum().backward(retain_graph=True)
+        assert seen.pop() is y
+        y.add_(1)
+        with pytest.raises(RuntimeError, match="has been modified by an inplace operation"):
+            z.sum().backward()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import chainrule as torch
+from chainrule import overrides
 from chainrule.overrides import BaseTorchFunctionMode, TorchFunctionMode, has_torch_function
 from chainrule.tensor import wrap_as
 
@@ -86,3 +87,59 @@ def test_a_plain_subclass_stays_itself_through_operations():
 
 def test_a_parameter_gives_plain_tensors():
     assert type(torch.nn.Parameter(torch.ones(2)) + 1) is torch.Tensor
+
+
+class Answers:
+    """No tensor, but with an answer for every function."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        return func.__name__, types, args, kwargs
+
+
+class Refuses:
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        return NotImplemented
+
+
+def opened(a, b=None):
+    if overrides.has_torch_function((a, b)):
+        return overrides.handle_torch_function(opened, (a, b), a, b=b)
+    return "plain"
+
+
+def test_a_function_can_be_opened_to_classes_with_rules_of_their_own():
+    class More(Answers):
+        pass
+
+    one, two, tensor = Answers(), More(), torch.ones(1)
+    assert opened(1, 2) == opened(tensor) == "plain"
+    assert opened(one) == ("opened", (Answers,), (one,), {"b": None})
+    assert opened(tensor, one) == ("opened", (torch.Tensor, Answers), (tensor,), {"b": one})
+    assert opened(one, two)[1] == (More, Answers)
+    with pytest.raises(TypeError, match=r"no implementation found for '.*opened' on types .*Refuses"):
+        opened(Refuses())
+    assert overrides.has_torch_function_unary(one)
+    assert not overrides.has_torch_function_variadic(1, tensor)
+
+
+def test_a_decorator_opens_a_function():
+    @overrides.wrap_torch_function(lambda a: (a,))
+    def doubled(a):
+        return a * 2
+
+    assert doubled(2) == 4
+    assert doubled(Answers())[0] == "doubled"
+
+
+def test_modes_see_opened_functions():
+    class Mode(overrides.TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            seen.append(func.__name__)
+            return func(*args, **(kwargs or {}))
+
+    seen = []
+    with Mode():
+        assert opened(1) == "plain"
+    assert seen == ["opened"]

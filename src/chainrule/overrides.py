@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .modes import local
 from .op import Op, general
 from .tensor import Tensor, wrap_as
 
-__all__ = ["BaseTorchFunctionMode", "TorchFunctionMode", "has_torch_function", "is_tensor_like"]
+__all__ = [
+    "BaseTorchFunctionMode",
+    "TorchFunctionMode",
+    "handle_torch_function",
+    "has_torch_function",
+    "has_torch_function_unary",
+    "has_torch_function_variadic",
+    "is_tensor_like",
+    "wrap_torch_function",
+]
 
 
 def _torch_function(cls: type, func: Any, types: tuple, args: tuple = (), kwargs: dict | None = None) -> Any:
@@ -69,9 +80,63 @@ class BaseTorchFunctionMode(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def has_torch_function(relevant_args: Any) -> bool:
+def has_torch_function(relevant_args: Iterable[Any]) -> bool:
     """Whether one of the arguments has rules of its own, or a mode is on."""
-    return bool(local.function_modes) or bool(_classes(relevant_args))
+    return bool(local.function_modes) or any(map(_has_rules, relevant_args))
+
+
+def has_torch_function_unary(arg: Any) -> bool:
+    """`has_torch_function` of one argument."""
+    return has_torch_function((arg,))
+
+
+def has_torch_function_variadic(*args: Any) -> bool:
+    """`has_torch_function` of the arguments."""
+    return has_torch_function(args)
+
+
+def _has_rules(value: Any) -> bool:
+    return type(value)._special if isinstance(value, Tensor) else hasattr(type(value), "__torch_function__")
+
+
+def handle_torch_function(public_api: Callable, relevant_args: Iterable[Any], *args: Any, **kwargs: Any) -> Any:
+    """What the innermost mode, or else the classes of the arguments, make of a call of `public_api`: for a function that
+    is to be open to them, as ``if has_torch_function(relevant): return handle_torch_function(...)``.
+
+    TypeError where none of them has an answer.
+    """
+    relevant = tuple(relevant_args)
+    if local.function_modes:
+        types = tuple(_in_order(value for value in relevant if is_tensor_like(value)))
+        result = _by_mode(public_api, types, args, kwargs)
+        if result is not NotImplemented:
+            return result
+    classes = tuple(_in_order(value for value in relevant if is_tensor_like(value)))
+    for cls in classes:
+        result = cls.__torch_function__(public_api, classes, args, kwargs)
+        if result is not NotImplemented:
+            return result
+    raise TypeError(
+        f"no implementation found for '{public_api.__module__}.{public_api.__name__}' on types that implement "
+        f"__torch_function__: {list(classes)}"
+    )
+
+
+def wrap_torch_function(dispatcher: Callable) -> Callable:
+    """A decorator that opens a function to modes and to classes with rules of their own; `dispatcher`, called with its
+    arguments, returns those that may have them."""
+
+    def decorate(function: Callable) -> Callable:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            relevant = dispatcher(*args, **kwargs)
+            if has_torch_function(relevant):
+                return handle_torch_function(wrapped, relevant, *args, **kwargs)
+            return function(*args, **kwargs)
+
+        return wrapped
+
+    return decorate
 
 
 def is_tensor_like(inp: Any) -> bool:
@@ -80,14 +145,31 @@ def is_tensor_like(inp: Any) -> bool:
 
 
 def _classes(values: Any) -> list[type]:
-    """The classes with rules of their own, subclasses before their bases, otherwise in order."""
+    """The classes of tensors with rules of their own."""
+    return _in_order(value for value in values if isinstance(value, Tensor) and type(value)._special)
+
+
+def _in_order(values: Iterable[Any]) -> list[type]:
+    """The classes of the values, subclasses before their bases, otherwise in order."""
     found: list[type] = []
     for value in values:
         cls = type(value)
-        if isinstance(value, Tensor) and cls._special and cls not in found:
+        if cls not in found:
             place = next((i for i, other in enumerate(found) if issubclass(cls, other)), len(found))
             found.insert(place, cls)
     return found
+
+
+def _by_mode(func: Callable, types: tuple, args: tuple, kwargs: dict) -> Any:
+    """What the innermost mode makes of a call; inside, that mode is off."""
+    modes = local.function_modes
+    local.function_modes = modes[:-1]
+    local.refresh()
+    try:
+        return modes[-1].__torch_function__(func, types, args, kwargs)
+    finally:
+        local.function_modes = modes
+        local.refresh()
 
 
 def apply_override(record: Op, inputs: Any, settings: Any, out: Any) -> Any:
@@ -95,14 +177,7 @@ def apply_override(record: Op, inputs: Any, settings: Any, out: Any) -> Any:
     func, args, kwargs = record.apply, (*inputs, *settings), {} if out is None else {"out": out}
     classes: list[Any] = _classes(inputs)
     if local.function_modes:
-        modes = local.function_modes
-        local.function_modes = modes[:-1]
-        local.refresh()
-        try:
-            return modes[-1].__torch_function__(func, tuple(classes), args, kwargs)
-        finally:
-            local.function_modes = modes
-            local.refresh()
+        return _by_mode(func, tuple(classes), args, kwargs)
     if classes and local.overrides:
         for cls in classes:
             result = cls.__torch_function__(func, tuple(classes), args, kwargs)

@@ -19,6 +19,7 @@ from ..op import REGISTRY, input_edge, save_input
 from ..tensor import (
     IN_CUSTOM_FUNCTION,
     ONE_OF_MANY,
+    DetachedCounter,
     Tensor,
     gradient_dtype,
     output_counters,
@@ -172,11 +173,17 @@ class FunctionNode(Node):
         return list(self.output_info)
 
     def _unpack(self, entry: Any) -> Tensor:  # a SavedTensor or a Tensor
+        tensor, saved_at = entry, 0
         if entry.__class__ is SavedTensor:
-            return entry.value(self, entry.edge or (None, 0))
-        if entry._counter is not None and entry._counter.version:
-            raise graph_errors.modified_in_place(self, entry, entry._counter, 0, False)
-        return entry
+            if entry.is_output or entry.unpack_hook is not None:
+                return entry.value(self, entry.edge or (None, 0))
+            tensor, saved_at = entry.tensor, entry.version
+        counter = tensor._counter
+        while counter.__class__ is DetachedCounter and saved_at < counter.since:
+            counter = counter.counter  # a Function, other than operations, may go on with what was detached since
+        if counter is not None and counter.version != saved_at:
+            raise graph_errors.modified_in_place(self, tensor, counter, saved_at, False)
+        return tensor
 
     def backward(self, gradient, needs):
         several = isinstance(gradient, list)
