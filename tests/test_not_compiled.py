@@ -134,7 +134,7 @@ def test_exported_programs(model, tmp_path):
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda: torch._inductor.aoti_compile_and_package(None),
+        lambda: torch._inductor.aot_compile(None),
         lambda: dist.optim.ZeroRedundancyOptimizer([]),
     ],
 )
