@@ -171,3 +171,9 @@ def test_copies_of_expanded_tensors_are_in_rows():
     drawn = torch.rand_like(torch.ones(4).expand(3, 4))
     torch.manual_seed(0)
     assert torch.equal(drawn, torch.rand(3, 4))
+
+
+def test_padding_of_a_number():
+    x = torch.tensor(5.0, requires_grad=True)
+    torch.nn.functional.pad(x, ()).backward()
+    assert x.grad.item() == 1 and torch.nn.functional.pad(torch.tensor(2), []).item() == 2

@@ -15,7 +15,7 @@ __all__ = ["pad"]
 def _cut(x, widths):
     """The part of `x` inside a border, which for negative widths is outside."""
     part = [slice(max(0, a), n - max(0, b)) for n, (a, b) in zip(x.shape, widths)]
-    return x[tuple(part)]
+    return x[(*part, ...)]
 
 
 def _constant_forward(x, widths, value):
