@@ -43,7 +43,10 @@ def _floating(x: Tensor) -> Tensor:
 
 def _real_input(name: str, x: Tensor) -> Tensor:
     if x._array.dtype.kind == "c":
-        raise RuntimeError(f"{name} expects a real input tensor, but got {scalar_name(x.dtype)}")
+        if name == "ihfftn":
+            raise RuntimeError(f"Only supports floating-point dtypes, but found: {scalar_name(x.dtype)}")
+        real = "real-valued" if name == "rfftn" else "real"
+        raise RuntimeError(f"{name} expects a {real} input tensor, but got {scalar_name(x.dtype)}")
     return _floating(x)
 
 
@@ -105,7 +108,7 @@ def _resized(x: Tensor, dims, sizes) -> Tensor:
 def _given(name: str, out, result: Tensor) -> Tensor:
     if out is None:
         return result
-    if out.dtype is not result.dtype:
+    if out.dtype.is_complex is not result.dtype.is_complex:
         kind = "complex" if result.dtype.is_complex else "floating point"
         raise RuntimeError(f"{name} expects a {kind} output tensor, but got {scalar_name(out.dtype)}")
     return fill_out(out, result)
@@ -290,9 +293,9 @@ def rfftfreq(n: int, d: float = 1.0, *, out=None, dtype=None, layout=None, devic
 
 def _shifted(input, dim, halves) -> Tensor:
     ndim = input._array.ndim
-    dims = list(range(ndim)) if dim is None else [wrap_dim(d, ndim) for d in ([dim] if isinstance(dim, int) else dim)]
+    dims = list(range(ndim)) if dim is None else [_one_dim(input, d) for d in ([dim] if isinstance(dim, int) else dim)]
     if not dims:
-        return input.clone()
+        raise RuntimeError("`shifts` required")
     return roll(input, [halves(input._array.shape[d]) for d in dims], dims)
 
 

@@ -781,18 +781,11 @@ def _condition(input, p):
             f"linalg.cond: A must be batches of square matrices, but they are {size[0]} by {size[1]} matrices"
         )
     inverse, info = inv_ex(input)
-    if info._array.any():
-        inverse = inverse.masked_fill((info > 0)[..., None, None], math.inf)
-        if p == "nuc":
-            return _nuclear_of_singular(input, inverse, info)
-    return matrix_norm(input, p) * matrix_norm(inverse, p)
-
-
-def _nuclear_of_singular(input, inverse, info):
-    """Singular values of infinities do not exist: those matrices are left out, and their condition numbers infinite."""
-    singular = info > 0
+    if not info._array.any():
+        return matrix_norm(input, p) * matrix_norm(inverse, p)
+    singular = info > 0  # what elimination has left of these counts for nothing
     safe = inverse.masked_fill(singular[..., None, None], 0.0)
-    return (matrix_norm(input, "nuc") * matrix_norm(safe, "nuc")).masked_fill(singular, math.inf)
+    return (matrix_norm(input, p) * matrix_norm(safe, p)).masked_fill(singular, math.inf)
 
 
 def matrix_rank(A, tol=None, hermitian: bool = False, *, atol=None, rtol=None, out=None):

@@ -218,17 +218,27 @@ def _products_without(s, count: int):
 
 def cholesky(x, upper: bool):
     """The Cholesky factors and `info`; of a matrix that has none, what elimination leaves when it stops."""
+    factors = _factored(x, upper)
+    if factors is not None:
+        return factors, no_info(x)
+    lower = np.tril(adjoint(x) if upper else x)
+    info = no_info(x)
+    for index in np.ndindex(info.shape):
+        factor = _factored(lower[index], False)
+        if factor is None:
+            info[index] = _stopped_cholesky(lower[index])
+        else:
+            lower[index] = factor
+    return (adjoint(lower) if upper else lower), info
+
+
+def _factored(x, upper: bool):
+    """The Cholesky factors, or None if one of the matrices has none. A nan goes on to the last pivot."""
     try:
-        return linalg.cholesky(x, upper=upper), no_info(x)
+        factors = linalg.cholesky(x, upper=upper)
     except LinAlgError:
-        lower = np.tril(adjoint(x) if upper else x)
-        info = no_info(x)
-        for index in np.ndindex(info.shape):
-            try:
-                lower[index] = linalg.cholesky(lower[index])
-            except LinAlgError:
-                info[index] = _stopped_cholesky(lower[index])
-        return (adjoint(lower) if upper else lower), info
+        return None
+    return None if factors.size and np.isnan(factors[..., -1, -1]).any() else factors
 
 
 def _stopped_cholesky(x) -> int:

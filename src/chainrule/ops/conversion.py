@@ -357,12 +357,16 @@ Tensor.data = property(
 @method()
 def is_complex(input) -> bool:
     """Whether the dtype is complex."""
+    if not isinstance(input, Tensor):
+        raise must_be_tensor("is_complex", "input", 1, input)
     return input._array.dtype.kind == "c"
 
 
 @method()
 def is_floating_point(input) -> bool:
     """Whether the dtype is a floating-point one."""
+    if not isinstance(input, Tensor):
+        raise must_be_tensor("is_floating_point", "input", 1, input)
     return input._array.dtype.kind in "fV"
 
 

@@ -746,6 +746,8 @@ def linspace(
     dtype = _range_dtype("linspace", start, end, dtype, out)
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
+    if dtype is dtypes.bool_ and steps > 1:
+        raise NotImplementedError("\"linspace_cpu\" not implemented for 'Bool'")
     return finish(_linear(start, end, int(steps), dtype), requires_grad, device, out)
 
 

@@ -256,7 +256,7 @@ det = op(
 def _slogdet_vjp(xp, g, x, sign):
     g_sign, g_log = g
     if xp.is_complex(x) and g_sign is not None:
-        turn = 1j * xp.imag(g_sign * xp.conj(sign))
+        turn = xp.number(x, 1j) * xp.imag(g_sign * xp.conj(sign))
         g_log = turn if g_log is None else g_log + turn
     if g_log is None:
         return xp.zeros_like(x)

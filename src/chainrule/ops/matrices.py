@@ -279,9 +279,7 @@ def lu(A, pivot: bool = True, get_infos: bool = False, out=None):
     if get_infos:
         result = named(linalg.lu_factor_ex(A, pivot=pivot))
     else:
-        packed, pivots, info = linalg.lu_factor_ex(A, pivot=pivot)
-        linalg._check_lu("torch.linalg.lu_factor", info)
-        result = (packed, pivots)
+        result = linalg.lu_factor_ex(A, pivot=pivot)[:2]
     if out is None:
         return result
     return tuple(fill_out(o, r) for o, r in zip(out, result, strict=True))
