@@ -50,7 +50,7 @@ class SparseTensor(Tensor):
     is_sparse = True
 
     @property
-    def _array(self) -> SparseArray:  # type: ignore[override]
+    def _array(self) -> SparseArray:
         return _slot.__get__(self)
 
     @_array.setter

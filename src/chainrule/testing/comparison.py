@@ -253,12 +253,12 @@ def _compare_sparse(actual, expected, options: _Options) -> str | None:
             return f"The values for attribute 'layout' do not match: {actual.layout} != {expected.layout}."
         return _compare_tensors(actual.to_dense(), expected.to_dense(), options)
     if actual.layout is torch.sparse_coo:
-        kind, names = "COO", ("indices", "values")
+        kind, names = "COO", ["indices", "values"]
         actual, expected = actual.detach().coalesce(), expected.detach().coalesce()
     else:
         rows = actual.layout is torch.sparse_csr
         kind = "CSR" if rows else "CSC"
-        names = ("crow_indices", "col_indices", "values") if rows else ("ccol_indices", "row_indices", "values")
+        names = ["crow_indices", "col_indices", "values"] if rows else ["ccol_indices", "row_indices", "values"]
         actual, expected = actual.detach(), expected.detach()
     if actual._nnz() != expected._nnz():
         return (
