@@ -489,6 +489,28 @@ def test_axes_of_one_name_have_one_size():
         check(lambda x, y: x + y, R(2, 4), R(2, 4), others=[(R(5, 4), R(5, 4))], dynamic_axes={"x": [0], "y": [0]})
 
 
+class Hourglass(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, 8, 3, padding=1), nn.ConvTranspose2d(8, 8, 2, stride=2)
+
+    def forward(self, x):
+        a = F.relu(self.down(x))
+        b = self.up(F.max_pool2d(a, 2))
+        missing = a.size(2) - b.size(2)
+        return torch.cat([a, F.pad(b, [0, 0, missing // 2, missing - missing // 2])], 1)
+
+
+def test_sizes_that_must_be_multiples():
+    """Where an odd size would need other numbers than a size can give, even ones still do; and there is a warning."""
+    with pytest.warns(UserWarning, match=r"are multiples of the example's. .*constant_pad_nd.*\n.*: F.pad"):
+        check(Hourglass(), R(1, 3, 16, 8), others=[(R(2, 3, 48, 8),)], dynamic_shapes={"x": {0: "batch", 2: "h"}})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # the model itself refuses others
+        halves = {"x": {0: "n"}}
+        check(lambda x: x.view(2, -1).sum(0) * 2, R(4), others=[(R(8),)], dynamic_shapes=halves)
+
+
 def test_axes_that_are_not_dynamic():
     with pytest.raises(torch.onnx.OnnxExporterError, match=r"sizes.*\n.*test_onnx.py:\d+: h \+ x\[t\]"):
         torch.onnx.export(unrolled, R(3, 2), dynamic_shapes={"x": {0: "time"}})
@@ -520,6 +542,24 @@ def test_unknown_operations_name_the_line():
         torch.onnx.export(lambda x: torch.linalg.inv(x), R(3, 3))
     program = check(lambda x: (torch.linalg.inv(x), x * 2)[1], R(3, 3))  # what no output needs does not matter
     assert operators(program) == ["Mul"]
+
+
+def test_functions_and_transforms_are_seen_through():
+    class Clamped(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clamp(min=0)
+
+    check(lambda x: Clamped.apply(x) * 2, R(3))
+    check(torch.vmap(lambda row: (row * 2).sum()), R(3, 4))
+    check(torch.func.grad(lambda x: (x**3).sum()), R(3))
+    check(lambda x: torch.utils.checkpoint.checkpoint(torch.sin, x, use_reentrant=False), R(3))
+    check(lambda x: F.mse_loss(x, x * 2) + F.mse_loss(x, x * 2, reduction="sum"), R(3))
+
+
+def test_autocast_is_refused():
+    with torch.autocast("cpu"), pytest.raises(torch.onnx.OnnxExporterError, match=r"torch.autocast"):
+        torch.onnx.export(nn.Linear(2, 2).eval(), R(1, 2))
 
 
 def test_what_depends_on_values_is_refused():

@@ -14,8 +14,8 @@ from ..nn.modules.module import Module
 from ..tensor import Tensor, wrap
 from ..utils._pytree import tree_flatten
 from ..warning import warn
-from .errors import OnnxExporterError
-from .runs import Runs, Varying
+from .errors import OnnxExporterError, SymbolicValueError
+from .runs import Runs, Varying, warn_of_multiples
 
 _DEFAULT_OPSET = 20
 _LOWEST_OPSET = 18  # that of the operators in translations.py
@@ -160,8 +160,17 @@ def export(
     axes = _axes(names, args, kwargs, dynamic_axes, dynamic_shapes, model)
     parameters = [*model.named_parameters(), *model.named_buffers()] if isinstance(model, Module) else []
     with _exporting(model, TrainingMode.PRESERVE if dynamo else training):
-        runs = Runs(model, args, kwargs, names, parameters, axes)
-    proto = _proto(runs, axes, parameters, output_names or (), dynamic_axes or {}, opset_version or _DEFAULT_OPSET)
+        what = (parameters, output_names or (), dynamic_axes or {}, opset_version or _DEFAULT_OPSET)
+        try:
+            proto = _proto(Runs(model, args, kwargs, names, parameters, axes), axes, *what)
+        except SymbolicValueError as error:
+            if not any(axes):
+                raise
+            try:
+                proto = _proto(Runs(model, args, kwargs, names, parameters, axes, only_multiples=True), axes, *what)
+            except OnnxExporterError:
+                raise error from None
+            warn_of_multiples(error)
     program = ONNXProgram(proto)
     if verbose:
         print(program)

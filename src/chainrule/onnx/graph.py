@@ -13,7 +13,7 @@ from ..engine import user_position
 from ..general import common_dtype
 from ..tensor import wrap
 from .errors import OnnxExporterError, SymbolicValueError, UnsupportedOperatorError, at
-from .runs import Call, Runs, Value, Varying, merged, varies
+from .runs import Call, Runs, Value, VariesError, Varying, merged, varies
 
 
 class Graph:
@@ -222,10 +222,6 @@ class Graph:
             if number != neutral:
                 name = self.node(kind, name, self.constant(np.array([number // shared])), name="size")
         return name
-
-
-class VariesError(Exception):
-    """Something would have to be a constant, and depends on a dynamic axis."""
 
 
 def _draws(call: Call) -> bool:

@@ -90,6 +90,8 @@ class Recording(TorchFunctionMode):
             memory(tensor)[...] = before
 
     def __torch_function__(self, func: Any, types: tuple, args: tuple = (), kwargs: dict | None = None) -> Any:
+        if local.autocast is not None:
+            raise at(user_position(), "a model cannot be exported with torch.autocast at work")
         record = func.record
         count = len(args) - len(record.settings)
         inputs, settings = args[:count], args[count:]

@@ -21,6 +21,10 @@ from .errors import OnnxExporterError, at
 from .recording import Call, Recording, Value
 
 
+class VariesError(Exception):
+    """Something would have to be a constant, and depends on a dynamic axis."""
+
+
 class Varying:
     """A size, number or array that is another one in each run."""
 
@@ -28,6 +32,12 @@ class Varying:
 
     def __init__(self, values: Sequence) -> None:
         self.values = tuple(values)
+
+    def _is_no_number(self, *others: Any) -> Any:
+        raise VariesError(f"a setting depends on the size of a dynamic axis ({self})")
+
+    __lt__ = __le__ = __gt__ = __ge__ = __neg__ = __add__ = __radd__ = __sub__ = __rsub__ = _is_no_number
+    __mul__ = __rmul__ = __mod__ = __rmod__ = __floordiv__ = __index__ = __float__ = _is_no_number
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Varying) and self.values == other.values
@@ -42,7 +52,8 @@ class Varying:
 class Runs:
     """The runs of a model on an example, all with the same `calls`.
 
-    `axes` has {axis: name} of the dynamic axes of each of the example's tensors; axes of one name have one size.
+    `axes` has {axis: name} of the dynamic axes of each of the example's tensors; axes of one name have one size. The sizes are
+    any, or, if the model does not do the same at any (or with `only_multiples`), multiples of the example's.
     """
 
     def __init__(
@@ -53,13 +64,14 @@ class Runs:
         names: Sequence[str],
         parameters: Sequence[tuple[str, Tensor]],
         axes: Sequence[dict[int, str]],
+        only_multiples: bool = False,
     ) -> None:
         self.model = model
         self.leaves, self.form = tree_flatten((args, kwargs))
         self.names = names
         self.parameters = parameters
         self.examples = [leaf._array for leaf in self.leaves if isinstance(leaf, Tensor)]
-        self.recordings = self._with_sizes(axes) if any(axes) else [self._run(self.examples)]
+        self.recordings = self._with_sizes(axes, only_multiples) if any(axes) else [self._run(self.examples)]
         self._check_values()
         self.calls = self.recordings[0].calls
         self.inputs = self.recordings[0].inputs
@@ -83,11 +95,11 @@ class Runs:
             set_rng_state(state)
         return recording
 
-    def _with_sizes(self, axes: Sequence[dict[int, str]]) -> list[Recording]:
+    def _with_sizes(self, axes: Sequence[dict[int, str]], only_multiples: bool) -> list[Recording]:
         """Runs in which the dynamic axes have different sizes."""
         problem: Exception | None = None
         for tied in (False, True):
-            for sizes in (_added, _multiplied):
+            for sizes in (_multiplied,) if only_multiples else (_added, _multiplied):
                 shapes = _shapes(self.examples, axes, sizes, tied)
                 try:
                     found = [self._run(list(map(_resized, self.examples, each))) for each in shapes]
@@ -96,6 +108,8 @@ class Runs:
                 except Exception as error:
                     problem = problem or error
                 else:
+                    if isinstance(problem, OnnxExporterError):
+                        warn_of_multiples(problem)
                     return found
         if isinstance(problem, OnnxExporterError):
             raise problem
@@ -152,6 +166,14 @@ class Runs:
         return [recording.values[value.index].array for recording in self.recordings]
 
 
+def warn_of_multiples(error: OnnxExporterError) -> None:
+    """Says why a model is exported as it runs on multiples of the example's sizes."""
+    warn(
+        "the exported model is right where the sizes of dynamic axes are multiples of the example's. For any sizes it could "
+        f"not be exported: {error}"
+    )
+
+
 def merged(values: list) -> Any:
     """What a setting is in all runs; a Varying, or a tuple with one, where it is not the same."""
     first = values[0]
@@ -173,29 +195,31 @@ def _equal(a: Any, b: Any) -> bool:
     return True  # dtypes, and what draws random numbers
 
 
-# What is added to the size of an axis in each run, for the first axis, the second, ...: irregular numbers, so that no
-# size is by chance a multiple of another axis', or one more or less.
+# In each run, what is added to the size of an axis, or what it is multiplied by; for the first axis, the second, ...:
+# irregular numbers, so that no size is by chance a multiple of another axis', or one more or less.
 _MORE = ((0, 1, 3, 6), (0, 4, 1, 10), (0, 7, 9, 2), (0, 2, 12, 5), (0, 9, 4, 1), (0, 3, 8, 13))
+_TIMES = ((1, 2, 4), (1, 3, 2), (1, 4, 3), (1, 2, 3), (1, 4, 2), (1, 3, 4))
 
 
-def _added(size: int, more: int) -> int:
-    return max(size, 2) + more
+def _added(size: int, number: int) -> list[int]:
+    return [max(size, 2) + more for more in _MORE[number % len(_MORE)]]
 
 
-def _multiplied(size: int, more: int) -> int:
-    return size * (more + (1 if size > 1 else 2))
+def _multiplied(size: int, number: int) -> list[int]:
+    return [size * times + (size == 1) for times in _TIMES[number % len(_TIMES)]]
 
 
 def _shapes(examples: Sequence, axes: Sequence[dict[int, str]], sizes: Callable, tied: bool) -> list[list[tuple]]:
     """The shapes of the inputs in each run. A size of 1 is never tried: it might be broadcast."""
     names = list(dict.fromkeys(name for some in axes for name in some.values()))
-    shapes: list[list[tuple]] = []
-    for run in range(len(_MORE[0])):
-        shapes.append([])
-        for x, some in zip(examples, axes, strict=True):
-            more = {d: _MORE[0 if tied else names.index(name) % len(_MORE)][run] for d, name in some.items()}
-            shape = [sizes(n, more[d]) if d in more else n for d, n in enumerate(x.shape)]
-            shapes[-1].append(tuple(shape))
+    shapes: list[list[tuple]] = [[] for _ in sizes(1, 0)]
+    for x, some in zip(examples, axes, strict=True):
+        in_runs = [
+            sizes(n, 0 if tied else names.index(some[d])) if d in some else [n] * len(shapes)
+            for d, n in enumerate(x.shape)
+        ]
+        for run, each in enumerate(shapes):
+            each.append(tuple([n[run] for n in in_runs]))
     return shapes
 
 
@@ -244,4 +268,4 @@ def _check_constants(first: Recording, other: Recording) -> None:
             )
 
 
-__all__ = ["Call", "Runs", "Value", "Varying", "merged", "varies"]
+__all__ = ["Call", "Runs", "Value", "VariesError", "Varying", "merged", "varies", "warn_of_multiples"]

@@ -693,7 +693,7 @@ def _roll(c, x, shifts, dims):
     shape = None
     if not dims:
         shape, x, dims = c.shape(), c("Reshape", x, c.ints(-1)), (0,)
-    for shift, dim in zip(c.fixed(shifts, "shifts"), dims, strict=True):
+    for shift, dim in zip(shifts, dims, strict=True):
         size = c.shape()[dim] if shape is None else math.prod(c.fixed(shape, "the shape"))
         if not isinstance(size, Varying):
             shift %= size or 1
@@ -910,7 +910,7 @@ def _cut_to(c: Step, y: str, i: int, j: int) -> str:
 @translates("select_scatter")
 def _select_scatter(c, x, y, dim, index):
     y = c("Unsqueeze", y, c.ints(dim))
-    after = index + 1 if not isinstance(index, Varying) else Varying([i + 1 for i in index.values])
+    after = Varying([i + 1 for i in index.values]) if isinstance(index, Varying) else index + 1
     return _replaced(c, x, y, dim, index, after)
 
 
@@ -964,9 +964,10 @@ def _topk(c, x, k, dim, largest, ordered):
 @translates("constant_pad_nd")
 def _constant_pad(c, x, widths, value):
     for dim, (before, after) in enumerate(widths):
-        if before < 0 or after < 0:
+        if any(not isinstance(width, Varying) and width < 0 for width in (before, after)):
             x = c("Slice", x, c.ints(max(0, -before)), c.ints(min(after, 0) or _END), c.ints(dim))
-    pads = [max(0, before) for before, _ in widths] + [max(0, after) for _, after in widths]
+    pads = [before if isinstance(before, Varying) else max(0, before) for before, _ in widths]
+    pads += [after if isinstance(after, Varying) else max(0, after) for _, after in widths]
     return c("Pad", x, c.ints(*pads), c.graph.number(value, c.result_dtype()))
 
 
@@ -1190,6 +1191,19 @@ def _channel_shuffle(c, x, groups):
     parts = c("Reshape", x, c.ints(n, groups, channels // groups, *rest))
     moved = c("Transpose", parts, perm=[0, 2, 1, *range(3, 3 + len(rest))])
     return c("Reshape", moved, c.ints(*c.shape()))
+
+
+# ---------------------------------------------------------------- losses
+
+
+@translates("mse_loss")
+def _mse_loss(c, x, y, reduction, setting):
+    off = c("Sub", x, y)
+    return _over_all(c, c("Mul", off, off), reduction)
+
+
+def _over_all(c: Step, x: str, reduction: str) -> str:
+    return x if reduction == "none" else c("ReduceMean" if reduction == "mean" else "ReduceSum", x, keepdims=0)
 
 
 # ---------------------------------------------------------------- normalization
