@@ -97,7 +97,11 @@ class SparseArray:
         return SparseArray(self.indices, values, self.shape, self.coalesced)
 
     def astype(self, dtype) -> SparseArray:
-        return self if dtype is self.dtype else self.with_values(self.values.astype(dtype))
+        return self if dtype is self.dtype else as_gradient(self.with_values(self.values.astype(dtype)))
+
+    @property
+    def real(self) -> SparseArray:
+        return as_gradient(self.with_values(self.values.real.copy()))
 
     def copy(self) -> SparseArray:
         """A copy that a leaf keeps as its gradient. Whether it is coalesced is no longer known, as in PyTorch."""

@@ -89,10 +89,11 @@ def _added(z, x, y, beta, alpha, name: str, gradient_of_x):
     product = multiplied(x, y)
     expand_check(z, product.shape)
     found = np.asarray(z._array) * np.asarray(beta, z._array.dtype) + product * np.asarray(alpha, product.dtype)
+    shape = z.shape
 
     def formula(g, needs, x, y):
         return (
-            None if needs[0] is None else _scaled(g, beta).sum_to_size(z.shape),
+            None if needs[0] is None else _scaled(g, beta).sum_to_size(shape),
             None if needs[1] is None else _scaled(gradient_of_x(g, y, x), alpha),
             None if needs[2] is None else _scaled(x.conj().t() @ g, alpha),
         )

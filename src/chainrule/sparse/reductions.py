@@ -53,7 +53,8 @@ def sum_of(func, x, dim, keepdim):
             return result
         return total(x, tuple(dim))
     found = x._array.values.sum(dtype=x._array.dtype if x._array.dtype.kind != "b" else np.int64)
-    return recorded("SumBackward0", np.asarray(found), (x,), lambda g, needs: (g.expand(x.shape),))
+    shape = x.shape
+    return recorded("SumBackward0", np.asarray(found), (x,), lambda g, needs: (g.expand(shape),))
 
 
 @rule("any")
