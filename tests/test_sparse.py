@@ -9,6 +9,9 @@ import pytest
 
 import chainrule as torch
 
+from .sparse_programs import outcome, read
+
+PROGRAMS = read()
 t = torch.tensor
 INDICES = [[0, 1, 1], [2, 0, 2]]
 
@@ -25,6 +28,12 @@ def repeated(requires_grad=False):
 def close(found, expected):
     found, expected = (x.to_dense() if x.is_sparse else x for x in (found, expected))
     np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("group", PROGRAMS)
+def test_programs_show_what_they_show_with_pytorch(group):
+    for program, expected in PROGRAMS[group].items():
+        assert outcome(torch, program) == expected, program
 
 
 # ---------------------------------------------------------------- what they are

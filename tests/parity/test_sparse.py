@@ -1,12 +1,7 @@
-"""Sparse tensors beside PyTorch's: what a program prints, what its last expression is, and what it raises."""
+"""Sparse tensors beside PyTorch's: random ones, training, files; and the outcomes of tests/sparse_programs are PyTorch's."""
 
-import contextlib
-import copy
 import io
 import itertools
-import os
-import pickle
-import warnings
 
 import numpy as np
 import pytest
@@ -14,67 +9,15 @@ import torch
 
 import chainrule
 
-INDICES = [[0, 1, 1], [2, 0, 2]]
+from ..sparse_programs import outcome, read
 
-
-def programs():
-    """{heading: programs, a line each, of statements between semicolons}."""
-    found: dict[str, list[str]] = {}
-    with open(os.path.join(os.path.dirname(__file__), "sparse_programs.txt")) as file:
-        for line in map(str.strip, file):
-            if line.startswith("# "):
-                group = found.setdefault(line[2:], [])
-            elif line:
-                group.append(line)
-    return found
-
-
-PROGRAMS = programs()
-
-
-def outcome(module, program):
-    """What a program shows, run with one of the two libraries as `torch`."""
-    v = module.tensor([3.0, 4, 5])
-
-    def mk(rg=True, v=v, size=(2, 3)):
-        return module.sparse_coo_tensor(module.tensor(INDICES), v.clone(), size, requires_grad=rg)
-
-    names = {"torch": module, "i": module.tensor(INDICES), "v": v, "mk": mk, "pickle": pickle, "copy": copy}
-    *statements, last = [part.strip() for part in program.split(";")]
-    printed = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(printed), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for statement in statements:
-                exec(statement, names)
-            try:
-                result = eval(last, names)
-            except SyntaxError:
-                exec(last, names)
-                result = None
-            flag = None
-            if isinstance(result, module.Tensor) and result.layout is module.sparse_coo:
-                flag = result.is_coalesced()
-            return printed.getvalue(), repr(result), flag
-    except Exception as error:
-        return printed.getvalue(), type(error).__name__, words(str(error))
-
-
-def words(message):
-    """An error's message, less the hints that PyTorch adds for its developers."""
-    if "Could not run 'aten::" in message:
-        return message.partition(" This could be")[0]
-    return message.partition("\n")[0] if "invalid combination" in message else message
+PROGRAMS = read()
 
 
 @pytest.mark.parametrize("group", PROGRAMS)
 def test_programs(group):
-    different = []
-    for program in PROGRAMS[group]:
-        expected, found = outcome(torch, program), outcome(chainrule, program)
-        if found != expected:
-            different.append(f"{program}\n  PyTorch: {expected}\n  chainrule: {found}")
-    assert not different, "\n".join(different)
+    stale = [program for program, expected in PROGRAMS[group].items() if outcome(torch, program) != expected]
+    assert not stale
 
 
 # ---------------------------------------------------------------- random tensors
