@@ -28,7 +28,7 @@ from .engine import (
     user_position,
 )
 from .modes import CAREFUL, _set_grad_enabled, active_saved_hooks, is_quiet, local, silence
-from .op import INPUT, OUTPUT, REGISTRY, is_number
+from .op import ELEMENTWISE, INPUT, OUTPUT, REGISTRY, is_number
 from .record import NUMBERS_AS_TENSORS
 from .tensor import (
     IN_CUSTOM_FUNCTION,
@@ -609,6 +609,39 @@ def regenerate_grad_fn(view: Tensor) -> None:
     move_history(view, again._node, again.output_nr)
 
 
+# Operations whose results are not converted for `out=`, with PyTorch's words for an `out` of another dtype.
+_EXACT = {
+    "Found dtype {out} but expected {result}": (
+        "abs", "bitwise_not", "ceil", "clamp", "clamp_max", "clamp_min", "conj_physical", "floor", "frac", "neg", "round",
+        "sgn", "sign", "trunc",
+    ),
+    "Expected out tensor to have dtype {c_result}, but got {c_out} instead": (
+        "addbmm", "addmm", "addmv", "argmax", "argmin", "baddbmm", "bmm", "index_add", "index_copy", "linalg_cross",
+        "log_softmax", "mv", "renorm", "scatter", "scatter_add", "softmax", "tril", "triu",
+    ),
+    "result dtype {out} does not match input dtype {result}": ("dot", "vdot"),
+    "{name} only supports bool tensor for result, got: {out}": ("all", "any"),
+    "{name} does not support non-boolean outputs.": ("isneginf", "isposinf", "signbit"),
+    "{name}(): self and result must have the same scalar type": ("index_select",),
+    "{name}: dtype of out: {out} should be same as input: {result}": ("nan_to_num",),
+    "expected scalar_type {result} but found {out}": ("logcumsumexp",),
+    "Expected out type to be {result} but got {out}": ("where",),
+}  # fmt: skip
+_REFUSALS = {name: message for message, names in _EXACT.items() for name in names}
+
+
+def _check_out(record, out: Tensor, result: Tensor) -> None:
+    """Refuses an `out` of a dtype that the operation does not convert to, or that shares places in memory."""
+    if out._array.dtype is not result._array.dtype and record.name in _REFUSALS:
+        if record.name in ("all", "any") and out.dtype is dtypes.bool_:
+            return
+        words = {"out": dtypes.scalar_name(out.dtype), "result": dtypes.scalar_name(result.dtype), "name": record.name}
+        c_words = {"c_out": dtypes.c_name(out.dtype), "c_result": dtypes.c_name(result.dtype)}
+        raise RuntimeError(_REFUSALS[record.name].format(**words, **c_words))
+    if record.kind == ELEMENTWISE and out._array.shape == result._array.shape:
+        check_memory(out._array)
+
+
 def write_out(record, out, result, inputs):
     """`out=`: the result copied into tensors the caller gave, which are resized if they do not fit."""
     if not isinstance(out, (Tensor, tuple, list)):
@@ -620,11 +653,14 @@ def write_out(record, out, result, inputs):
             f"{record.name}(): functions with out=... arguments don't support automatic differentiation, but one of "
             "the arguments requires grad."
         )
+    _check_out(record, out, result)
     return fill_out(out, result)
 
 
 def fill_out(out: Tensor, result: Tensor) -> Tensor:
     """Copies `result` into `out`, resizing it where the shapes differ; RuntimeError where the dtype cannot hold it."""
+    if not isinstance(out, Tensor):
+        raise TypeError(f"argument 'out' must be Tensor, not {type(out).__name__}")
     if not dtypes.can_cast(result.dtype, out.dtype):
         raise RuntimeError(
             f"result type {dtypes.scalar_name(result.dtype)} can't be cast to the desired output type "

@@ -483,6 +483,8 @@ def _truth(name: str, reduce):
     @called(name, f"Whether {name} of the elements, of all or along `dim`, are nonzero; bool, but uint8 for uint8.")
     def truth(input, dim=None, keepdim: bool = False, *, out=None):
         array = array_of(name, input)
+        if out is not None and array.dtype.kind == "u" and out.dtype is dtypes.bool_:
+            input = input.to(dtypes.bool_)
         none = isinstance(dim, (tuple, list)) and not dim  # no dimension at all: element by element
         dims = () if none else dims_argument(dim, array.ndim)
         return general(function.record, (input,), (dims, keepdim), out)
