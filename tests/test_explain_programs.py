@@ -391,3 +391,31 @@ def test_a_transformer_is_explained_at_once(x):
     assert "= ?" not in found and "weights" in found and "softmax(" in found
     assert not any("other numbers" in note for note in e.notes)
     assert "·(δ" in found  # the slope of a softmax
+
+
+def test_a_sum_of_differences_stays_one_sum():
+    program = (
+        "xs, y = torch.tensor([1.0, 2.0, 4.0]), torch.tensor([1.0, 3.0, 2.0])\n"
+        "slope, offset = torch.tensor(0.5, requires_grad=True), torch.tensor(0.1, requires_grad=True)\n"
+        "loss = ((slope * xs + offset - y) ** 2).mean()\ne = explain(loss, offset)\nf = explain(loss, slope)\n"
+    )
+    made = run(program)
+    assert right_sides(made["e"])[0] == "2/3·Σᵢ (slope·xsᵢ + offset - yᵢ)"
+    assert right_sides(made["f"])[0] == "2/3·Σᵢ (slope·xsᵢ + offset - yᵢ)·xsᵢ"
+
+
+def test_both_ends_of_a_long_derivation_have_formulas():
+    program = (
+        "w = torch.tensor([0.5, 0.2], requires_grad=True)\nh = torch.ones(2)\nfor _ in range(300):\n    a = h * w\n"
+        "    h = torch.tanh(a)\ne = explain(h.sum(), w)\n"
+    )
+    found = str(run(program)["e"])
+    for line in (
+        "a₁ᵢ = hᵢ·wᵢ ",
+        "h₁ᵢ = tanh(a₁ᵢ) ",
+        "h₃₀₀ᵢ = tanh(a₃₀₀ᵢ) ",
+        "∂a₁ᵢ/∂wᵢ = hᵢ",
+        "∂h₃₀₀ᵢ/∂a₃₀₀ᵢ = 1 - h₃₀₀ᵢ²",
+    ):
+        assert line in found, line
+    assert "… 888 derivatives …" in found  # of 900: all are counted, though not all are worked out

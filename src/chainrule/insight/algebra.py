@@ -389,6 +389,9 @@ def within(position: Position, size: int) -> Formula:
 
 def total(index: Index, body: Formula) -> Formula:
     """The sum of `body` over `index`: factors without the index come out, and a delta leaves one element."""
+    if _is_one_sum(index, body):
+        size = abs(next(iter(body.terms.values())))
+        return number(size) * _bind(index, Formula({m: c / size for m, c in body.terms.items()}))
     result = ZERO
     for monomial, coefficient in body.terms.items():
         spread = next((place for place, factor in enumerate(monomial) if _hides_delta(index, *factor)), None)
@@ -411,6 +414,13 @@ def total(index: Index, body: Formula) -> Formula:
             continue
         result = result + _product(coefficient, outside) * _bind(index, _product(Fraction(1), inside))
     return result
+
+
+def _is_one_sum(index: Index, body: Formula) -> bool:
+    """Whether a sum stays one: Σ (aᵢ + b - cᵢ), several of whose terms depend on the index, all to the same extent."""
+    if len(body.terms) < 2 or len({abs(c) for c in body.terms.values()}) > 1 or body.is_conditional:
+        return False
+    return sum(any(index in indices_of(one) for one, _ in monomial) for monomial in body.terms) > 1
 
 
 def _hides_delta(index: Index, one: Atom, exponent: Fraction) -> bool:

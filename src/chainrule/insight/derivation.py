@@ -29,7 +29,7 @@ from .algebra import (
     total,
 )
 from .complexes import conjugated, joined, real_part
-from .explanation import MOST_NUMBERS, Explanation, Quantity, Share
+from .explanation import MOST_NUMBERS, MOST_SHOWN, Explanation, Quantity, Share
 from .formulas import Formulas, NoFormula, Place, is_elementwise, places
 from .names import Scope, caller, name_everything
 from .positions import Index
@@ -252,7 +252,21 @@ class _Derivation:
             for parent in self._parents(edge):
                 quantity.parents.append(parent)
                 add(parent)
+        self._define_last(found[max(MOST_QUANTITIES, len(found) - MOST_SHOWN) :])
         return found
+
+    def _define_last(self, quantities: list[Quantity]) -> None:
+        """Formulas of the values next to x, too, unless they need names of others."""
+        for quantity in quantities:
+            if same(quantity.edge, self.target) or isinstance(quantity.edge[0], Tensor):
+                continue
+            promoted = len(self.formulas.promoted)
+            self._define(quantity)
+            if len(self.formulas.promoted) > promoted:
+                quantity.definition, quantity.inputs = None, []
+                for edge in self.formulas.promoted[promoted:]:
+                    del self.symbols[edge]
+                del self.formulas.promoted[promoted:]
 
     def _quantity(self, edge: Edge) -> Quantity:
         node = edge[0]

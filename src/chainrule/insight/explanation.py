@@ -191,7 +191,8 @@ class Explanation:
             if edge in slopes
         ]
         found: list[Any] = []
-        for step in [] if self._is_one_step() else _elided(steps, gap):
+        count = sum(len(q.parents) + len(q.crossed) for q in self.quantities)  # some have no formula
+        for step in [] if self._is_one_step() else _elided(steps, gap, count):
             if step is None or isinstance(step, str):
                 found.append(step)
                 continue
@@ -393,12 +394,13 @@ def _columns(rows: list[tuple[str, str, str]]) -> list[str]:
     return ["  ".join([*left, row[2]]).rstrip() for left, row in zip(padded, rows)]
 
 
-def _elided(rows: list, what: Any) -> list:
-    """Long lists without their middle: a line counts what is left out (`what`: of what; None: None stands there)."""
+def _elided(rows: list, what: Any, count: int = 0) -> list:
+    """Long lists without their middle: a line counts what is left out (`what`: of what; None: None stands there) of the
+    rows, or of `count` of which these are the first and the last."""
     if len(rows) <= MOST_SHOWN:
         return rows
     half = MOST_SHOWN // 2
-    left_out = len(rows) - 2 * half
+    left_out = max(count, len(rows)) - 2 * half
     if what is None:
         gap: Any = None
     elif isinstance(what, tuple):
