@@ -86,6 +86,7 @@ before = [dict(vars(owner)) for owner in owners]
 witness = Witness()
 witness.start()
 assert [dict(vars(owner)) for owner in owners] != before
+assert modes.local.function_modes == (witness.operations,)  # not twice
 witness.stop()
 for owner, then in zip(owners, before):
     assert {n for n in vars(owner) if vars(owner)[n] is not then.get(n)} <= {"__getattr__"}, owner
@@ -95,12 +96,7 @@ assert modes.local.mode == modes.RECORD and not modes.local.function_modes
     assert done.returncode == 0, done.stderr
 
 
-def test_a_notebook_that_fails(tmp_path):
-    cells = [
-        "import torch\n%matplotlib inline\nw = torch.ones(3, requires_grad=True)",
-        "def f(v):\n    with torch.no_grad():\n        return v * 2",
-        "y = f(w).sum()\ny.backward()",
-    ]
+def notebook(cells: list[str]) -> str:
     book = {
         "cells": [
             {"cell_type": "code", "execution_count": None, "id": f"c{i}", "metadata": {}, "outputs": [], "source": text}
@@ -110,7 +106,16 @@ def test_a_notebook_that_fails(tmp_path):
         "nbformat": 4,
         "nbformat_minor": 5,
     }
-    (tmp_path / "book.ipynb").write_text(json.dumps(book), encoding="utf-8")
+    return json.dumps(book)
+
+
+def test_a_notebook_that_fails(tmp_path):
+    cells = [
+        "import torch\n%matplotlib inline\nw = torch.ones(3, requires_grad=True)",
+        "def f(v):\n    with torch.no_grad():\n        return v * 2",
+        "y = f(w).sum()\ny.backward()",
+    ]
+    (tmp_path / "book.ipynb").write_text(notebook(cells), encoding="utf-8")
     done = chainrule("why", "book.ipynb", cwd=tmp_path)
     assert done.stdout.startswith("book.ipynb[cell 2]:2: RuntimeError: y does not require grad")
     assert "book.ipynb[cell 2]:3: return v * 2" not in done.stdout
@@ -118,6 +123,20 @@ def test_a_notebook_that_fails(tmp_path):
     # the error's own notes come after PyTorch's words
     told = done.stderr[done.stderr.index("RuntimeError: element 0") :]
     assert "the history from w was cut at book.ipynb[cell 2]:3: `return v * 2`" in told
+
+
+def test_a_notebook_whose_model_is_made_anew_after_its_optimizer(tmp_path):
+    cells = [
+        "import torch\nfrom torch import nn\nmodel = nn.Linear(2, 1)",
+        "optimizer = torch.optim.Adam(model.parameters(), lr=0.01)",
+        "model = nn.Linear(2, 1)",
+        "for epoch in range(5):\n    loss = model(torch.rand(8, 2)).pow(2).mean()\n    optimizer.zero_grad()\n"
+        "    loss.backward()\n    optimizer.step()",
+    ]
+    (tmp_path / "book.ipynb").write_text(notebook(cells), encoding="utf-8")
+    done = chainrule("why", "book.ipynb", cwd=tmp_path)
+    assert done.stdout.startswith("book.ipynb[cell 2]:1: "), done.stdout
+    assert "build the optimizer after the last change to the model" in done.stdout
 
 
 def test_of_a_variable_only(tmp_path):

@@ -29,8 +29,9 @@ class Culprit:
 
 def is_bad(array: Any) -> bool:
     """Whether there is a nan or an infinity among the numbers."""
-    array = np.asarray(array)
-    return array.dtype.kind in "fc" and not bool(np.all(np.isfinite(array)))
+    if not isinstance(array, np.ndarray):
+        array = np.asarray(array)
+    return array.dtype.kind in "fc" and not np.isfinite(array).all()
 
 
 def _inputs(values: Values, node: Node) -> list:
@@ -85,6 +86,28 @@ def first_bad(values: Values, root: Edge, target: Edge, seed: np.ndarray) -> Cul
 
 
 _RISKY = ("log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "rsqrt", "div", "reciprocal", "pow", "pow_number", "var", "std")  # fmt: skip
+
+
+# whose slope, or whose result, is not finite somewhere, those first that go wrong most often
+_RISKIEST = ("sqrt", "rsqrt", "log", "log2", "log10", "acos", "asin", "linalg_vector_norm", "std", "var", "div", "reciprocal", "pow_number", "pow", "exp", "expm1", "softmax")  # fmt: skip
+
+
+def first_risky(values: Values) -> Node | None:
+    """The operation that is most likely to have made bad numbers in an earlier graph like this one."""
+    risky = [
+        (record.name, node)
+        for node in values.order
+        if (record := record_of(node)) is not None and record.name in _RISKIEST and not _is_whole_power(values, node)
+    ]
+    return min(risky, key=lambda one: _RISKIEST.index(one[0]), default=(None, None))[1]
+
+
+def _is_whole_power(values: Values, node: Node) -> bool:
+    """Whether a node is a power of 1 or above, which is finite where its base is."""
+    try:
+        return float(values.setting(node, "exponent")) >= 1
+    except (Unknown, TypeError, ValueError):
+        return False
 
 
 def _unknown_behind(values: Values, node: Node) -> Node | None:

@@ -420,7 +420,10 @@ class Run:
             return True
         if name == "set_grad_enabled" and isinstance(expression, ast.Call) and expression.args:
             argument = expression.args[0]
-            return bool(argument.value) if isinstance(argument, ast.Constant) else None
+            if isinstance(argument, ast.Constant):
+                return bool(argument.value)
+            # a block that may switch them off is asked about only where something has
+            return False if isinstance(self.syntax.parents.get(expression), ast.withitem) else None
         return None
 
     # ---- binding
@@ -742,6 +745,8 @@ class Run:
             if isinstance(node.func.value, ast.Name):
                 self._requires_grad(owner, node)
             return owner
+        if name == "sample":  # of a distribution; rsample has a gradient
+            return self._cut(owner, "sample", node)
         if name in CUTTING_METHODS:
             return self._cut(owner, CUTTING_METHODS[name], node)
         if name in ("to", "type", "astype") and any(_last_name(a) in INTEGER_DTYPES for a in (*node.args, *(k.value for k in node.keywords))):  # fmt: skip

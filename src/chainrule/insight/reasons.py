@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from ..engine import is_own
+from ..tensor import Tensor
+from .cuts import remedy_of_update
 from .dataflow import Place
 from .holders import Hidden
-from .places import attribute_line, lies
+from .places import attribute_line, lies, return_of
 
 
 @dataclass
@@ -37,6 +41,80 @@ def returns_none(name: str, function: type, place: Place) -> Reason:
         "backward",
         f"{name}.grad is None because the backward of {function.__name__} returns None {lies(place)}.",
         "return the derivative times the gradient that backward is given, one for each input of forward",
+        place,
+    )
+
+
+def holds_integers(name: str, tensor: Tensor, made: Place | None) -> Reason:
+    where = "" if made is None else f", made {lies(made)},"
+    return Reason(
+        "integer",
+        f"{name}.grad is None because {name}{where} holds {tensor.dtype}: only floating-point tensors have gradients.",
+        "write its numbers with a decimal point, or give dtype=torch.float32",
+        made,
+    )
+
+
+def never_required(name: str, made: Place | None) -> Reason:
+    where = "" if made is None else f", made {lies(made)},"
+    return Reason(
+        "no requires_grad",
+        f"{name}.grad is None because {name}{where} does not require grad.",
+        f"make it with requires_grad=True, or call {name}.requires_grad_() before the computation",
+        made,
+    )
+
+
+def made_by_update(name: str, place: Place) -> Reason:
+    return Reason(
+        "not a leaf",
+        f"{name}.grad is None because the update {lies(place)} makes a new tensor, which is computed and so is not a leaf.",
+        remedy_of_update(name),
+        place,
+    )
+
+
+def made_of_nameless_leaf(name: str, place: Place) -> Reason:
+    return Reason(
+        "not a leaf",
+        f"{name}.grad is None because {name} is not a leaf: {lies(place)[3:]} makes {name} out of the leaf, and the leaf itself "
+        "has no name.",
+        f"make the leaf last: {name} = (…).detach().requires_grad_(), or give requires_grad=True to the final tensor",
+        place,
+    )
+
+
+def computed(name: str, place: Place) -> Reason:
+    return Reason(
+        "not a leaf",
+        f"{name}.grad is None because {name} is not a leaf: it was computed {lies(place)}, and only leaves keep their gradient.",
+        f"call {name}.retain_grad() before backward(), or look inside with chainrule.record_grads(); if {name} is to be trained, "
+        f"make it the leaf: {name} = (…).detach().requires_grad_()",
+        place,
+    )
+
+
+def not_scalar(name: str, size: int, made: Place | None, place: Place) -> Reason:
+    where = "" if made is None else f", made {lies(made)},"
+    return Reason(
+        "not a scalar",
+        f"{name}.backward() fails because {name}{where} has {size} elements, and only a scalar has a gradient by itself.",
+        "reduce it first, with sum() or mean(), or give backward the weights: backward(torch.ones_like(loss))",
+        made or place,
+    )
+
+
+def hook_returns(what: str, state: str, hook: Any, registered: Place | None = None) -> Reason:
+    """A hook makes the gradient what it is."""
+    code = getattr(hook, "__code__", None)
+    place = None if code is None or is_own(code.co_filename) else return_of(code)
+    place = place or registered
+    where = "" if place is None else f" {lies(place)}"
+    since = "" if registered is None else f", registered {lies(registered)},"
+    return Reason(
+        "hook",
+        f"{what} {state} because the hook {getattr(hook, '__name__', '')}{since} returns such a gradient{where}.",
+        "let the hook return the gradient that it wants to go on, or None to leave it as it is; or remove it",
         place,
     )
 

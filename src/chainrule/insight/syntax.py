@@ -166,6 +166,17 @@ def simple_name(expression: ast.AST | None) -> str | None:
     return None
 
 
+def updates_itself(statement: ast.AST) -> bool:
+    """Whether a statement is an update such as `w = w - lr * w.grad`, which should have been in place."""
+    if not isinstance(statement, ast.Assign):
+        return False
+    name = simple_name(statement.targets[0])
+    used = {simple_name(n) for n in ast.walk(statement.value) if isinstance(n, (ast.Name, ast.Attribute))}
+    return name is not None and name in used and any(
+        isinstance(n, ast.Attribute) and n.attr == "grad" for n in ast.walk(statement.value)
+    )
+
+
 def operands(syntax: Syntax, expression: ast.AST) -> list[ast.expr]:
     """The expressions of an operation's operands, in the order in which they are written; settings may follow."""
     if isinstance(expression, ast.BinOp):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,10 @@ class Watcher:
         if not local.watchers:
             local.task_class = _Task
 
+    def hears(self, node: Node) -> bool:
+        """Whether `ran` is to be told of a node."""
+        return True
+
     def started(self, task: WatchedTask) -> None:
         """A backward call begins; `task.order` has the nodes that it reaches."""
 
@@ -78,12 +82,20 @@ class WatchedTask(_Task):
     running: Node | None = None
     error: BaseException | None = None
     final: Any = None  # the gradient of the leaf at hand, after its hooks
+    of_arrivals: Sequence[Watcher] = ()  # those that want to hear of them
+    of_runs: Sequence[Watcher] = ()
+    of_results: Sequence[Watcher] = ()
+    of_contributions: Sequence[Watcher] = ()
     untold: tuple[Tensor, Tensor | None] | None = None  # that leaf and its `.grad` before, until watchers are told
 
     def __init__(self, *arguments: Any) -> None:
         self.watchers: list[Watcher] = []
         super().__init__(*arguments)
         self.watchers = [found for found in (w() for w in local.watchers) if found is not None]
+        self.of_arrivals, self.of_runs, self.of_results, self.of_contributions = (
+            [w for w in self.watchers if getattr(type(w), event) is not getattr(Watcher, event)]
+            for event in ("arrived", "runs", "ran", "contributed")
+        )
         self.position = arguments[-1]
 
     def run(self) -> None:
@@ -113,32 +125,38 @@ class WatchedTask(_Task):
 
     def _step(self, node: Node) -> None:
         first = self.buffers.pop(node, None)
-        gradients = [first, *(self.buffers.get((node, i)) for i in range(1, node.n_outputs))]
-        shown = [self._tensor(g) for g in gradients]
-        del gradients
-        if any(g is not None for g in shown):
-            for watcher in self.watchers:
-                watcher.arrived(node, shown)
+        if self.of_arrivals:
+            gradients = [first, *(self.buffers.get((node, i)) for i in range(1, node.n_outputs))]
+            shown = [self._tensor(g) for g in gradients]
+            del gradients
+            if any(g is not None for g in shown):
+                for watcher in self.of_arrivals:
+                    watcher.arrived(node, shown)
         arrived = [first]
         first = None
         self._run_careful(node, arrived)
 
     def _run_tensor_hooks(self, node: Node, gradient: Any) -> Any:
         gradient = super()._run_tensor_hooks(node, gradient)
-        shown = self._tensors(node, gradient)
-        for watcher in self.watchers:
-            watcher.arrived(node, shown)
+        if self.of_arrivals:
+            shown = self._tensors(node, gradient)
+            for watcher in self.of_arrivals:
+                watcher.arrived(node, shown)
         return gradient
 
     def _results(self, node: Node, gradient: Any, needs: Any) -> Any:
-        shown = self._tensors(node, gradient)
-        for watcher in self.watchers:
-            watcher.runs(node, shown)
+        if self.of_runs:
+            shown = self._tensors(node, gradient)
+            for watcher in self.of_runs:
+                watcher.runs(node, shown)
         results = super()._results(node, gradient, needs)
+        told = [watcher for watcher in self.of_results if watcher.hears(node)]
+        if not told:
+            return results
         passed: list[Tensor | None] = [None] * len(node.edges) if results is None else [
             None if need is None else self._tensor(r) for r, need in zip(results, needs, strict=False)
         ]  # fmt: skip
-        for watcher in self.watchers:
+        for watcher in told:
             watcher.ran(node, passed)
         return results
 
@@ -161,7 +179,7 @@ class WatchedTask(_Task):
 
     def _add(self, node: Any, number: int, gradient: Any) -> None:
         if isinstance(node, Tensor):
-            for watcher in self.watchers:
+            for watcher in self.of_contributions:
                 watcher.contributed(node, self.running, self._tensor(gradient))
         super()._add(node, number, gradient)
 

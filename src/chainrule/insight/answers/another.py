@@ -9,9 +9,11 @@ import numpy as np
 from ...engine import Node
 from ...tensor import gradient_edge
 from ..badnumbers import walk
+from ..cuts import remedy_of_update
 from ..holders import modules_of, parameters_known, unregistered
-from ..places import lies, place_of
+from ..places import lies, place_in, place_of
 from ..reasons import Reason, not_registered
+from ..syntax import simple_name, syntax_of, updates_itself
 from ..values import Unknown, Values, freed_at, reachable
 from .missing import why_unreached
 from .question import Question
@@ -93,7 +95,8 @@ def _accumulated_in_text(asked: Question) -> Reason | None:
     for number, event in enumerate(asked.run.events):
         if event.kind != "backward":
             continue
-        between = [e.kind for e in asked.run.events[last.get(event.call, number) + 1 : number]]
+        events = asked.run.events[last.get(event.call, number) + 1 : number]
+        between = [e.kind for e in events if e.kind not in ("zero_grad", "step") or asked.is_concerned(e)]
         last[event.call] = number
         if not between or "zero_grad" in between or "clear" in between:
             continue
@@ -120,9 +123,10 @@ def _changed_since(asked: Question) -> bool:
 
 
 def all_is_well(asked: Question) -> Reason:
-    idle = _optimizer_without_x(asked)
-    if idle is not None:
-        return idle
+    for look in (_optimizer_without_x, _no_step, _rebound_in_loop):
+        found = look(asked)
+        if found is not None:
+            return found
     return Reason("", f"Nothing is wrong: {asked.name}.grad is there, finite and not zero.")
 
 
@@ -147,6 +151,54 @@ def _optimizer_without_x(asked: Question) -> Reason | None:
         f"pass it to the optimizer: add {asked.name} to its parameters",
         place,
     )
+
+
+def _owner_of_x(asked: Question) -> str | None:
+    """The name of the optimizer that has x."""
+    for name, groups in asked.optimizers().items():
+        if any(asked.x is p for group in groups for p in group.get("params", ())):
+            return name
+    return None
+
+
+def _no_step(asked: Question) -> Reason | None:
+    """Gradients are computed and cleared again and again, and the optimizer that has x is never told to step."""
+    name = _owner_of_x(asked)
+    if name is None or sum(e.kind == "backward" for e in asked.run.events) < 2 or not asked.called("zero_grad"):
+        return None
+    for event in asked.run.events:
+        stepping = simple_name(event.call.func.value) if isinstance(event.call, ast.Call) else None
+        if event.kind == "step" and not hasattr(asked.scope.look_up(stepping or ""), "optimizer"):  # as schedulers have
+            return None
+    place = [e.place for e in asked.run.events if e.kind == "backward"][-1]
+    return Reason(
+        "no step",
+        f"{asked.name}.grad is there, but {asked.name} never changes: nothing uses the gradients of the backward {lies(place)}, as "
+        f"{name}.step() is never called.",
+        "call optimizer.step() after each backward (a scheduler's step() only sets the learning rate)",
+        place,
+    )
+
+
+def _rebound_in_loop(asked: Question) -> Reason | None:
+    """`for p in parameters: p = p - lr * p.grad` gives the loop's variable another value, and changes no parameter."""
+    syntax = syntax_of(asked.frame.f_code.co_filename)
+    if syntax is None or asked.optimizers():
+        return None
+    for loop in ast.walk(syntax.tree):
+        if not isinstance(loop, ast.For) or not isinstance(loop.target, ast.Name):
+            continue
+        for statement in loop.body:
+            if updates_itself(statement) and simple_name(statement.targets[0]) == loop.target.id:
+                place = place_in(syntax.file, statement.lineno)
+                return Reason(
+                    "update",
+                    f"{asked.name}.grad is there, but {asked.name} does not change: the assignment {lies(place)} gives the name "
+                    f"{loop.target.id} to a new tensor, and leaves the old one as it was.",
+                    remedy_of_update(loop.target.id),
+                    place,
+                )
+    return None
 
 
 def _unregistered(asked: Question) -> Reason | None:

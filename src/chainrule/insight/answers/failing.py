@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 
+from ...tensor import Tensor
 from ..dataflow import Origin, Place
 from ..places import lies, place_in, place_of
-from ..reasons import Reason
+from ..reasons import Reason, not_scalar
 from ..syntax import syntax_of
 from ..used_graphs import overwritten, overwritten_since, used_up
 from ..values import freed_at, reachable
@@ -50,13 +51,7 @@ def why_backward_fails(asked: Question) -> Reason | None:
             )
     elif loss._array.size != 1 and asked.x._grad is None and not asked.called("backward", with_arguments=True):
         place = place_of(loss.grad_fn)
-        return Reason(
-            "not a scalar",
-            f"{name}.backward() fails because {name}, made {lies(place)}, has {loss._array.size} elements, and only a "
-            "scalar has a gradient by itself.",
-            "reduce it first, with sum() or mean(), or give backward the weights: backward(torch.ones_like(loss))",
-            place,
-        )
+        return not_scalar(name, loss._array.size, place, place)
     return None
 
 
@@ -96,6 +91,8 @@ def _no_history(asked: Question) -> Reason:
     name = asked.loss_name
     value = asked.static(asked.loss_text, name)
     cut = cut_between(asked, value)
+    if type(asked.x) is not Tensor and not asked.x.requires_grad and _frozen_at(asked) is not None:
+        cut = None  # a parameter that is meant to be trained
     if cut is not None:
         return cut_reason(asked, cut, f"{name}.backward() fails: {name} does not require grad, because the history from {{}}", value)  # fmt: skip
     if not asked.x.requires_grad:

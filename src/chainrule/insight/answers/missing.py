@@ -9,12 +9,12 @@ from typing import Any
 from ... import graph_errors
 from ...tensor import Tensor, gradient_edge
 from ..badnumbers import Culprit
-from ..cuts import CUTS, remedy_of_block, remedy_of_update
+from ..cuts import CUTS, remedy_of_block
 from ..dataflow import Cut, Origin, Value
 from ..places import lies, place_of
-from ..reasons import Reason
+from ..reasons import Reason, computed, holds_integers, made_by_update, made_of_nameless_leaf, never_required
 from ..source import Source
-from ..syntax import simple_name
+from ..syntax import updates_itself
 from ..used_graphs import of_error
 from ..values import freed_at, reachable
 from .clearing import cleared_after_backward, cleared_reason
@@ -71,6 +71,9 @@ def why_none(asked: Question) -> Reason:
         custom = of_custom_function(asked, Culprit(node, None, False, []), "is None")
         if custom is not None and leads((node, 0), gradient_edge(x)):
             return custom
+    failed = of_error(graph_errors.latest)
+    if failed is not None:
+        return failed
     return Reason(
         "inputs",
         f"{name}.grad is None although {asked.loss_name} depends on {name}: the backward was asked for other inputs, or "
@@ -100,15 +103,8 @@ def _grad_instead(asked: Question) -> Reason:
 
 def why_not_required(asked: Question) -> Reason:
     x, name = asked.x, asked.name
-    made = asked.made()
-    where = "" if made is None else f" {lies(made)}"
     if x._array.dtype.kind in "iub":
-        return Reason(
-            "integer",
-            f"{name}.grad is None because {name}, made{where}, holds {x.dtype}: only floating-point tensors have gradients.",
-            "write its numbers with a decimal point, or give dtype=torch.float32",
-            made,
-        )
+        return holds_integers(name, x, asked.made())
     value = asked.static(asked.x_text, name)
     if value is not None and value.origin is not None:
         cuts = [c for o, c in value.flows.items() if c is not None and o != value.origin]
@@ -124,12 +120,7 @@ def why_not_required(asked: Question) -> Reason:
                 remedy,
                 cut.place,
             )
-    return Reason(
-        "no requires_grad",
-        f"{name}.grad is None because {name}, made{where}, does not require grad.",
-        f"make it with requires_grad=True, or call {name}.requires_grad_() before the computation",
-        made,
-    )
+    return never_required(name, asked.made())
 
 
 def _why_not_a_leaf(asked: Question) -> Reason:
@@ -153,27 +144,10 @@ def _why_not_a_leaf(asked: Question) -> Reason:
                 place,
             )
     if is_own_update(linecache.getline(place.file, place.line)):
-        return Reason(
-            "not a leaf",
-            f"{name}.grad is None because the update {lies(place)} makes a new tensor, which is computed and so is not a leaf.",
-            remedy_of_update(name),
-            place,
-        )
-    leaf = _leaf_inside(asked)
-    if leaf is not None:
-        return Reason(
-            "not a leaf",
-            f"{name}.grad is None because {name} is not a leaf: {lies(place)[3:]} makes {name} out of the leaf, and the "
-            "leaf itself has no name.",
-            f"make the leaf last: {name} = (…).detach().requires_grad_(), or give requires_grad=True to the final tensor",
-            place,
-        )
-    return Reason(
-        "not a leaf",
-        f"{name}.grad is None because {name} is not a leaf: it was computed {lies(place)}, and only leaves keep their gradient.",
-        f"call {name}.retain_grad() before backward(), or look inside with chainrule.record_grads()",
-        place,
-    )
+        return made_by_update(name, place)
+    if _leaf_inside(asked) is not None:
+        return made_of_nameless_leaf(name, place)
+    return computed(name, place)
 
 
 def _leaf_inside(asked: Question) -> Tensor | None:
@@ -268,13 +242,9 @@ def cut_reason(asked: Question, cuts: dict[Origin, Cut], frame: str, value: Any)
 
 
 def is_own_update(line: str) -> bool:
-    """Whether a line is an update such as `w = w - lr * w.grad`, which should have been in place."""
+    """Whether the text of a line is such an update."""
     try:
         (statement,) = ast.parse(line.strip()).body
     except (SyntaxError, ValueError):
         return False
-    if not isinstance(statement, ast.Assign):
-        return False
-    name = simple_name(statement.targets[0])
-    used = {simple_name(n) for n in ast.walk(statement.value) if isinstance(n, (ast.Name, ast.Attribute))}
-    return name is not None and {name, f"{name}.grad"} <= used
+    return updates_itself(statement)

@@ -14,6 +14,7 @@ from ..badnumbers import (
     ZEROS,
     Culprit,
     first_bad,
+    first_risky,
     first_zero,
     is_bad,
     is_dropped,
@@ -23,8 +24,8 @@ from ..badnumbers import (
 )
 from ..dataflow import Place
 from ..explanation import shown_value
-from ..places import lies, place_of, return_of
-from ..reasons import Reason
+from ..places import lies, place_of
+from ..reasons import Reason, hook_returns
 from ..syntax import simple_name
 from ..values import Edge, Unknown, Values, operand_of, reachable, record_of
 from .clearing import cleared_after_backward, cleared_reason
@@ -67,6 +68,16 @@ def why_bad(asked: Question) -> Reason:
         )
     if culprit.node is None:
         leaf = asked.scope.names.get(id(culprit.leaf), "a leaf")
+        suspect = first_risky(values) if culprit.leaf._grad is not None else None
+        if suspect is not None:  # the gradient of a round before was bad, and its numbers are gone
+            place = place_of(suspect)
+            return Reason(
+                kind,
+                f"{what} has {kind} in it because {leaf} holds {shown_value(culprit.leaf._array)} since an update, most likely as "
+                f"{_operation(suspect)} gave a gradient that is not finite {lies(place)}.",
+                remedy_for(Culprit(suspect, None, False, []), values),
+                place,
+            )
         return Reason(
             kind,
             f"{what} has {kind} in it because {leaf} holds {shown_value(culprit.leaf._array)} already.",
@@ -155,17 +166,7 @@ def _hook_to_blame(asked: Question, is_what: str) -> Reason | None:
     for node in reachable(asked.loss.grad_fn):
         for held in (node.meta.tensor_hooks or {}).values() if node.meta is not None else ():
             hooks += held.values()
-    if len(hooks) != 1:
-        return None
-    code = getattr(hooks[0], "__code__", None)
-    place = None if code is None else return_of(code)
-    where = "" if place is None else f" {lies(place)}"
-    return Reason(
-        "hook",
-        f"{asked.name}.grad {is_what} because the hook {getattr(hooks[0], '__name__', '')} returns such a gradient{where}.",
-        "let the hook return the gradient that it wants to go on, or None to leave it as it is; or remove it",
-        place,
-    )
+    return hook_returns(f"{asked.name}.grad", is_what, hooks[0]) if len(hooks) == 1 else None
 
 
 def zero_reason(asked: Question, values: Values, target: Edge, near: bool = False) -> Reason | None:

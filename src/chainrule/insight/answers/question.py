@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ...tensor import Tensor, gradient_edge
-from ..dataflow import Cut, Origin, Place, Run, Value
-from ..names import Scope
+from ..dataflow import Cut, Event, Origin, Place, Run, Value
+from ..names import Scope, value_called
 from ..places import place_of
 from ..source import Source
 from ..syntax import simple_name
@@ -173,6 +173,24 @@ class Question:
                 if isinstance(groups, list) and name not in optimizers:
                     optimizers[name] = groups
         return optimizers
+
+    def is_concerned(self, event: Event) -> bool:
+        """Whether a zero_grad or a step is about x: not if it is of an optimizer or module that does not have it."""
+        owner = (
+            event.call.func.value
+            if isinstance(event.call, ast.Call) and isinstance(event.call.func, ast.Attribute)
+            else None
+        )
+        name = simple_name(owner)
+        held = None if name is None else value_called(name, {**self.frame.f_globals, **self.frame.f_locals})
+        if hasattr(held, "param_groups"):
+            owners = [
+                groups for groups in self.optimizers().values() if any(self.x is p for g in groups for p in g["params"])
+            ]
+            return not owners or any(held.param_groups is groups for groups in owners)
+        if callable(getattr(held, "parameters", None)) and not isinstance(held, type):
+            return any(self.x is p for p in held.parameters())
+        return True
 
     def clearing(self) -> str:
         own = f"{self.name}.grad = None"

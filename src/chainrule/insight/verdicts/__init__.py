@@ -65,8 +65,11 @@ def _all(judge: Judge) -> list[tuple[str, Reason]]:
 
 
 def zeros(judge: Judge) -> list[tuple[str, Reason]]:
+    """Gradients that are 0, of leaves that are trained, or looked at; where nothing is trained, of all."""
     return judge.grouped(
         (leaf, leaf.zero)
         for leaf in judge.witness.histories.all_leaves
-        if leaf.zero is not None and (not leaf.nonzero or leaf.zero.cause == "vanishing")
+        if leaf.zero is not None
+        and not leaf.nonzero
+        and (leaf.is_parameter or leaf.reads or leaf in judge.in_optimizer or not judge.in_optimizer)
     )

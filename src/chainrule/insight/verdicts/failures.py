@@ -27,7 +27,7 @@ from ..places import (
     place_in,
     place_of,
 )
-from ..reasons import Reason, not_registered
+from ..reasons import Reason, not_registered, not_scalar
 from ..source import Source
 from ..syntax import simple_name, syntax_of
 from ..used_graphs import noted, of_overwriting, used_up
@@ -260,13 +260,7 @@ def _not_scalar(judge: Judge, error: BaseException, frame: FrameType, place: Pla
     made = None
     if isinstance(roots[0], Tensor) and roots[0]._node is not None:
         made = place_of(roots[0]._node)
-    return Reason(
-        "not a scalar",
-        f"{name}.backward() {lies(place_at(position))} fails because {name}{'' if made is None else f', made {lies(made)},'} has "
-        f"{size} elements, and only a scalar has a gradient by itself.",
-        "reduce it first, with sum() or mean(), or give backward the weights: backward(torch.ones_like(loss))",
-        made or made_at(name, position) or place,
-    )
+    return not_scalar(name, size, made, made_at(name, position) or place)
 
 
 def _unused(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:

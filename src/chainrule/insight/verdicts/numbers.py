@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...engine import Node, is_own
+from ...engine import Node
 from ...tensor import Tensor, gradient_edge
 from ..answers.custom import of_custom_function
 from ..answers.numbers import why_bad, zero_reason
@@ -16,8 +16,8 @@ from ..answers.question import Question
 from ..badnumbers import Culprit, is_bad, remedy_for
 from ..dataflow import Place
 from ..explanation import shown_value
-from ..places import expression_at, lies, made_at, place_at, place_in, return_of
-from ..reasons import Reason
+from ..places import expression_at, lies, made_at, place_at, place_in
+from ..reasons import Reason, hook_returns
 from ..syntax import simple_name, syntax_of
 from ..values import edges_of, record_of
 from ..witness.notes import Leaf, Root
@@ -89,7 +89,7 @@ def _why_bad_here(witness: Witness, root: Root, loss: Tensor, frame: FrameType) 
     if birth is not None:
         return name, _bad_data(witness, birth, name, kind, asked)
     if not loss_bad and hooks:
-        return name, _hook_reason(witness, hooks[0], name, f"has {kind} in it", kind)
+        return name, _hook_reason(witness, hooks[0], name, f"has {kind} in it")
     reason = why_bad(asked)
     custom = _custom_place(reason, asked)
     return name, custom or reason
@@ -198,7 +198,7 @@ def _why_zero_here(witness: Witness, leaf: Leaf, loss: Tensor, frame: FrameType)
     if values is None or not loss._array.size:
         return None
     if hooks and exactly:
-        return _hook_reason(witness, hooks[0], f"{asked.name}.grad", "is 0", "zero")
+        return _hook_reason(witness, hooks[0], f"{asked.name}.grad", "is 0")
     reason = zero_reason(asked, values, target, near=not exactly)
     if reason is None or reason.source is None or _is_natural(asked.culprit):
         return None
@@ -216,20 +216,9 @@ def _is_natural(node: Node) -> bool:
     return record.name == "mul" and any(leaf._array.size == 1 and not np.any(leaf._array) for leaf in leaves)
 
 
-def _hook_reason(witness: Witness, hook: Any, what: str, is_what: str, kind: str) -> Reason:
+def _hook_reason(witness: Witness, hook: Any, what: str, is_what: str) -> Reason:
     registered = witness.hook_places.get(id(hook))
-    code = getattr(hook, "__code__", None)
-    place = None if code is None or is_own(code.co_filename) else return_of(code)
-    place = place or (None if registered is None else place_at(registered))
-    where = "" if place is None else f" {lies(place)}"
-    since = "" if registered is None else f", registered {lies(place_at(registered))},"
-    name = getattr(hook, "__name__", "a hook")
-    return Reason(
-        "hook",
-        f"{what} {is_what} because the hook {name}{since} returns such a gradient{where}.",
-        "let the hook return the gradient that it wants to go on, or None to leave it as it is; or remove it",
-        place,
-    )
+    return hook_returns(what, is_what, hook, None if registered is None else place_at(registered))
 
 
 def _custom_place(reason: Reason, asked: Question) -> Reason | None:

@@ -82,6 +82,22 @@ def steps_without_gradient(judge: Judge) -> list[tuple[str, Reason]]:
                     ),
                 )
             )
+        elif step.zeroed_at is not None and any(
+            leaf.nonzero for leaf, one in judge.in_optimizer.items() if one is step
+        ):
+            zeroed = place_at(step.zeroed_at)
+            found.append(
+                (
+                    "optimizer",
+                    Reason(
+                        "zeroed",
+                        f"the step {lies(at)} finds gradients that are all 0: backward gave others, and they were overwritten "
+                        f"{lies(zeroed)}.",
+                        "leave the gradients as they are, or check what they are clipped to or multiplied by",
+                        zeroed,
+                    ),
+                )
+            )
         elif not judge.witness.roots and judge.error is None:
             found.append(
                 (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ...tensor import Tensor
-from ..cuts import CUTS, remedy_of_update
+from ..cuts import CUTS
 from ..places import Position, block_at, lies, made_at, place_at
-from ..reasons import Reason
+from ..reasons import Reason, computed, holds_integers, made_by_update, made_of_nameless_leaf, never_required
 from ..source import Source
 from ..values import reachable
 from .judge import Judge
@@ -59,30 +59,8 @@ def no_gradient(judge: Judge, tensor: Tensor | None, position: Position, made: P
     if made is not None:
         place = place_at(made)
         if is_own_update_at(made, name):
-            return Reason(
-                "not a leaf",
-                f"{name}.grad is None when it is read {lies(read)}: the update {lies(place)} makes a new tensor, "
-                "which is computed and so is not a leaf.",
-                remedy_of_update(name),
-                place,
-            )
-        inside = _made_of_a_nameless_leaf(made, tensor)
-        if inside:
-            return Reason(
-                "not a leaf",
-                f"{name}.grad is None because {name} is not a leaf: it is computed {lies(place)}, from a leaf that has no "
-                "name.",
-                f"make the leaf last: {name} = (…).detach().requires_grad_(), or give requires_grad=True to the final tensor",
-                place,
-            )
-        return Reason(
-            "not a leaf",
-            f"{name}.grad is None because {name} is not a leaf: it was computed {lies(place)}, and only leaves keep their "
-            "gradient.",
-            f"call {name}.retain_grad() before backward(), or look inside with chainrule.record_grads(); if {name} is to be "
-            f"trained, make it the leaf: {name} = (…).detach().requires_grad_()",
-            place,
-        )
+            return made_by_update(name, place)
+        return (made_of_nameless_leaf if _made_of_a_nameless_leaf(made, tensor) else computed)(name, place)
     if tensor is None:
         return None
     flows = judge.witness.histories.flows_of(tensor)
@@ -103,19 +81,8 @@ def no_gradient(judge: Judge, tensor: Tensor | None, position: Position, made: P
         )
     made_place = made_at(name, position) or read
     if tensor._array.dtype.kind in "iub":
-        return Reason(
-            "integer",
-            f"{name}.grad is None because {name}, made {lies(made_place)}, holds {tensor.dtype}: only floating-point "
-            "tensors have gradients.",
-            "write its numbers with a decimal point, or give dtype=torch.float32",
-            made_place,
-        )
-    return Reason(
-        "no requires_grad",
-        f"{name}.grad is None because {name}, made {lies(made_place)}, does not require grad.",
-        f"make it with requires_grad=True, or call {name}.requires_grad_() before the computation",
-        made_place,
-    )
+        return holds_integers(name, tensor, made_place)
+    return never_required(name, made_place)
 
 
 def _made_of_a_nameless_leaf(made: Position, tensor: Tensor | None) -> bool:

@@ -8,7 +8,7 @@ from ..cuts import CUTS, remedy_of_block
 from ..dataflow import Place
 from ..places import ancestors, backward_place, block_at, lies, line_at, made_at, place_at
 from ..reasons import Reason, returns_none
-from ..syntax import simple_name, syntax_of
+from ..syntax import syntax_of, updates_itself
 from ..witness.notes import Break, Leaf
 from .judge import Judge, top_of
 from .optimizers import wrong_parameters
@@ -68,7 +68,7 @@ def _none_returned(judge: Judge, leaf: Leaf) -> Reason | None:
 def cut_of_leaf(judge: Judge, leaf: Leaf, cut: Break) -> Reason:
     place = place_at(cut.position)
     what = judge.label(leaf)
-    if cut.kind in ("no_grad", "inference") and _is_update(judge, leaf, cut):
+    if cut.kind in ("no_grad", "inference") and any(map(updates_itself, ancestors(cut.position))):
         doing, remedy = CUTS["update"]
         return Reason("update", f"{what}.grad is None because the assignment {lies(place)} {doing}.", remedy, place)
     doing, remedy = CUTS[cut.kind]
@@ -87,16 +87,6 @@ def cut_of_leaf(judge: Judge, leaf: Leaf, cut: Break) -> Reason:
         remedy,
         place,
     )
-
-
-def _is_update(judge: Judge, leaf: Leaf, cut: Break) -> bool:
-    """Whether the cut is an assignment `w = w - lr * w.grad`, outside of recording."""
-    for node in ancestors(cut.position):
-        if isinstance(node, ast.Assign):
-            uses = any(isinstance(n, ast.Attribute) and n.attr == "grad" for n in ast.walk(node.value))
-            names = {simple_name(n) for n in ast.walk(node.value) if isinstance(n, (ast.Name, ast.Attribute))}
-            return uses and simple_name(node.targets[0]) in names
-    return False
 
 
 def turned_on_late(judge: Judge, leaf: Leaf) -> Reason | None:

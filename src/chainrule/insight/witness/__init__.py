@@ -74,6 +74,7 @@ class Witness(Watcher):
         )
 
         self.operations = Operations(self.exits)
+        before = local.function_modes
         self.watch()
         for name, value in (
             ("watchers", (weakref.ref(self),)),
@@ -82,7 +83,7 @@ class Witness(Watcher):
             ("mode", modes.CAREFUL),
         ):  # the class's values are those that new threads begin with
             self._replace(type(local), name, value)
-        local.function_modes = (*local.function_modes, self.operations)
+        local.function_modes = (*before, self.operations)
         local.refresh()
         for name, kind in (("item", "item"), ("tolist", "item"), ("numpy", "numpy"), ("__array__", "numpy"), ("__float__", "number"), ("__int__", "number")):  # fmt: skip
             self._replace(Tensor, name, self.exits.escaping(getattr(Tensor, name), kind))
@@ -190,13 +191,14 @@ class Witness(Watcher):
             elif is_bad(result._array) and not is_bad(given._array):
                 self.zeroing.append((hook, True))
 
+    def hears(self, node: Node) -> bool:
+        return hasattr(type(node), "_forward_cls")
+
     @observing
     def ran(self, node: Node, results: list[Tensor | None]) -> None:
-        kind = getattr(type(node), "_forward_cls", None)
-        if kind is not None:
-            needs = [e for e in node.edges if e is not None]
-            if needs and all(r is None for r, e in zip(results, node.edges) if e is not None):
-                self.functions_without_gradient[kind] = None
+        needs = [e for e in node.edges if e is not None]
+        if needs and all(r is None for r, e in zip(results, node.edges) if e is not None):
+            self.functions_without_gradient[type(node)._forward_cls] = None
 
     @observing
     def finished(self, task: WatchedTask) -> None:
@@ -245,8 +247,8 @@ class Witness(Watcher):
         bad = (loss is not None and is_bad(loss)) or any(is_bad(a) for a in arrived.values())
         if self._bad and bad:
             return
-        empty = [leaf for leaf, array in arrived.items() if array.size and not np.any(np.abs(array) > 1e-6)]
-        empty = [leaf for leaf in empty if leaf.zero is None and leaf.deliveries == 1][:MOST_LEAVES_ASKED]
+        new = [(leaf, array) for leaf, array in arrived.items() if leaf.deliveries == 1 and leaf.zero is None]
+        empty = [leaf for leaf, array in new if array.size and not np.any(np.abs(array) > 1e-6)][:MOST_LEAVES_ASKED]
         first = root.count == 1
         if not (bad or empty or first) or self.attempt is None or not isinstance(self.attempt[0][0], Tensor):
             return

@@ -200,6 +200,9 @@ class Gradients:
             return
         known.empty += 1
         known.missing += all(t._grad is None for t in tensors)
+        for counter in (t._grad._counter for t in tensors if t._grad is not None):
+            if counter is not None and counter.writes:
+                known.zeroed_at = counter.writes[max(counter.writes)]
         own = {id(t) for t in tensors}
         if self.given and not any(id(leaf.tensor()) in own for leaf in self.given):
             known.elsewhere, known.elsewhere_at = dict.fromkeys(self.given), self.given_at
@@ -210,6 +213,13 @@ class Gradients:
 
     @observing
     def after_step(self, optimizer: Any, args: tuple, kwargs: dict) -> None:
+        known = self.optimizers.get(id(optimizer))
+        if known is not None and (args or kwargs.get("closure") is not None):
+            known.at = where()
+            known.steps += 1
+            nothing = all(t._grad is None for t in parameters_of(optimizer))
+            known.empty += nothing
+            known.missing += nothing
         for tensor in parameters_of(optimizer):
             leaf = self.histories.leaves.get(id(tensor))
             if leaf is not None and tensor._grad is not None:

@@ -71,10 +71,11 @@ class Histories:
 
     def array_flows(self, array: Any) -> Flows:
         """The flows of whatever else shares an array's memory."""
-        for one in bases_of(array):
-            entry = self._arrays.get(id(one))
-            if entry is not None and entry[0]() is one:
-                return entry[1]
+        if self._arrays:
+            for one in bases_of(array):
+                entry = self._arrays.get(id(one))
+                if entry is not None and entry[0]() is one:
+                    return entry[1]
         return {}
 
     def keep_array(self, array: Any, flows: Flows) -> None:

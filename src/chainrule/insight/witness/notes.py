@@ -118,6 +118,7 @@ class Step:
         self.steps = 0
         self.empty = 0  # steps without any gradient but zeros
         self.missing = 0  # steps without any gradient
+        self.zeroed_at: Position | None = None  # what wrote the gradients last, where they are all 0
         self.elsewhere: dict[Leaf, None] = {}  # what the backward before an empty step gave gradients to
         self.elsewhere_at: Position | None = None
         self.still = 0  # steps with a learning rate of 0
