@@ -2,6 +2,7 @@
 
 import copy
 import math
+import pickle
 
 import pytest
 
@@ -80,6 +81,18 @@ def test_what_it_is(layout):
         x[5]
     with pytest.raises(RuntimeError, match="not supported for tensor subclasses"):
         x.detach().numpy()
+
+
+@both
+def test_saving(layout, tmp_path):
+    x = nested.nested_tensor(parts(), layout=layout, requires_grad=True)
+    torch.save({"x": x, "y": torch.ones(2)}, tmp_path / "x.pt")
+    found = torch.load(tmp_path / "x.pt", weights_only=False)["x"]
+    for copied in (found, pickle.loads(pickle.dumps(x)), copy.copy(x)):
+        assert same(copied, parts()) and copied.layout is layout and copied.requires_grad and copied.is_leaf
+    assert same(x.data, parts()) and not x.data.requires_grad
+    if layout is torch.jagged:
+        assert torch.equal(found.offsets(), x.offsets())
 
 
 def test_what_cannot_be_nested():
@@ -205,6 +218,8 @@ POINTWISE = {
     "kept sum": lambda x: x.sum(-1, keepdim=True),
     "last mean": lambda x: x.mean(-1),
     "last max": lambda x: x.amax(-1),
+    "largest": lambda x: x.max(-1)[0] + x.min(-1, keepdim=False).values,
+    "place of the largest": lambda x: x.argmax(-1) - x.max(-1).indices,
     "transpose": lambda x: x.transpose(1, 2) if isinstance(x, nested.NestedTensor) else x.transpose(0, 1),
     "unflatten": lambda x: x.unflatten(-1, (3, 1)).squeeze(-1),
     "cat": lambda x: torch.cat([x, x * 2], -1),

@@ -202,6 +202,8 @@ class _Pickler(pickle._Pickler):  # the one written in Python: its way of writin
         return NotImplemented
 
     def _reduce_tensor(self, tensor):
+        if tensor.is_nested:
+            return tensor.__reduce_ex__(2)
         if tensor.layout is not strided:
             from .sparse.methods import saved_parts
 

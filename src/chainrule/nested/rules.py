@@ -313,6 +313,30 @@ def _min(func, x):
     return func(filled(x, _largest(x._array.dtype)))
 
 
+def _extreme(neutral: Callable) -> Callable:
+    """The largest or smallest elements along a dimension, with or without where they are."""
+
+    def find(func, x, dim, keepdim):
+        inside = filled(x, neutral(x._array.dtype))
+        if not dim or dim in x._ragged.ragged_dims:  # the places would be those in the buffer
+            raise _refuse(func, "ragged dim" if dim else "dim=0")
+        sizes = x._ragged.sizes.copy()
+        sizes[:, dim - 1] = 1
+        ragged = x._ragged.with_sizes(sizes if keepdim else np.delete(sizes, dim - 1, axis=1))
+        found = func(inside, dim, keepdim)
+        return (
+            type(found)([settled(part, ragged) for part in found])
+            if isinstance(found, tuple)
+            else settled(found, ragged)
+        )
+
+    return find
+
+
+rule("max_dim", "argmax")(_extreme(_smallest))
+rule("min_dim", "argmin")(_extreme(_largest))
+
+
 @rule("softmax", "log_softmax")
 def _softmax(func, x, dim):
     if dim == 0:

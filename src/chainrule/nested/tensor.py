@@ -167,6 +167,22 @@ class NestedTensor(Tensor):
         """The parts as lists."""
         return [part.tolist() for part in self.unbind()]
 
+    @property
+    def data(self) -> NestedTensor:
+        """The same memory, without history."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        Tensor.data.fset(self, value)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        with _overrides_off():
+            plain = _alias(self.detach()).clone()
+        ragged = self._ragged
+        sizes = (ragged.sizes, ragged.layout, ragged.offsets, ragged.lengths, ragged.whole)
+        return _rebuilt, (plain, sizes, self._values, self.requires_grad)
+
     def __deepcopy__(self, memo: Any) -> NestedTensor:
         copied = nested(self.detach().clone(), self._ragged)
         return copied.requires_grad_(self.requires_grad)
@@ -200,6 +216,12 @@ def filled(x: Any, value: Any) -> Tensor:
     mask = x._ragged.mask(x._array.shape)
     with _overrides_off():
         return _alias(x) if mask is None else _set_beside(x, mask, value)
+
+
+def _rebuilt(data: Tensor, sizes: tuple, values: Tensor | None, requires_grad: bool) -> Any:
+    made = nested(data, Ragged(*sizes))
+    made._values = values
+    return made.requires_grad_(requires_grad)
 
 
 def part_of(x: NestedTensor, i: int) -> Tensor:
