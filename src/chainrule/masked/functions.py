@@ -159,7 +159,7 @@ def var(input, dim=None, unbiased=None, *, correction=None, keepdim: bool = Fals
     off = _fill(values - center, mask, 0)
     total = sum(off * off.conj() if off.is_complex() else off * off, dim, keepdim=keepdim)
     count = _count(values, dim, keepdim, mask) - taken
-    return total / count.clamp(min=0)
+    return (total / count.clamp(min=0)).to(total.dtype)
 
 
 def std(input, dim=None, unbiased=None, *, correction=None, keepdim: bool = False, dtype=None, mask=None) -> Tensor:

@@ -789,6 +789,10 @@ def logspace(
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     wide = dtype if dtype.category == dtypes.COMPLEX else dtypes.float64
+    if dtype.category == dtypes.INTEGER:
+        start, end = int(start), int(end)
+    elif dtype in dtypes.HALF:
+        start, end = (float(np.asarray(v).astype(dtype.numpy_dtype)) for v in (start, end))
     powers = np.power(np.asarray(base, wide.numpy_dtype), _linear(start, end, int(steps), wide))
     return finish(powers.astype(dtype.numpy_dtype), requires_grad, device, out)
 
