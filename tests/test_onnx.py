@@ -385,8 +385,16 @@ def test_writes_in_place():
         y.clamp_(0, 1).masked_fill_(y > 0.5, 2)
         return y
 
-    for function in (whole, views, other_views_follow, shared_memory, indexed):
+    def masked(x):
+        y = x.clone()
+        y[y > 0.5] = 0
+        y[:, y[0] < 0] = x.max()
+        y[y[:, 0] < 0] = 7.0
+        return y
+
+    for function in (whole, views, other_views_follow, shared_memory, indexed, masked):
         check(function, R(2, 3))
+    check(masked, R(2, 3), others=[(R(4, 3),)], dynamic_shapes={"x": {0: "n"}})
 
 
 def test_the_model_is_as_it_was():

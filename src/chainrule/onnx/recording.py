@@ -71,6 +71,7 @@ class Recording(TorchFunctionMode):
         self._known: dict[int, _Known] = {}
         self._by_memory: dict[tuple, _Known] = {}
         self._computed: dict[int, tuple[Any, Value]] = {}  # by the identity of the array, which stays alive
+        self._masks: list[tuple[Any, Value]] = []  # arrays of bools, and their values
         self._overwritten: list[tuple[Tensor, Any]] = []
         self.inputs = [self._register(tensor, self._value(tensor._array, name)).value for name, tensor in inputs]
         for name, tensor in parameters:
@@ -97,6 +98,14 @@ class Recording(TorchFunctionMode):
         inputs, settings = args[:count], args[count:]
         sources = [self._find(x) if isinstance(x, Tensor) else x for x in inputs]
         values = tuple([self._current(x) if isinstance(x, _Known) else x for x in sources])
+        if record.name == "index_put" and not settings[1]:
+            mask = self._mask_of(inputs, settings[0])
+            if mask is not None:
+                result = func(*args)
+                value = self._run("where", (mask, values[1], values[0]), (), result._array)
+                self._register(result, value)
+                self._computed[id(result._array)] = result._array, value
+                return result
         result = func(*args)
         tensors = result if record.outputs else (result,)
         call = self._add(record, values, settings, [tensor._array for tensor in tensors])
@@ -108,6 +117,21 @@ class Recording(TorchFunctionMode):
         if kwargs:
             return write_out(record, kwargs["out"], result, inputs)
         return result
+
+    def _mask_of(self, inputs: tuple, dims: tuple[int, ...]) -> Value | None:
+        """The mask whose True places index tensors are, where one number is written to them; in a shape that broadcasts.
+
+        Indexing finds the places of a mask by NumPy. (If they are those of a mask by chance, runs on other values differ.)
+        """
+        x, y, *indices = inputs
+        if y.numel() != 1 or dims != tuple(range(dims[0], dims[0] + len(dims))):
+            return None
+        shape = tuple([x._array.shape[d] for d in dims])
+        for array, value in reversed(self._masks):
+            if array.shape == shape and all(np.array_equal(i._array, n) for i, n in zip(indices, np.nonzero(array))):
+                rest = x._array.ndim - dims[-1] - 1
+                return self._run("view", (value,), ((*shape, *[1] * rest),)) if rest else value
+        return None
 
     def value_of(self, tensor: Tensor) -> Value:
         """What a tensor holds now."""
@@ -163,9 +187,11 @@ class Recording(TorchFunctionMode):
         self.calls.append(call)
         return call
 
-    def _run(self, name: str, inputs: tuple[Value, ...], settings: tuple) -> Value:
+    def _run(self, name: str, inputs: tuple, settings: tuple, found: Any = None) -> Value:
         """The value of a call that nobody made: its elements are in nobody's tensor, but its shape and dtype are known."""
         record = REGISTRY[name]
+        if found is not None:
+            return self._add(record, inputs, settings, [found]).outputs[0]
         x = np.broadcast_to(np.zeros((), inputs[0].dtype), inputs[0].shape)
         if name == "cast":
             found = np.broadcast_to(np.zeros((), settings[0].numpy_dtype), x.shape)
@@ -177,6 +203,8 @@ class Recording(TorchFunctionMode):
 
     def _register(self, tensor: Tensor, value: Value) -> _Known:
         known = self._known[id(tensor)] = _Known(tensor, value)
+        if value.dtype.kind == "b":
+            self._masks.append((tensor._array, value))
         key = _memory(tensor)
         if key is not None:
             self._by_memory.setdefault(key, known)
