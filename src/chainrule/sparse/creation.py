@@ -11,7 +11,7 @@ from ..modes import is_quiet, silence
 from ..ops.creation import array_of, dtype_argument, sizes_argument
 from ..size import device, sparse_coo
 from ..tensor import Tensor, memory, wrap
-from .arrays import SparseArray, flat_index, is_sorted, not_run
+from .arrays import SparseArray, flat_index, is_sorted
 from .tensor import from_values, sparse
 
 
@@ -95,7 +95,7 @@ def filled(function: str, size, dtype, layout, device, requires_grad: bool) -> A
     """`torch.zeros` and its like with a sparse layout."""
     _check_device(device)
     if function == "ones":
-        raise not_run("fill_.Scalar")
+        raise RuntimeError("full(...) is not implemented for sparse layout")
     dtype = dtypes.get_default_dtype() if dtype is None else dtype
     check_gradient(dtype, requires_grad)
     made = empty(size, dtype)

@@ -163,7 +163,7 @@ def _repeated(array: SparseArray, shape) -> SparseArray:
 @rule("div", "div_floor", "div_trunc", "floor_divide")
 def div(func, x, y):
     """By a number, or a dense tensor of no dimensions."""
-    if not is_sparse(x):
+    if not isinstance(x, Tensor):
         raise not_run("reciprocal")
     if isinstance(y, Tensor) and (is_sparse(y) or y.ndim):
         raise divided_by(y.shape)
@@ -187,11 +187,10 @@ def div(func, x, y):
 
 def add_scaled(x, y, a, b, name: str):
     """``a * x + b * y``. Of a dense and a sparse tensor, in this order, the sum is dense."""
-    if (
-        is_number(x)
-        or is_number(y)
-        or (is_sparse(x) and x.layout is sparse_coo and not is_sparse(y) and local.task is None)
-    ):
+    if is_number(x):
+        x = wrap(np.asarray(x))
+    sparse_first = is_sparse(x) and x.layout is sparse_coo and local.task is None
+    if is_number(y) or (sparse_first and not is_sparse(y)):
         raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
     common = common_dtype([x, y])
     target = common.numpy_dtype

@@ -15,7 +15,9 @@ from .tensor import is_sparse, sparse
 
 
 class sparsetype(type):
-    """The type of `torch.sparse.FloatTensor` and its siblings: types whose instances are the sparse tensors of a dtype."""
+    """The type of `torch.sparse.FloatTensor` and its siblings: types whose instances are the sparse tensors of a dtype.
+
+    Called with indices and values, it makes a tensor of the dtype that these have."""
 
     dtype: dtypes.dtype
 
@@ -26,8 +28,6 @@ class sparsetype(type):
         if not args:
             return sparse(SparseArray(np.zeros((1, 0), np.int64), np.zeros(0, cls.dtype.numpy_dtype), (0,), True))
         if len(args) > 1 and isinstance(args[1], Tensor):
-            if args[1].dtype is not cls.dtype:
-                raise TypeError(f"expected {cls.__module__}.{cls.__name__} values (got {args[1].type()})")
             size = tuple(args[2]) if len(args) > 2 else None
             return of_parts(indices_argument(args[0]), args[1], size)
         size = args[0] if not isinstance(args[0], int) else args

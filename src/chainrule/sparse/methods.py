@@ -10,7 +10,7 @@ from .. import dtypes
 from ..inplace import bump_version, check_in_place, rename
 from ..modes import local
 from ..op import is_number
-from ..size import sparse_coo
+from ..size import Size, sparse_coo
 from ..tensor import Tensor, memory, wrap
 from .arrangements import narrowed
 from .arrays import SparseArray, not_run
@@ -150,6 +150,11 @@ def mask_of(x: Tensor, mask: Any) -> Any:
             f"{list(mask.shape)}"
         )
     array = mask._array
+    if is_sparse(x) and x._array.sparse_dim != array.sparse_dim:
+        raise RuntimeError(
+            "sparse_mask(): the number of sparse dimensions in `self` should match that of the `mask`. Got "
+            f"`self.sparse_dim() == {x._array.sparse_dim}` != `mask.sparse_dim() == {array.sparse_dim}`."
+        )
     values = entries_at(x, array.indices)
     found = from_values(array.indices, values, array.shape, array.coalesced, "SparseMaskBackward0")
     return found if mask.layout is sparse_coo else relabelled(found, mask.layout)
@@ -213,6 +218,9 @@ def _getitem(self, index) -> Any:
         elif isinstance(item, Tensor) and item.ndim:
             raise not_run("index.Tensor")
         else:
+            size = found._array.shape[dim]
+            if not -size <= int(item) < size:
+                raise IndexError(f"index {int(item)} is out of bounds for dimension {dim} with size {size}")
             found = found.select(dim, int(item))
     return found
 
@@ -291,8 +299,11 @@ def is_contiguous(self, memory_format=None) -> bool:
 @method()
 def norm(self, p=2, dim=None, keepdim: bool = False, dtype=None) -> Tensor:
     """The norm of the values."""
-    if dim is not None:
-        raise not_run("linalg_vector_norm")
+    if dim is not None and len(set(dim if isinstance(dim, (tuple, list)) else (dim,))) not in (0, self._array.ndim):
+        raise RuntimeError(
+            "norm_sparse currently only supports full reductions, so 'dim' must either be empty or contain all dimensions "
+            "of the input"
+        )
     x = coalesced(self if dtype is None else self.to(dtype))
     result = values_of(x).norm(p)
     if result._node is not None:
@@ -350,12 +361,20 @@ def sparse_resize_(self, size, sparse_dim: int, dense_dim: int) -> Any:
             f"'len(size) == sparse_dim + dense_dim' is not satisfied: len(size) = {len(size)}, sparse_dim = {sparse_dim}, "
             f"dense_dim = {dense_dim}"
         )
-    if array.nnz and (sparse_dim != array.sparse_dim or tuple(size[sparse_dim:]) != array.dense_shape):
-        raise RuntimeError("changing the dimensions of a non-empty sparse tensor is not supported")
-    if array.nnz and any(new < old for new, old in zip(size, array.shape)):
-        raise RuntimeError("shrinking the size of sparse dimensions of a non-empty sparse tensor is not supported")
     if not array.nnz:
         return sparse_resize_and_clear_(self, size, sparse_dim, dense_dim)
+    have, dense_have = array.sparse_dim, len(array.dense_shape)
+    refused = ""
+    if sparse_dim != have:
+        refused = f"changing the number of sparse dimensions (from {have} to {sparse_dim})"
+    elif dense_dim != dense_have:
+        refused = f"changing the number of dense dimensions (from {dense_have} to {dense_dim})"
+    elif any(new < old for new, old in zip(size, array.shape[:have])):
+        refused = f"shrinking the size of sparse dimensions (from {list(array.shape[:have])} to {list(size[:have])})"
+    elif tuple(size[have:]) != array.dense_shape:
+        refused = f"changing the size of dense dimensions (from {list(array.dense_shape)} to {list(size[have:])})"
+    if refused:
+        raise RuntimeError(f"{refused} on a non-empty sparse tensor is not supported.")
     return _take(self, SparseArray(array.indices, array.values, size, array.coalesced))
 
 
@@ -393,8 +412,13 @@ def new(self, *args) -> Any:
     """A sparse tensor of this dtype: of sizes, or of indices, values and size."""
     if len(args) > 1 and isinstance(args[0], Tensor):
         return of_parts(indices_argument(args[0]), args[1], tuple(args[2]) if len(args) > 2 else None)
+    if args and isinstance(args[0], (tuple, list)) and not isinstance(args[0], Size):
+        raise TypeError(
+            "SparseTensor.new(sequence) only accepts sizes.  Please use torch.sparse_coo_tensor() or construct a strided "
+            "tensor and convert it to sparse via to_sparse."
+        )
     size = args[0] if args and not is_number(args[0]) else args
-    return empty_sparse(tuple(size), self.dtype)
+    return empty_sparse(tuple(size) or (0,), self.dtype)
 
 
 @method("new_zeros", "new_empty")
@@ -529,7 +553,9 @@ def _deepcopy(self, memo) -> Any:
         return memo[id(self)]
     if self.requires_grad and self.grad_fn is not None:
         raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  If you "
+            "were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, see "
+            "https://github.com/pytorch/pytorch/pull/103001"
         )
     made = sparse(self._array.clone())
     made._requires_grad = self.requires_grad

@@ -162,10 +162,10 @@ def sampled(x: Tensor, y: Tensor, mask) -> Tensor:
 def reduced_mm(x: Any, y: Tensor, reduce: str) -> Tensor:
     """A product of a CSR and a dense matrix with a mean, maximum or minimum of the products in the place of sums; rows
     without entries are zeros."""
-    if reduce not in ("sum", "mean", "amax", "amin"):
-        raise RuntimeError(f"reduce argument must be either sum, mean, amax or amin, got {reduce}")
     if not is_sparse(x) or x.layout is not sparse_csr or is_sparse(y):
         raise not_run("_sparse_mm_reduce_impl")
+    if reduce not in ("sum", "mean", "amax", "amin"):
+        raise RuntimeError(f"reduce argument must be either sum, mean, amax or amin, got {reduce}")
     _check_matrices(x, y)
     if reduce == "sum":
         return _sparse_dense(x, y)

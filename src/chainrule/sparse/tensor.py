@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import dtypes
 from ..engine import Freed, Node, SavedTensor, graph_errors, next_sequence, user_position
+from ..inplace import write_out
 from ..modes import active_saved_hooks, is_quiet, local, silence
 from ..op import input_edge, save_input
 from ..ops.publishing import NO_FALLBACK
@@ -67,14 +68,13 @@ class SparseTensor(Tensor):
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         name = func.record.name
         found = RULES.get(name)
-        if kwargs:
-            raise not_run(f"{name}.out")
         if found is None:
             against_number = name in _COMPARISONS and not all(isinstance(x, Tensor) for x in args)
             raise not_run(f"{name}.Scalar" if against_number else _SHOWN.get(name, name))
         if not is_quiet():
             silence()
-        return found(func, *map(seen, args))
+        result = found(func, *map(seen, args))
+        return write_out(func.record, kwargs["out"], result, args) if kwargs else result
 
 
 _COMPARISONS = ("eq", "ge", "gt", "le", "lt", "ne")
