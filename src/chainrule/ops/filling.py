@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..inplace import in_place, in_place_anywhere
-from ..op import GENERAL, LINEAR, method, op
+from ..op import GENERAL, LINEAR, method, must_be_tensor, op
 from ..tensor import Tensor
+from .creation import tensor
 from .indexing import checked_number
 
 __all__ = ["fill", "fill_", "zero_"]
@@ -69,3 +70,32 @@ def _is_element(value, tensor) -> bool:
 def zero_(input):
     """Overwrites the tensor with zeros."""
     return in_place_anywhere(_zero, input)
+
+
+def _computed(self, name: str, function, *others):
+    """Puts what a function of Python numbers gives into the tensor, element by element; as in PyTorch, uncounted."""
+    if any(x.requires_grad for x in (self, *others)):
+        raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
+    columns = [x._array.reshape(-1).tolist() for x in (self, *others)]
+    values = tensor([function(*row) for row in zip(*columns, strict=True)], dtype=self.dtype)._array
+    if self._array.ndim:
+        self._array[...] = values.reshape(self._array.shape)
+    else:
+        self._array = values[0]
+    return self
+
+
+@method()
+def apply_(self, callable):
+    """Overwrites each element with what `callable` makes of it. Slow: for what no operation does."""
+    return _computed(self, "apply_", callable)
+
+
+@method()
+def map_(self, other, callable):
+    """Overwrites each element with what `callable` makes of it and that of `other`, which broadcasts."""
+    if not isinstance(other, Tensor):
+        raise must_be_tensor("map_", "other", 1, other)
+    if other._array.dtype is not self._array.dtype:
+        raise TypeError(f"map_: expected {self.type()} for 'other' (got {other.type()})")
+    return _computed(self, "map_", callable, other.expand(self._array.shape))
