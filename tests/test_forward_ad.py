@@ -348,3 +348,11 @@ def test_tangents_at_bounds_and_of_equal_numbers():
         assert fw.unpack_dual(torch.clamp(dual, min=bound, max=bound)).tangent.tolist() == [10, 1, 10]
         assert fw.unpack_dual(torch.clamp(dual, min=bound, max=bound - 1)).tangent.tolist() == [10, 10, 10]
         assert fw.unpack_dual(fw.make_dual(torch.ones(3), x).std()).tangent.tolist() == 0
+
+
+def test_constants_may_be_inference_tensors():
+    with torch.inference_mode():
+        constant = torch.tensor([2.0, 3.0])
+    found = tangent_of(lambda x: torch.tensordot(x, constant, 1), torch.ones(2), torch.tensor([1.0, 10.0]))
+    assert found.tolist() == 32
+    assert tangent_of(lambda x: x * constant, torch.ones(2), torch.ones(2)).tolist() == [2, 3]

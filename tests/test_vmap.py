@@ -296,3 +296,10 @@ def test_the_condition_of_where_is_not_promoted():
     x = torch.tensor([-1.0, 1.0])
     found = vmap(lambda s: torch.where(s > 0, s, torch.zeros(2, dtype=torch.float64)))(x)
     same(found, torch.tensor([[0.0, 0.0], [1.0, 1.0]], dtype=torch.float64))
+
+
+def test_bounds_by_name():
+    x = torch.tensor([-1.0, 0.0, 1.0])
+    same(vmap(lambda s: s.clamp_min(min=-0.5))(x), torch.tensor([-0.5, 0.0, 1.0]))
+    same(torch.clamp_max(x, max=torch.tensor(0.5)), torch.tensor([-1.0, 0.0, 0.5]))
+    same(x.clone().clamp_min_(min=0.5), torch.tensor([0.5, 0.5, 1.0]))

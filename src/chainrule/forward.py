@@ -13,7 +13,7 @@ from typing import Any
 from .engine import SavedTensor, _grad_mode, fit_tensor, run_backward
 from .modes import local
 from .op import ELEMENTWISE, INPUT, LINEAR, OUTPUT, PLAIN, VIEW, Op, general, gradients, graph_xp
-from .tensor import OWN, PARTS, Tensor, gradient_edge, own_extra, wrap
+from .tensor import OWN, PARTS, Tensor, gradient_edge, memory, own_extra, wrap
 
 DIFFERENTIABLE = "fcV"  # kinds of NumPy dtypes that have derivatives; V: bfloat16
 
@@ -335,7 +335,10 @@ def along(gradient, tangent: Tensor):
 
 def transposed(record: Op, inputs, tangents, settings, outputs) -> list[Tensor | None]:
     """By transposing the backward formula v(u): the derivative of <v(u), tangent> by u."""
-    values = formula_values(record, inputs, settings, outputs, record.saved_names, record.saved_kinds)
+    values = [
+        wrap(memory(v)) if isinstance(v, Tensor) and v.is_inference() else v  # which the recorded formula could not save
+        for v in formula_values(record, inputs, settings, outputs, record.saved_names, record.saved_kinds)
+    ]
     needs = tuple(True if t is not None else None for t in tangents)
     recording = local.grad_enabled
     with _grad_mode(True):

@@ -11,10 +11,11 @@ import numpy as np
 
 from ..dtypes import finfo, float64, scalar_name
 from ..inplace import in_place, in_place_method
+from ..modes import local
 from ..op import ELEMENTWISE, general, must_be_tensor, op
 from ..random import default_generator
 from ..tensor import Tensor, wrap
-from ..transforms import batch_level
+from ..transforms import BATCH
 from .elementwise import (  # type: ignore[attr-defined]  # publish puts relu_ there
     relu as _relu,
     relu_ as _relu_,
@@ -457,7 +458,7 @@ def rrelu(input, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool 
     """`input` where it is positive, elsewhere times a slope: drawn from [lower, upper) in training, else their mean."""
     if not isinstance(input, Tensor):
         raise must_be_tensor("rrelu", "input", 1, input)
-    if batch_level(input):
+    if any(level.kind == BATCH for level in local.level_stack):
         raise RuntimeError("vmap: we do not yet support aten::rrelu. Please file an issue")
     if lower > upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")

@@ -932,10 +932,11 @@ def clamp(input, min=None, max=None, *, out=None):
 
 
 publish(globals(), clamp, "clip")
-clamp_min = binary(
+_clamp_min = op(
     "clamp_min",
-    lambda xp, x, y: xp.clamp(x, y, None),
-    (
+    kind=ELEMENTWISE,
+    forward=lambda xp, x, y: xp.clamp(x, y, None),
+    vjp=(
         lambda xp, g, x, y: xp.where(x >= y, g, xp.zero(g)),
         lambda xp, g, x, y: xp.where(x < y, g, xp.zero(g)),
     ),
@@ -944,10 +945,19 @@ clamp_min = binary(
     number_nodes={1: "ClampMinBackward0"},
     refuses=no_kernel("maximum_cpu", "c"),
 )
-clamp_max = binary(
+
+
+def clamp_min(input, min, *, out=None):
+    """The greater of `input` and `min`, a number or a tensor."""
+    return _clamp_min(input, min, out=out)
+
+
+publish(globals(), clamp_min)
+_clamp_max = op(
     "clamp_max",
-    lambda xp, x, y: xp.clamp(x, None, y),
-    (
+    kind=ELEMENTWISE,
+    forward=lambda xp, x, y: xp.clamp(x, None, y),
+    vjp=(
         lambda xp, g, x, y: xp.where(x <= y, g, xp.zero(g)),
         lambda xp, g, x, y: xp.where(x > y, g, xp.zero(g)),
     ),
@@ -956,6 +966,14 @@ clamp_max = binary(
     number_nodes={1: "ClampMaxBackward0"},
     refuses=no_kernel("minimum_cpu", "c"),
 )
+
+
+def clamp_max(input, max, *, out=None):
+    """The less of `input` and `max`, a number or a tensor."""
+    return _clamp_max(input, max, out=out)
+
+
+publish(globals(), clamp_max)
 
 # ---------------------------------------------------------------- three inputs
 
