@@ -647,6 +647,9 @@ def test_files(tmp_path):
     program.save(path, include_initializers=False)
     bare = onnx.load(path)
     assert not bare.graph.initializer and [i.name for i in bare.graph.input] == ["input", "weight", "bias"]
+    torch.onnx.export(nn.Sequential(model, nn.Flatten(0)).eval(), R(1, 3), path, keep_initializers_as_inputs=True)
+    both = onnx.load(path).graph
+    assert [i.name for i in both.input] == ["input", "0.weight", "0.bias"] and len(both.initializer) == 3
     assert "Gemm" in repr(program)
 
 

@@ -43,9 +43,9 @@ class ONNXProgram:
 
     __module__ = "torch.onnx"
 
-    def __init__(self, model_proto: Any, exported_program: Any = None) -> None:
+    def __init__(self, model_proto: Any, parameters: Sequence[str] = ()) -> None:
         self.model_proto = model_proto
-        self.exported_program = exported_program
+        self._parameters = set(parameters)
         self._session: Any = None
 
     def __repr__(self) -> str:
@@ -61,13 +61,16 @@ class ONNXProgram:
         keep_initializers_as_inputs: bool = False,
         external_data: bool | None = None,
     ) -> None:
-        """Writes the file; `external_data`: its constants beside it, in a file of the name with ``.data`` after it."""
+        """Writes the file; `external_data`: its constants beside it, in a file of the name with ``.data`` after it.
+
+        Without `include_initializers` the parameters become inputs; with `keep_initializers_as_inputs`, inputs that have a default.
+        """
         import onnx
 
         model = onnx.ModelProto()
         model.CopyFrom(self.model_proto)
         if not include_initializers or keep_initializers_as_inputs:
-            _constants_as_inputs(onnx, model, include_initializers)
+            _parameters_as_inputs(onnx, model, self._parameters, include_initializers)
         if hasattr(destination, "write"):
             destination.write(model.SerializeToString())
             return
@@ -131,8 +134,6 @@ def export(
     dynamic_axes: Mapping[str, Any] | None = None,
     training: Any = TrainingMode.EVAL,
     do_constant_folding: bool = True,
-    verify: bool = False,
-    custom_opsets: Mapping[str, int] | None = None,
     **settings: Any,
 ) -> ONNXProgram | None:
     """Writes a module (or function), as it runs on the example `args` and `kwargs`, as an ONNX file `f`, a path or an open file.
@@ -143,8 +144,8 @@ def export(
     operation without a translation, which the message names with the line of the program. `opset_version` is 20 unless given;
     for one below 18 onnx converts the model if it can. Needs the library onnx (ModuleNotFoundError).
     """
-    _library(dynamo)
-    args, kwargs = _arguments(model, args, kwargs)
+    _check_library(dynamo)
+    args, kwargs = _arguments(args, kwargs)
     if not dynamo and dynamic_shapes:
         raise ValueError("The exporter only supports dynamic shapes through parameter dynamic_axes when dynamo=False.")
     if dynamo and isinstance(model, Module) and model.training:
@@ -171,7 +172,7 @@ def export(
             except OnnxExporterError:
                 raise error from None
             warn_of_multiples(error)
-    program = ONNXProgram(proto)
+    program = ONNXProgram(proto, [name for name, _ in parameters])
     if verbose:
         print(program)
     if f is not None:
@@ -184,22 +185,22 @@ def export(
     return program if dynamo else None
 
 
-def _library(dynamo: bool) -> Any:
+def _check_library(dynamo: bool) -> None:
+    """Raises PyTorch's errors where the library onnx is missing."""
     try:
-        import onnx
+        import onnx  # noqa: F401
     except ModuleNotFoundError as error:
         if not dynamo:
             raise OnnxExporterError("Module onnx is not installed!") from error
         raise ModuleNotFoundError(
             "torch.onnx.export needs the library onnx: pip install onnx, or chainrule[onnx]", name="onnx"
         ) from error
-    return onnx
 
 
 # ---------------------------------------------------------------- what is asked for
 
 
-def _arguments(model: Any, args: Any, kwargs: dict | None) -> tuple[tuple, dict]:
+def _arguments(args: Any, kwargs: dict | None) -> tuple[tuple, dict]:
     args = (args,) if isinstance(args, Tensor) or not isinstance(args, (tuple, list)) else tuple(args)
     if kwargs is None and args and isinstance(args[-1], dict):
         return args[:-1], args[-1]
@@ -391,10 +392,10 @@ def _live(nodes: list, outputs: Sequence[str]) -> tuple[list, set[str]]:
     return kept[::-1], used
 
 
-def _constants_as_inputs(onnx: Any, model: Any, keep: bool) -> None:
-    """Makes inputs of the initializers, which they are the defaults of if they are kept."""
+def _parameters_as_inputs(onnx: Any, model: Any, parameters: set[str], keep: bool) -> None:
+    """Makes inputs of the parameters, which they are the defaults of if they are kept."""
     graph = model.graph
-    for constant in graph.initializer:
+    for constant in [constant for constant in graph.initializer if constant.name in parameters]:
         graph.input.append(onnx.helper.make_tensor_value_info(constant.name, constant.data_type, list(constant.dims)))
-    if not keep:
-        del graph.initializer[:]
+        if not keep:
+            graph.initializer.remove(constant)

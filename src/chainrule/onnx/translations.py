@@ -476,7 +476,7 @@ def _aminmax(c, x, dim, keepdim):
 def _place(kind: str) -> Callable:
     def translate(c, x, dim, keepdim):
         if dim is None:
-            flat = c("ArgMax" if kind == "ArgMax" else "ArgMin", c("Reshape", x, c.ints(-1)), axis=0, keepdims=0)
+            flat = c(kind, c("Reshape", x, c.ints(-1)), axis=0, keepdims=0)
             return c("Reshape", flat, c.ints(*c.result_shape()))
         return c(kind, x, axis=dim, keepdims=int(keepdim))
 
@@ -1121,7 +1121,7 @@ _RESIZES = {
 }
 
 
-def _resize(name: str, kind: str) -> Callable:
+def _resize(kind: str) -> Callable:
     """Resizing with the corners where the taps have them; where neither rule gives these taps, products with matrices."""
 
     def translate(c, x, taps):
@@ -1159,7 +1159,7 @@ for _mode, _kind, _ranks in (
     ("bilinear", "linear", (2,)), ("trilinear", "linear", (3,)), ("bicubic", "cubic", (2,)),
 ):  # fmt: skip
     for _rank in _ranks:
-        TABLE[f"upsample_{_mode}{_rank}d"] = _resize(f"upsample_{_mode}{_rank}d", _kind)
+        TABLE[f"upsample_{_mode}{_rank}d"] = _resize(_kind)
 
 
 @translates("grid_sampler_2d")
