@@ -291,3 +291,20 @@ def test_help_names_every_format(capsys):
             main([command, "--help"])
         told = capsys.readouterr().out
         assert all(f"--{kind} " in told for kind in ENDINGS)
+
+
+def test_why_marks_what_a_module_is_given_without_its_history(tmp_path):
+    program = """
+        import torch
+        from torch import nn
+        first, second = nn.Linear(2, 3), nn.Linear(3, 1)
+        optimizer = torch.optim.SGD([*first.parameters(), *second.parameters()], lr=0.1)
+        for _ in range(2):
+            optimizer.zero_grad()
+            h = torch.tanh(first(torch.ones(4, 2))).detach()
+            loss = second(h).sum()
+            loss.backward()
+            optimizer.step()
+    """
+    (label,) = marked(tmp_path, program)
+    assert label.endswith(": detach")

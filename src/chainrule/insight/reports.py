@@ -16,7 +16,7 @@ from .latex import document, escape as in_latex
 from .pictures import clean, stacked, text_picture
 from .source import short_path
 from .syntax import simple_name, syntax_of
-from .values import operand_of, reachable
+from .values import edges_of, expression_of, operand_of, reachable
 
 AROUND = 2  # lines before and after the one that a finding names
 WIDEST = 100  # letters of a line in a picture
@@ -87,9 +87,13 @@ def _taken_at(place: Any) -> Callable[[Any, int], bool]:
     bound = _bound_at(place)
 
     def takes(node: Any, number: int) -> bool:
-        operand = operand_of(node, number) if node.code.co_filename == place.file else None
-        if operand is None:
+        if node.code.co_filename != place.file:
             return False
+        operand = operand_of(node, number)
+        if operand is None:  # inside a module's call, of which the data is the first input without a history
+            call = expression_of(node)
+            given = call.args if isinstance(call, ast.Call) and edges_of(node).index(None) == number else []
+            return any(simple_name(one) in bound for one in given)
         if operand.lineno <= place.line <= (operand.end_lineno or operand.lineno):
             return isinstance(operand, (ast.Call, ast.Attribute))
         return any(simple_name(one) in bound for one in ast.walk(operand) if isinstance(one, (ast.Name, ast.Attribute)))
