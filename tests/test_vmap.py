@@ -303,3 +303,9 @@ def test_bounds_by_name():
     same(vmap(lambda s: s.clamp_min(min=-0.5))(x), torch.tensor([-0.5, 0.0, 1.0]))
     same(torch.clamp_max(x, max=torch.tensor(0.5)), torch.tensor([-1.0, 0.0, 0.5]))
     same(x.clone().clamp_min_(min=0.5), torch.tensor([0.5, 0.5, 1.0]))
+
+
+def test_strides_of_samples_without_elements():
+    with pytest.raises(RuntimeError, match="has no storage but the passed-in .* This is not supported inside of vmap"):
+        vmap(lambda s: s.as_strided([3], [1]))(torch.ones(2, 0))
+    assert vmap(lambda s: s.as_strided([0], [1]))(torch.ones(2, 0)).shape == (2, 0)

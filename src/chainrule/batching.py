@@ -414,6 +414,13 @@ def _as_strided(record, values, batched, settings, size):
     array = memory(x)
     step, *inner = (s // array.itemsize for s in array.strides)
     if not x._array.size:
+        if 0 not in sizes:
+            raise RuntimeError(
+                f"result = tensor.as_strided({list(sizes)}, {list(strides)}, {offset}) can access memory outside of "
+                "`tensor`. `tensor` has no storage but the passed-in (size, stride, storage_offset) imply a result with "
+                "some storage. This is not supported inside of vmap, please try to rewrite the `as_strided` call as a "
+                "sequence of PyTorch view operations"
+            )
         return None
     last = sum((n - 1) * s for n, s in zip(array.shape[1:], inner, strict=True)) + 1
     end = 0 if 0 in sizes else sum((n - 1) * s for n, s in zip(sizes, strides, strict=True)) + 1

@@ -336,7 +336,9 @@ def along(gradient, tangent: Tensor):
 def transposed(record: Op, inputs, tangents, settings, outputs) -> list[Tensor | None]:
     """By transposing the backward formula v(u): the derivative of <v(u), tangent> by u."""
     values = [
-        wrap(memory(v)) if isinstance(v, Tensor) and v.is_inference() else v  # which the recorded formula could not save
+        wrap(memory(v))
+        if isinstance(v, Tensor) and v.is_inference()
+        else v  # which the recorded formula could not save
         for v in formula_values(record, inputs, settings, outputs, record.saved_names, record.saved_kinds)
     ]
     needs = tuple(True if t is not None else None for t in tangents)
