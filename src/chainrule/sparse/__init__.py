@@ -9,6 +9,7 @@ from typing import Any
 
 from ..size import sparse_csr
 from ..tensor import Tensor
+from ..unavailable import unavailable
 from . import products
 from .checking import as_sparse_gradcheck
 from .compressed import in_layout
@@ -28,7 +29,9 @@ __all__ = [
     "sampled_addmm",
     "softmax",
     "spdiags",
+    "spsolve",
     "sum",
+    "to_sparse_semi_structured",
     *_types,
 ]
 
@@ -61,3 +64,7 @@ def softmax(input: Tensor, dim: int, *, dtype=None) -> Any:
 def log_softmax(input: Tensor, dim: int, *, dtype=None) -> Any:
     """The logarithm of :func:`softmax`."""
     return _softmax(input, dim, dtype, logarithm=True)
+
+
+spsolve = unavailable("sparse.spsolve", "PyTorch has it on CUDA devices only")
+to_sparse_semi_structured = unavailable("sparse.to_sparse_semi_structured", "PyTorch has it on CUDA devices only")
