@@ -759,6 +759,11 @@ def test_modules_hold_sparse_parameters_and_buffers():
     assert isinstance(module.weight, torch.nn.Parameter) and module.links.dtype is torch.float64
     module.load_state_dict({"weight": matrix() * 2, "links": matrix().t()})
     assert module.weight._values().tolist() == [6, 8, 10]
+    stream = io.BytesIO()
+    torch.save(module.weight, stream)
+    stream.seek(0)
+    loaded = torch.load(stream)
+    assert isinstance(loaded, torch.nn.Parameter) and loaded.requires_grad and loaded.is_sparse
 
 
 def test_sparse_tensors_are_loaded_when_first_used():

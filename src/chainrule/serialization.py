@@ -208,7 +208,10 @@ class _Pickler(pickle._Pickler):  # the one written in Python: its way of writin
             from .sparse.methods import saved_parts
 
             layout = _Reduced(_Global("torch.serialization", "_get_layout"), (repr(tensor.layout),))
-            return _Global("torch._utils", "_rebuild_sparse_tensor"), (layout, saved_parts(tensor))
+            rebuild, parts = _Global("torch._utils", "_rebuild_sparse_tensor"), (layout, saved_parts(tensor))
+            if not _is_parameter(tensor):
+                return rebuild, parts
+            return _REBUILD_PARAMETER, (_Reduced(rebuild, parts), tensor.requires_grad, OrderedDict())
         array = memory(tensor)
         root = memory_root(array)
         if id(root) not in self.storages:
