@@ -47,3 +47,8 @@ def test_programs_see_the_version_that_is_followed(tmp_path):
     )
     done = command("run", "program.py", cwd=tmp_path)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+def test_functions_under_the_module_they_are_defined_in(tmp_path):
+    write_script(tmp_path / "program.py", "import torch.functional as F\nimport torch\nprint(F.einsum is torch.einsum)")
+    assert command("run", "program.py", cwd=tmp_path).stdout == "True\n"

@@ -127,8 +127,8 @@ e, pi, tau, inf, nan, newaxis = _math.e, _math.pi, 2 * _math.pi, _math.inf, _mat
 
 _LAZY = {
     "_C", "_dynamo", "_inductor", "_logging", "_utils", "_vmap_internals", "accelerator", "amp", "backends",
-    "compiler", "cpu", "cuda", "distributed", "distributions", "export", "fft", "func", "futures", "fx", "hub",
-    "insight", "jit", "library", "linalg", "masked", "mps", "multiprocessing", "nested", "nn", "onnx", "optim",
+    "compiler", "cpu", "cuda", "distributed", "distributions", "export", "fft", "func", "functional", "futures", "fx",
+    "hub", "insight", "jit", "library", "linalg", "masked", "mps", "multiprocessing", "nested", "nn", "onnx", "optim",
     "overrides", "profiler", "return_types", "serialization", "signal", "sparse", "special", "testing",
     "torch_version", "types", "utils", "version", "xpu",
 }  # fmt: skip
