@@ -29,6 +29,10 @@ def boom():
     raise KeyError("bad")
 
 
+def unsendable():
+    return lambda: 0
+
+
 class Picky(Exception):
     def __init__(self, a, b):
         super().__init__(a, b)
@@ -167,6 +171,10 @@ def test_errors_say_where_they_were_raised(worker):
     with pytest.raises(KeyError) as caught:
         future.wait()
     assert isinstance(caught.value.__cause__, KeyError)
+    future = rpc.rpc_async(worker, unsendable)
+    with pytest.raises(AttributeError, match="Can't pickle local object"):
+        future.wait()
+    assert rpc.remote(worker, unsendable).to_here()() == 0  # it stays where it is
     reference = rpc.remote(worker, boom)
     for ask in (reference.to_here, reference.local_value):
         with pytest.raises(KeyError, match="On WorkerInfo"):

@@ -60,13 +60,12 @@ def _send(value: Any) -> Any:
     return _Receiver(file, sender.beside).load()
 
 
-def _run(func: Callable, args: Any, kwargs: Any) -> Any:
+def _run(func: Callable, args: tuple, kwargs: dict) -> Any:
     """The result on the worker, which has no part in what the caller has switched off. Errors say where they were raised."""
-    received, args, kwargs = _send((func, tuple(args or ()), dict(kwargs or {})))
     with set_grad_enabled(True):
         try:
-            result = received(*args, **kwargs)
-            return result.wait() if getattr(received, "_runs_asynchronously", False) else result
+            result = func(*args, **kwargs)
+            return result.wait() if getattr(func, "_runs_asynchronously", False) else result
         except Exception as error:
             raise _told(error) from error
 
@@ -79,11 +78,25 @@ def _told(error: Exception) -> Exception:
         return RuntimeError(message)
 
 
-def _check(to: Any, func: Any) -> None:
+def _sent_call(to: Any, func: Any, args: Any, kwargs: Any) -> tuple:
+    """What arrives at the worker `to` of a call. TypeError for what cannot be called; errors of pickle."""
     own_info()
     if not callable(func):
         raise TypeError("function should be callable.")
     find(to)
+    return _send((func, tuple(args or ()), dict(kwargs or {})))
+
+
+def _outcome(call: Callable) -> Future:
+    """A Future of what `call` returns or raises, which is done."""
+    future: Future = Future()
+    try:
+        result = call()
+    except Exception as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+    return future
 
 
 def rpc_async(
@@ -93,17 +106,8 @@ def rpc_async(
 
     It has run when this returns; the result is a copy, as if it had been sent back.
     """
-    _check(to, func)
-    future: Future = Future()
-    try:
-        result = _send(_run(func, args, kwargs))
-    except Exception as error:
-        if not isinstance(error.__cause__, Exception):  # the arguments could not be sent
-            raise
-        future.set_exception(error)
-    else:
-        future.set_result(result)
-    return future
+    call = _sent_call(to, func, args, kwargs)
+    return _outcome(lambda: _send(_run(*call)))
 
 
 def rpc_sync(
@@ -117,12 +121,5 @@ def remote(
     to: Any, func: Callable, args: Any = None, kwargs: dict | None = None, timeout: float = _FROM_OPTIONS
 ) -> RRef:
     """A reference to ``func(*args, **kwargs)``, which stays on the worker `to`. Asking for it raises what the function raised."""
-    _check(to, func)
-    future: Future = Future()
-    try:
-        future.set_result(_run(func, args, kwargs))
-    except Exception as error:
-        if not isinstance(error.__cause__, Exception):
-            raise
-        future.set_exception(error)
-    return RRef._of(future)
+    call = _sent_call(to, func, args, kwargs)
+    return RRef._of(_outcome(lambda: _run(*call)))
