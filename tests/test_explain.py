@@ -527,7 +527,7 @@ def test_letters_do_not_meet():
 
 
 def test_values_are_numbers_of_the_formula():
-    from chainrule.insight.derivation import values_of
+    from chainrule.insight.evaluation import values_of
 
     i = fresh(3)
     formula = total(i, symbol("a", i).power(2))

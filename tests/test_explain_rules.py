@@ -7,7 +7,7 @@ import pytest
 
 import chainrule as torch
 from chainrule import explain
-from chainrule.insight.derivation import values_of
+from chainrule.insight.evaluation import values_of
 from chainrule.insight.formulas import COMPLEX_RULES, RULES
 from chainrule.insight.rules import WITHOUT_RULE
 from chainrule.op import REGISTRY

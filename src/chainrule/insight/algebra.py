@@ -27,7 +27,6 @@ from .positions import (
     remainder,
     replaced,
     split,
-    value,
     weighted,
 )
 
@@ -636,76 +635,3 @@ def _atom_derivative(one: Atom, by: Symbol) -> Formula:
                 result = result + slope_of(one, place) * inner
         return result
     return ZERO
-
-
-# ---------------------------------------------------------------- numbers
-
-
-def evaluate(formula: Formula, values: Callable[[Symbol], float], places: dict[Index, int], effort: list[int]) -> float:
-    """The formula's number, given those of the symbols and of the free indices. `effort` counts down; TooLong at 0."""
-    result = 0.0
-    for monomial, coefficient in formula.terms.items():
-        product = float(coefficient)
-        for one, exponent in sorted(monomial, key=_rank):
-            if not product:
-                break  # a condition that does not hold: the rest may lie outside of its tensor
-            effort[0] -= 1
-            if effort[0] < 0:
-                raise TooLong
-            value = _atom_value(one, values, places, effort)
-            product *= value if exponent == 1 else _power(value, exponent)
-        result += product
-    return result
-
-
-_CONDITIONS = {"above", "not_below", "positive", "between"}
-
-
-def _rank(factor: tuple[Atom, Fraction]) -> int:
-    """The order in which factors are looked at: ranges before equalities, in which entries of tables may stand."""
-    one = factor[0]
-    for rank, kind in enumerate((AtLeast, Delta)):
-        if isinstance(one, kind):
-            return rank
-    return 2 if isinstance(one, Apply) and one.function in _CONDITIONS else 3
-
-
-def _power(value: float, exponent: Fraction) -> float:
-    if value == 0 and exponent < 0:
-        return float("inf")
-    if isinstance(value, complex):
-        return value ** (exponent.numerator if exponent.denominator == 1 else float(exponent))
-    if value < 0 and exponent.denominator != 1:
-        return float("nan")
-    return float(value) ** (exponent.numerator if exponent.denominator == 1 else float(exponent))
-
-
-def _atom_value(one: Atom, values, places: dict[Index, int], effort: list[int]) -> float:
-    def place_of(position: Position) -> int:
-        return value(position, places, lambda table, index: int(values(Symbol(table, index))))
-
-    if isinstance(one, Whole):
-        one = one.symbol
-    if isinstance(one, Symbol):
-        return values(one._replace(index=tuple(place_of(p) for p in one.index)))
-    if isinstance(one, Delta):
-        return float(place_of(one.left) == place_of(one.right))
-    if isinstance(one, AtLeast):
-        return float(place_of(one.position) >= 0)
-    if isinstance(one, Group):
-        return evaluate(one.body, values, places, effort)
-    if isinstance(one, Total):
-        return sum(evaluate(one.body, values, {**places, one.index: i}, effort) for i in range(one.index.size))
-    if isinstance(one, Product):
-        result, but = 1.0, {place_of(p) for p in one.but}
-        for i in range(one.index.size):
-            inside = {**places, one.index: i}
-            if i not in but and all(value(p, inside, None) >= 0 for p in one.where):  # type: ignore[arg-type]
-                result *= evaluate(one.body, values, inside, effort)
-        return result
-    if isinstance(one, Apply):
-        from .functions import function_value
-
-        arguments = [evaluate(a, values, places, effort) for a in one.arguments]
-        return function_value(one.function, arguments)
-    raise KeyError(one)  # a derivative that has only a name

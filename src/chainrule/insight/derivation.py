@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from heapq import heappop, heappush
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import numpy as np
 
@@ -23,22 +22,22 @@ from .algebra import (
     Whole,
     atom,
     delta,
-    evaluate,
     number,
     substituted,
     total,
 )
 from .complexes import conjugated, joined, real_part
-from .explanation import MOST_NUMBERS, MOST_SHOWN, Explanation, Quantity, Share
+from .evaluation import values_of
+from .explanation import MOST_NUMBERS, MOST_SHOWN, Explanation, Quantity
 from .formulas import Formulas, NoFormula, Place, is_elementwise, places
 from .names import Scope, caller, name_everything
 from .positions import Index
+from .shares import Shares, on_the_way
 from .source import Source, short_path
 from .syntax import simple_name
 from .values import Edge, Unknown, Values, edges_of, freed_at, reachable, same
 from .writing import TEXT, Letters, shown_name, text
 
-MOST_PATHS = 64  # followed one by one; more are counted and gathered by their last step
 MOST_QUANTITIES = 200  # for which formulas are worked out
 DEEPEST_SUMS = 8  # inside each other, in the derivative
 LARGEST = 100  # atoms of the derivative
@@ -87,7 +86,7 @@ class _Derivation:
         self._note_what_was_freed()
         self.values.known.setdefault(root, np.asarray(y._array))
         self.values.known.setdefault(target, np.asarray(x._array))
-        self.on_the_way = [n for n in self.values.order if any(routes.get((n, i)) for i in range(n.n_outputs))]
+        self.on_the_way = on_the_way(self.values, routes)
         self.symbols = name_everything(self.values.order, root, target, scope, self._given(scope))
         if target not in self.symbols or root not in self.symbols:  # y is x
             self.symbols.setdefault(root, "y")
@@ -157,8 +156,10 @@ class _Derivation:
         if whole is not None:
             explanation.closed_form = self._in_terms_of_leaves(whole, quantities)
             self._check(explanation, quantities)
-        explanation.path_shares = self._path_shares(value)
-        explanation.layer_shares = self._layer_shares(gradients, contributions)
+        shares = Shares(self.values, self.symbols, self.root, self.target, self.routes, np.ones_like(self.y._array))
+        if value is not None:
+            explanation.path_shares = shares.by_path(np.asarray(value._array))
+        explanation.layer_shares = shares.by_layer(gradients, contributions)
         return explanation
 
     # ---- numbers
@@ -513,126 +514,8 @@ class _Derivation:
             rows.append(found)
         return np.array(rows).reshape([n for n in (*value.shape, *inner.shape) if n != 1])
 
-    # ---- shares
-
-    def _path_shares(self, value: Tensor | None) -> list[Share]:
-        """How much came along each path; along the last steps, where paths are many."""
-        if value is None:
-            return []
-        total_array = np.asarray(value._array)
-        if self.routes[self.root] <= MOST_PATHS:
-            ways = self._each_path()
-        else:
-            ways = iter(self._last_steps())
-        gathered: dict[str, tuple[int, Any]] = {}
-        for label, count, array in ways:  # x * x is used twice in the same words
-            before = gathered.get(label)
-            gathered[label] = (count, array) if before is None else (before[0] + count, before[1] + array)
-        return [
-            Share(label, count, wrap(np.asarray(array)), _fraction(array, total_array))
-            for label, (count, array) in gathered.items()
-        ]
-
-    def _each_path(self) -> Iterator[tuple[str, int, np.ndarray]]:
-        """(label, 1, contribution) of each path; depth first, each step once for all paths that begin with it."""
-        stack: list[tuple[Edge, Any, tuple[Edge, ...]]] = [(self.root, np.ones_like(self.y._array), (self.root,))]
-        while stack:
-            edge, gradient, path = stack.pop()
-            if same(edge, self.target):
-                yield self._label(path), 1, np.asarray(gradient)
-                continue
-            node, number = edge
-            arrived = [gradient if i == number else None for i in range(node.n_outputs)]
-            results = self.values.pull(node, arrived)
-            following = [
-                (one, result, (*path, one))
-                for one, result in zip(edges_of(node), results)
-                if one is not None and self.routes.get(one) and result is not None
-            ]
-            stack.extend(reversed(following))
-
-    def _label(self, path: tuple[Edge, ...]) -> str:
-        """y ← z ** 2 ← z ← x: the names on the way, and how each unnamed operation that used a name is written."""
-        parts = []
-        for edge, following in zip(path, (*path[1:], None)):
-            if edge in self.symbols:
-                parts.append(shown_name(self.symbols[edge]))
-            elif following in self.symbols:
-                parts.append(Source(edge[0].code, edge[0].lasti).text or edge[0].name())
-        return " ← ".join(parts)
-
-    def _last_steps(self) -> list[tuple[str, int, np.ndarray]]:
-        """What each operation that uses x passed to it, all paths through it together."""
-        gradients = {self.root: np.ones_like(self.y._array)}
-        towards: dict[Edge, int] = {self.root: 1}
-        gathered = []
-        for node in self.on_the_way:
-            if node is self.target[0]:
-                continue
-            arrived = [gradients.get((node, i)) for i in range(node.n_outputs)]
-            if all(g is None for g in arrived):
-                continue
-            count = sum(towards.get((node, i), 0) for i in range(node.n_outputs))
-            for edge, result in zip(edges_of(node), self.values.pull(node, arrived)):
-                if edge is None or result is None or not self.routes.get(edge):
-                    continue
-                if same(edge, self.target):
-                    text = Source(node.code, node.lasti).text or node.name()
-                    label = f"{shown_name(self.symbols[self.root])} ← … ← {text} ← {shown_name(self.symbols[edge])}"
-                    gathered.append((label, count, result))
-                    continue
-                towards[edge] = towards.get(edge, 0) + count
-                gradients[edge] = gradients[edge] + result if edge in gradients else result
-        return gathered
-
-    def _layer_shares(self, gradients: dict[Edge, Any], contributions: dict[tuple[Edge, Edge], Any]) -> list[Share]:
-        return [
-            Share(
-                f"{shown_name(self.symbols[outer])} → {shown_name(self.symbols[inner])}",
-                1,
-                wrap(np.asarray(array)),
-                _fraction(array, np.asarray(gradients[inner])),
-            )
-            for (outer, inner), array in contributions.items()
-            if inner in gradients
-        ]
-
 
 LONGEST = 72  # signs of a closed form in which everything is replaced
-
-
-class _Values(NamedTuple):
-    arrays: dict[str, np.ndarray]
-
-    def __call__(self, one: Symbol) -> Any:
-        array = self.arrays[one.name]
-        value = array.reshape([n for n in array.shape if n != 1])[cast(Any, one.index)]
-        if array.dtype.kind == "c":
-            return complex(value.conjugate() if one.kind == -1 else value)
-        return float(value)
-
-
-def values_of(
-    formula: Formula,
-    arrays: dict[str, np.ndarray],
-    place: Place,
-    shape: tuple[int, ...],
-    most: int = 12,
-    steps: int = 200_000,
-) -> dict[tuple[int, ...], float] | None:
-    """A formula's numbers at the first elements of a tensor of this shape; None where that cannot be computed."""
-    found: dict[tuple[int, ...], float] = {}
-    look_up: Any = _Values(arrays)
-    effort = [steps]
-    for where in np.ndindex(shape):
-        if len(found) == most:
-            break
-        free = {p: w for p, w in zip(place, where) if isinstance(p, Index)}
-        try:
-            found[where] = evaluate(formula, look_up, free, effort)
-        except (KeyError, TooLong, OverflowError):
-            return found if found and effort[0] < 0 else None
-    return found
 
 
 def _summed_over(place: Place, formula: Formula) -> Formula:
@@ -703,15 +586,6 @@ def _alone(definition: Formula) -> Atom | None:
         if coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1:
             return monomial[0][0]
     return None
-
-
-def _fraction(part: Any, whole: np.ndarray) -> float | None:
-    """How much of `whole` lies in `part`: the fractions of parts add up to 1. None where there is nothing to share."""
-    part, whole = (np.asarray(a).astype(complex if np.iscomplexobj(a) else float) for a in (part, whole))
-    square = float(np.sum(np.abs(whole) ** 2))
-    if not np.isfinite(square) or square == 0:
-        return None
-    return float(np.sum(part * np.conj(whole)).real) / square
 
 
 def _has_hooks(node: Node) -> bool:

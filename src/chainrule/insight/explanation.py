@@ -11,6 +11,7 @@ import numpy as np
 
 from ..tensor import Tensor
 from .algebra import ONE, Delta, Formula, Partial, Symbol, atom, number
+from .evaluation import values_of
 from .formulas import Place
 from .latex import document as latex_document, escape as in_latex, in_ascii
 from .pictures import text_picture
@@ -212,8 +213,6 @@ class Explanation:
 
     def _number_of(self, slope: Formula, by: Symbol, quantity: Quantity, parent: Quantity) -> str:
         """The numbers of a local derivative, one for each index in it; nothing where they are many or not known."""
-        from .derivation import values_of
-
         inside = slope.indices()
         place = [p for p in dict.fromkeys((*quantity.symbol.index, *by.index)) if p in inside]
         shape = tuple(p.size for p in place)
