@@ -309,3 +309,25 @@ def test_strides_of_samples_without_elements():
     with pytest.raises(RuntimeError, match="has no storage but the passed-in .* This is not supported inside of vmap"):
         vmap(lambda s: s.as_strided([3], [1]))(torch.ones(2, 0))
     assert vmap(lambda s: s.as_strided([0], [1]))(torch.ones(2, 0)).shape == (2, 0)
+
+
+def test_a_function_may_return_what_is_no_tensor():
+    class Times(Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(x, n):
+            return x * n, n
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.n = inputs[1]
+
+        @staticmethod
+        def backward(ctx, g, _):
+            return g * ctx.n, None
+
+    x = numbers(3)
+    found, n = vmap(Times.apply, in_dims=(0, None), out_dims=(0, None))(x, 3)
+    same(found, x * 3)
+    assert n == 3

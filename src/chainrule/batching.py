@@ -726,8 +726,13 @@ def function_on_batches(cls, args, kwargs, number: int):
         for k in range(level.size)
     ]
     if isinstance(results[0], tuple):
-        return tuple(wrap_batch(_stack(list(parts)), number) for parts in zip(*results, strict=True))
-    return wrap_batch(_stack(results), number)
+        return tuple(_batch_of(parts, number) for parts in zip(*results, strict=True))
+    return _batch_of(results, number)
+
+
+def _batch_of(parts, number: int):
+    """One output of a Function for all samples: what is no tensor is as for the first."""
+    return wrap_batch(_stack(list(parts)), number) if isinstance(parts[0], Tensor) else parts[0]
 
 
 VmapInfo = namedtuple("VmapInfo", ["batch_size", "randomness"])
