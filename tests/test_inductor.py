@@ -38,7 +38,11 @@ def test_a_package_runs_the_module(program, tmp_path):
 def test_where_a_package_goes(program, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     path = inductor.aoti_compile_and_package(program)
-    assert path.startswith(str(tmp_path)) and path.endswith(".pt2") and inductor.aoti_load_package(path)(torch.ones(1, 3)).shape == (1, 2)
+    assert (
+        path.startswith(str(tmp_path))
+        and path.endswith(".pt2")
+        and inductor.aoti_load_package(path)(torch.ones(1, 3)).shape == (1, 2)
+    )
     assert inductor.aoti_compile_and_package(program, package_path=tmp_path / "a.pt2") == str(tmp_path / "a.pt2")
     buffer = io.BytesIO()
     assert inductor.aoti_compile_and_package(program, package_path=buffer) is buffer
