@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from html import escape
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from .briefly import place as place_of
@@ -157,24 +158,24 @@ def _svg_of(shape: Shape) -> str:
 
 
 def _curve(points: list[tuple[float, float]]) -> str:
-    (x, y), *rest = points
-    path = [f"M{x:.1f} {y:.1f}"]
-    for to_x, to_y in rest:
-        middle = (y + to_y) / 2
-        path.append(f"C{x:.1f} {middle:.1f} {to_x:.1f} {middle:.1f} {to_x:.1f} {to_y:.1f}")
-        x, y = to_x, to_y
-    return "".join(path)
+    x, y = points[0]
+    pieces = (f"C{a:.1f} {b:.1f} {c:.1f} {d:.1f} {e:.1f} {f:.1f}" for a, b, c, d, e, f in _beziers(points))
+    return f"M{x:.1f} {y:.1f}" + "".join(pieces)
 
 
 def _controls(points: list[tuple[float, float]]) -> str:
     """The same curve as TikZ writes it."""
-    (x, y), *rest = points
-    path = [f"({x:.1f},{y:.1f})"]
-    for to_x, to_y in rest:
-        middle = (y + to_y) / 2
-        path.append(f".. controls ({x:.1f},{middle:.1f}) and ({to_x:.1f},{middle:.1f}) .. ({to_x:.1f},{to_y:.1f})")
-        x, y = to_x, to_y
-    return " ".join(path)
+    x, y = points[0]
+    pieces = (
+        f" .. controls ({a:.1f},{b:.1f}) and ({c:.1f},{d:.1f}) .. ({e:.1f},{f:.1f})"
+        for a, b, c, d, e, f in _beziers(points)
+    )
+    return f"({x:.1f},{y:.1f})" + "".join(pieces)
+
+
+def _beziers(points: list[tuple[float, float]]) -> list[tuple[float, ...]]:
+    """The two controls and the end of each piece of a curve that leaves and enters its points downwards."""
+    return [(x, (y + to_y) / 2, to_x, (y + to_y) / 2, to_x, to_y) for (x, y), (to_x, to_y) in pairwise(points)]
 
 
 def _tikz_of(shape: Shape) -> str:

@@ -165,6 +165,16 @@ class _Notation:
         is_sum = len(body.terms) > 1 or (lone and isinstance(lone[0][0][0], Group) and lone[0][0][1] == 1)
         return self.parentheses.format(written) if is_sum else written
 
+    def over(self, one: Total | Product, letters: Letters) -> tuple[list[str], str, Letters]:
+        """(what has to hold for the index of a sum or a product, what it runs over, the letters inside)."""
+        inner, rest = letters.inside(one.index), one.body
+        if isinstance(one, Total):
+            said, rest = self.ranged(one.body, one.index, inner)
+        else:
+            said = [self.condition(AtLeast(p), inner) for p in one.where]
+            said += [inner.of(one.index) + self.unequal + self.position(p, inner) for p in one.but]
+        return said, self.enclosed(rest, inner), inner
+
     def ranged(self, body: Formula, index: Index, letters: Letters) -> tuple[list[str], Formula]:
         """(what has to hold for the index of a sum, the rest of the body)."""
         if len(body.terms) != 1:
@@ -292,19 +302,10 @@ class _Text(_Notation):
             return f"[{self.condition(one, letters)}]"
         if isinstance(one, Partial):
             return f"∂{self.symbol(one.of, letters)}/∂{self.symbol(one.by, letters)}"
-        if isinstance(one, Total):
-            inner = letters.inside(one.index)
-            said, rest = self.ranged(one.body, one.index, inner)
-            body = self.enclosed(rest, inner)
+        if isinstance(one, (Total, Product)):
+            said, body, inner = self.over(one, letters)
             below = f"({', '.join(said)})" if said else self.subscript((one.index,), inner)
-            return f"Σ{below} {body}"
-        if isinstance(one, Product):
-            inner = letters.inside(one.index)
-            said = [self.condition(AtLeast(p), inner) for p in one.where]
-            said += [inner.of(one.index) + self.unequal + self.position(p, inner) for p in one.but]
-            body = self.enclosed(one.body, inner)
-            below = f"({', '.join(said)})" if said else self.subscript((one.index,), inner)
-            return f"Π{below} {body}"
+            return f"{'Σ' if isinstance(one, Total) else 'Π'}{below} {body}"
         if one.function == "pi":
             return "π"
         if one.function == "i":
@@ -401,17 +402,10 @@ class _Latex(_Notation):
             return rf"\left[{self.condition(one, letters)}\right]"
         if isinstance(one, Partial):
             return rf"\frac{{\partial {self.symbol(one.of, letters)}}}{{\partial {self.symbol(one.by, letters)}}}"
-        if isinstance(one, Total):
-            inner = letters.inside(one.index)
-            said, rest = self.ranged(one.body, one.index, inner)
-            body = self.enclosed(rest, inner)
-            return rf"\sum_{{{', '.join(said) or inner.of(one.index)}}} {body}"
-        if isinstance(one, Product):
-            inner = letters.inside(one.index)
-            said = [self.condition(AtLeast(p), inner) for p in one.where]
-            said += [inner.of(one.index) + self.unequal + self.position(p, inner) for p in one.but]
-            body = self.enclosed(one.body, inner)
-            return rf"\prod_{{{', '.join(said) or inner.of(one.index)}}} {body}"
+        if isinstance(one, (Total, Product)):
+            said, body, inner = self.over(one, letters)
+            head = r"\sum" if isinstance(one, Total) else r"\prod"
+            return rf"{head}_{{{', '.join(said) or inner.of(one.index)}}} {body}"
         if one.function == "pi":
             return r"\pi"
         if one.function == "i":
