@@ -52,3 +52,9 @@ def test_programs_see_the_version_that_is_followed(tmp_path):
 def test_functions_under_the_module_they_are_defined_in(tmp_path):
     write_script(tmp_path / "program.py", "import torch.functional as F\nimport torch\nprint(F.einsum is torch.einsum)")
     assert command("run", "program.py", cwd=tmp_path).stdout == "True\n"
+
+
+def test_functorch_is_the_older_name_of_func(tmp_path):
+    text = "import functorch as ft\nfrom functorch import vmap\nimport torch\nprint(vmap(ft.grad(torch.sin))(torch.zeros(2)))"
+    write_script(tmp_path / "program.py", text)
+    assert command("run", "program.py", cwd=tmp_path).stdout == "tensor([1., 1.])\n"

@@ -15,28 +15,29 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 ALIAS = "torch"
+PLACES = {ALIAS: "", "functorch": ".func"}  # where in the package these are; functorch is torch.func's older name
 
 
 def install(package: str = "chainrule") -> None:
     """Makes later imports of `torch` and its submodules in this process give `package` and its submodules."""
     for name in list(sys.modules):
-        if name == ALIAS or name.startswith(f"{ALIAS}."):
+        if name.partition(".")[0] in PLACES:
             del sys.modules[name]
     sys.meta_path.insert(0, AliasFinder(package))
     sys.meta_path.append(MissingFinder(package))
 
 
 class AliasFinder:
-    """First of the finders: answers for `torch` and everything below it."""
+    """First of the finders: answers for `torch` and everything below it, and for `functorch`."""
 
     def __init__(self, package: str) -> None:
         self.package = package
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
         head, dot, rest = fullname.partition(".")
-        if head != ALIAS:
+        if head not in PLACES:
             return None
-        real = find(self.package + dot + rest)
+        real = find(self.package + PLACES[head] + dot + rest)
         if real is not None:
             loader = AliasLoader(self.package, real.name)
             is_package = real.submodule_search_locations is not None
