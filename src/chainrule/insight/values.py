@@ -321,6 +321,8 @@ class Values:
         if edge is None or (edge not in self.known and not isinstance(edge[0], Tensor)):
             return None
         result, other = self.known[node, 0], self.value(edge)
+        if not np.all(np.isfinite(result)):  # a nan hides what it was added to
+            return None
         if record.name == "add":
             return result - other
         first = 0 if record.name == "sub" else 1  # of which the other is subtracted

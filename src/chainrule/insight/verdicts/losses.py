@@ -22,48 +22,41 @@ def _maker(node: Node) -> Node | None:
     return None
 
 
-def suspicious(loss: Tensor) -> list[tuple[str, Reason]]:
-    """What a graph shows of losses that are given the wrong thing: probabilities for logits, or the other way round."""
-    found = []
+def suspicious(loss: Tensor) -> Reason | None:
+    """What a graph shows of a loss that is given the wrong thing: probabilities for logits, or the other way round."""
     for node in reachable(loss.grad_fn):
-        record = record_of(node)
-        if record is None:
-            continue
         maker = _maker(node)
-        made = None if maker is None else record_of(maker)
-        if made is None or maker is None:
-            continue
-        if record.name == "log_softmax" and made.name == "softmax":
-            place, again = place_of(maker), place_of(node)
-            found.append(
-                Reason(
-                    "softmax twice",
-                    f"the softmax {lies(place)} is taken a second time by the loss {lies(again)}: that flattens every "
-                    "gradient.",
-                    "give cross_entropy the logits, without softmax; or take nll_loss of log_softmax",
-                    place,
-                )
-            )
-        elif record.name.startswith("binary_cross_entropy_with_logits") and made.name == "sigmoid":
-            place, again = place_of(maker), place_of(node)
-            found.append(
-                Reason(
-                    "sigmoid twice",
-                    f"the sigmoid {lies(place)} is taken a second time by the loss {lies(again)}: that flattens every "
-                    "gradient.",
-                    "give binary_cross_entropy_with_logits the logits, without sigmoid",
-                    place,
-                )
-            )
-        elif record.name.startswith("nll_loss") and made.name == "softmax":
-            place = place_of(maker)
-            found.append(
-                Reason(
-                    "not logarithms",
-                    f"nll_loss {lies(place_of(node))} wants logarithms of probabilities, and gets the probabilities of the "
-                    f"softmax {lies(place)}.",
-                    "use log_softmax, or cross_entropy of the logits",
-                    place,
-                )
-            )
-    return [("loss", reason) for reason in found[:1]]
+        reason = None if maker is None else _misused(node, maker)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _misused(node: Node, maker: Node) -> Reason | None:
+    """Whether a loss was given what is not meant for it."""
+    record, made = record_of(node), record_of(maker)
+    if record is None or made is None:
+        return None
+    place, used = place_of(maker), place_of(node)
+    if record.name == "log_softmax" and made.name == "softmax":
+        return Reason(
+            "softmax twice",
+            f"the softmax {lies(place)} is taken a second time by the loss {lies(used)}: that flattens every gradient.",
+            "give cross_entropy the logits, without softmax; or take nll_loss of log_softmax",
+            place,
+        )
+    if record.name.startswith("binary_cross_entropy_with_logits") and made.name == "sigmoid":
+        return Reason(
+            "sigmoid twice",
+            f"the sigmoid {lies(place)} is taken a second time by the loss {lies(used)}: that flattens every gradient.",
+            "give binary_cross_entropy_with_logits the logits, without sigmoid",
+            place,
+        )
+    if record.name.startswith("nll_loss") and made.name == "softmax":
+        return Reason(
+            "not logarithms",
+            f"nll_loss {lies(used)} wants logarithms of probabilities, and gets the probabilities of the softmax {lies(place)}.",
+            "use log_softmax, or cross_entropy of the logits",
+            place,
+        )
+    return None

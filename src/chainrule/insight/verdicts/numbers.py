@@ -35,10 +35,8 @@ def look_at_numbers(witness: Witness, root: Root, frame: FrameType, bad: bool, e
     """Notes why gradients are bad, or zero, and what is suspicious about the graph of a first backward call."""
     loss = witness.attempt[0][0]  # type: ignore[index]
     if first and not root.is_leaf:
-        witness.reasons += suspicious(loss)
-        constant = constant_term(witness, loss, frame)
-        if constant is not None:
-            witness.reasons.append(("loss", constant))
+        found = suspicious(loss), constant_term(witness, loss, frame)
+        witness.reasons += [("loss", reason) for reason in found if reason is not None]
     if bad:
         witness.reasons.append(_why_bad_here(witness, root, loss, frame))
         return

@@ -15,102 +15,69 @@ from .usage import is_guarded, is_own_update_at, read_name
 
 
 def steps_without_gradient(judge: Judge) -> list[tuple[str, Reason]]:
+    """Optimizers none of whose steps has found a gradient."""
     found = []
     for step in judge.witness.gradients.optimizers.values():
-        if not step.steps or step.empty < step.steps or step.at is None:
-            continue
-        at = place_at(step.at)
-        others = _served(judge, step)
-        if others is not None and step.elsewhere_at is not None:
-            made, backward = place_at(step.made), place_at(step.elsewhere_at)
-            leaf = next(iter(step.elsewhere))
-            found.append(
-                (
-                    "optimizer",
-                    Reason(
-                        "optimizer",
-                        f"the step {lies(at)} finds no gradients: the backward before it, {lies(backward)}, goes to "
-                        f"{judge.label(leaf)} and the like, which the optimizer made {lies(made)} does not have; the one made "
-                        f"{lies(place_at(others.made))} has them.",
-                        "give each optimizer the parameters that its loss is to train, and call the step of the optimizer whose "
-                        "loss went backward",
-                        made,
-                    ),
-                )
-            )
-        elif step.cleared_at is not None:
-            cleared = place_at(step.cleared_at)
-            found.append(
-                (
-                    "optimizer",
-                    Reason(
-                        "cleared",
-                        f"the step {lies(at)} finds no gradients: they were cleared {lies(cleared)}, after the backward "
-                        "and before the step.",
-                        "clear gradients before backward: zero_grad(), backward(), step(), in this order",
-                        cleared,
-                    ),
-                )
-            )
-        elif step.missing == step.steps and judge.witness.last_gradients is not None and _asked_for(judge, step):
-            asked = place_at(judge.witness.last_gradients[1])
-            found.append(
-                (
-                    "optimizer",
-                    Reason(
-                        "autograd.grad",
-                        f"the step {lies(at)} finds no gradients: torch.autograd.grad, called {lies(asked)}, returns them and "
-                        "stores none.",
-                        "give each parameter its own before the step, p.grad = g, or call loss.backward() instead",
-                        asked,
-                    ),
-                )
-            )
-        elif (
-            step.missing == step.steps
-            and not judge.learning_outside()
-            and any(leaf.deliveries for leaf, one in judge.in_optimizer.items() if one is step)
-        ):
-            found.append(
-                (
-                    "optimizer",
-                    Reason(
-                        "no backward",
-                        f"the step {lies(at)} finds no gradients: the backward comes only after it.",
-                        "call loss.backward() before each step, inside the loop",
-                        at,
-                    ),
-                )
-            )
-        elif step.zeroed_at is not None and any(
-            leaf.nonzero for leaf, one in judge.in_optimizer.items() if one is step
-        ):
-            zeroed = place_at(step.zeroed_at)
-            found.append(
-                (
-                    "optimizer",
-                    Reason(
-                        "zeroed",
-                        f"the step {lies(at)} finds gradients that are all 0: backward gave others, and they were overwritten "
-                        f"{lies(zeroed)}.",
-                        "leave the gradients as they are, or check what they are clipped to or multiplied by",
-                        zeroed,
-                    ),
-                )
-            )
-        elif not judge.witness.roots and judge.error is None:
-            found.append(
-                (
-                    "optimizer",
-                    Reason(
-                        "no backward",
-                        f"the step {lies(at)} finds no gradients: no backward has been called.",
-                        "call loss.backward() before the step",
-                        at,
-                    ),
-                )
-            )
+        if step.steps and step.empty == step.steps and step.at is not None:
+            reason = _why_empty(judge, step, place_at(step.at))
+            if reason is not None:
+                found.append(("optimizer", reason))
     return found
+
+
+def _why_empty(judge: Judge, step: Step, at: Place) -> Reason | None:
+    witness = judge.witness
+    start = f"the step {lies(at)} finds no gradients:"
+    own = [leaf for leaf, one in judge.in_optimizer.items() if one is step]
+    others = _served(judge, step)
+    if others is not None and step.elsewhere_at is not None:
+        made, backward = place_at(step.made), place_at(step.elsewhere_at)
+        leaf = next(iter(step.elsewhere))
+        return Reason(
+            "optimizer",
+            f"{start} the backward before it, {lies(backward)}, goes to {judge.label(leaf)} and the like, which the optimizer made "
+            f"{lies(made)} does not have; the one made {lies(place_at(others.made))} has them.",
+            "give each optimizer the parameters that its loss is to train, and call the step of the optimizer whose loss went "
+            "backward",
+            made,
+        )
+    if step.cleared_at is not None:
+        cleared = place_at(step.cleared_at)
+        return Reason(
+            "cleared",
+            f"{start} they were cleared {lies(cleared)}, after the backward and before the step.",
+            "clear gradients before backward: zero_grad(), backward(), step(), in this order",
+            cleared,
+        )
+    asked_for = any(leaf.asked for leaf in own) and not any(leaf.deliveries for leaf in own)
+    if step.missing == step.steps and witness.last_gradients is not None and asked_for:
+        asked = place_at(witness.last_gradients[1])
+        return Reason(
+            "autograd.grad",
+            f"{start} torch.autograd.grad, called {lies(asked)}, returns them and stores none.",
+            "give each parameter its own before the step, p.grad = g, or call loss.backward() instead",
+            asked,
+        )
+    if step.missing == step.steps and not judge.learning_outside() and any(leaf.deliveries for leaf in own):
+        return Reason(
+            "no backward",
+            f"{start} the backward comes only after it.",
+            "call loss.backward() before each step, inside the loop",
+            at,
+        )
+    if step.zeroed_at is not None and any(leaf.nonzero for leaf in own):
+        zeroed = place_at(step.zeroed_at)
+        return Reason(
+            "zeroed",
+            f"the step {lies(at)} finds gradients that are all 0: backward gave others, and they were overwritten {lies(zeroed)}.",
+            "leave the gradients as they are, or check what they are clipped to or multiplied by",
+            zeroed,
+        )
+    if not witness.roots and judge.error is None:
+        return Reason(
+            "no backward", f"{start} no backward has been called.", "call loss.backward() before the step", at
+        )
+    return None
 
 
 def _served(judge: Judge, step: Step) -> Step | None:
@@ -119,12 +86,6 @@ def _served(judge: Judge, step: Step) -> Step | None:
     return (
         owners[0] if owners and owners[0] is not None and all(one is owners[0] is not step for one in owners) else None
     )
-
-
-def _asked_for(judge: Judge, step: Step) -> bool:
-    """Whether autograd.grad gave the gradients of an optimizer's parameters, and backward none."""
-    leaves = [leaf for leaf, one in judge.in_optimizer.items() if one is step]
-    return any(leaf.asked for leaf in leaves) and not any(leaf.deliveries for leaf in leaves)
 
 
 def updated_beside(judge: Judge) -> list[tuple[str, Reason]]:
