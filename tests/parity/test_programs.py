@@ -13,7 +13,8 @@ Known differences that the programs stay away from:
   ends there.
 - Results of operations on transposed tensors have NumPy's strides. A program ends where a result is contiguous in one package only.
 - The nodes inside a derivative that was recorded are those of chainrule's formulas: graphs are not looked at once one was.
-- Of a statement that is wrong in two ways the packages may report another one, if one of them is that the write is forbidden.
+- Of a statement that is wrong in two ways the packages may report another one, if one of them is that the write is forbidden
+  or that an inference tensor would have to be saved.
   Of several saved values that were overwritten, too, either may be named.
 - What PyTorch reports as a bug of its own ("INTERNAL ASSERT FAILED") ends the program.
 - Empty, complex and integer tensors take part in fewer operations: the rest is about which error an operation raises for them.
@@ -22,6 +23,10 @@ Known differences that the programs stay away from:
   view, the node that its grad_fn would be now.
 - What happens when an operand overlaps the written memory and PyTorch does not notice is undefined.
 - `x.conj()` is a copy here. Strides are not compared.
+- Of forward mode: tangents that do not depend on the primal require grad in PyTorch, `cdist` has none there, `prod`, `softmax` and `logsumexp` cannot be
+  differentiated again; of torch.func: `.data` of a tensor inside is no constant there.
+- A node none of whose edges leads anywhere (of views made in inference mode, say) saves in PyTorch what it has no use for.
+- `.data` of what is no leaf is not written to: what PyTorch then computes depends on which values a formula of its keeps.
 - A graph in which nothing had to be saved can run backward twice in chainrule. PyTorch saves the number in ``x * 2``. So
   where a program multiplies by numbers, it always retains the graph.
 
@@ -33,6 +38,7 @@ from __future__ import annotations
 import random
 import re
 import sys
+import threading
 import warnings
 import weakref
 from collections import Counter
@@ -42,6 +48,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+import torch.autograd.forward_ad
+import torch.func
+import torch.utils.checkpoint
 
 import chainrule
 
@@ -142,6 +151,20 @@ def functions(package) -> dict:
             more = 0 if h is None else h
             return g * y + more, g * x + more if ctx.needs_input_grad[1] else None
 
+    class Again(Function):
+        """Its backward runs another backward."""
+
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            with package.enable_grad():
+                z = g.detach().clone().requires_grad_()
+                (z * z).sum().backward()
+            return z.grad * 0.5
+
     class Nothing(Function):
         @staticmethod
         def forward(ctx, x):
@@ -151,7 +174,7 @@ def functions(package) -> dict:
         def backward(ctx, g):
             return None
 
-    made = [Cube, Root, Doubled, Same, Flat, Signs, Pair, Nothing]
+    made = [Cube, Root, Doubled, Same, Flat, Signs, Pair, Again, Nothing]
     return {function.__name__.lower(): function.apply for function in made}
 
 
@@ -175,6 +198,10 @@ class Machine:
             "node_hook": self.node_hook,
             "together": self.together,
             "saved_hooks": self.saved_hooks,
+            "dual": self.dual,
+            "transformed": self.transformed,
+            "checkpoint": package.utils.checkpoint.checkpoint,
+            "in_a_thread": self.in_a_thread,
             **functions(package),
         }
         self.kind = package.Tensor
@@ -195,6 +222,11 @@ class Machine:
                 return gradient.detach().clone()
             if returns == "squared":
                 return gradient * gradient
+            if returns == "again":
+                z = gradient.detach().clone().requires_grad_()
+                with self.package.enable_grad():
+                    (z * z).sum().backward()
+                return z.grad
             if returns == "error":
                 raise ArithmeticError(label)
             return None
@@ -234,6 +266,62 @@ class Machine:
         """A block in which copies are kept of what is saved."""
         return self.package.autograd.graph.saved_tensors_hooks(lambda t: t.detach().clone(), lambda t: t)
 
+    def dual(self, function, x, tangent, reverse: bool = False) -> None:
+        """Notes the value and the tangent of a function of a dual number, and with `reverse` the tangent's gradient."""
+        forward = self.package.autograd.forward_ad
+        with forward.dual_level():
+            value, moved = forward.unpack_dual(function(forward.make_dual(x, tangent)))
+            self.log.append([self.facts(value), moved is None or self.facts(moved.detach())])
+            if reverse and x.requires_grad and moved is not None:
+                # a tangent that does not depend on x requires grad in PyTorch all the same
+                total = moved.sum() + 0 * x.sum()
+                self.log.append([self.facts(part) for part in self.grad(total, [x], allow_unused=True)])
+
+    def transformed(self, how: str, function, x):
+        """A copy of what torch.func makes of a function at x."""
+        func = self.package.func
+
+        def total(d):
+            return function(d).sum()
+
+        if how == "vjp":
+            out, pull = func.vjp(function, x)
+            results = [*pull(self.package.ones_like(out)), out]
+        elif how == "jvp":
+            results = func.jvp(function, (x,), (self.package.ones_like(x),))[::-1]
+        elif how in ("jacrev", "jacfwd", "vmap"):
+            results = [getattr(func, how)(function)(x)]
+        elif how == "vmap of grad":
+            results = [func.vmap(func.grad(total))(x)]
+        elif how == "grad of grad":
+            results = [func.grad(lambda d: func.grad(total)(d).sum())(x)]
+        else:  # grad, hessian
+            results = [getattr(func, how)(total)(x)]
+        if how in (
+            "jvp",
+            "jacfwd",
+            "hessian",
+        ):  # a tangent that does not depend on x requires grad in PyTorch all the same
+            results = [result.detach() for result in results]
+        self.log.append([self.facts(result) for result in results])
+        return results[0].clone()
+
+    def in_a_thread(self, statement: str) -> None:
+        """Runs a statement in a thread of its own; raises what it raised."""
+        errors = []
+
+        def run() -> None:
+            try:
+                exec(compiled(statement), self.names)
+            except Exception as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+        if errors:
+            raise errors[0]
+
     def graph(self, tensor) -> None:
         """Notes the names of the nodes behind a tensor, breadth first."""
         level = [(tensor.grad_fn, tensor.output_nr)]
@@ -263,7 +351,7 @@ class Machine:
         if not isinstance(value, self.kind):
             return repr(type(value))
         return {
-            "value": np.asarray(value.tolist()),
+            "value": np.zeros(value.shape) if is_unallocated(value) else np.asarray(value.tolist()),
             "dtype": str(value.dtype),
             "shape": tuple(value.shape),
             "requires_grad": value.requires_grad,
@@ -328,6 +416,11 @@ def node_name(tensor):
     return None if tensor.grad_fn is None else tensor.grad_fn.name().replace("ReshapeAlias", "View")
 
 
+def is_unallocated(tensor) -> bool:
+    """Whether a tensor of PyTorch is zeros without memory."""
+    return isinstance(tensor, torch.Tensor) and tensor._is_zerotensor()
+
+
 def attempt(function, tensor):
     """The function's value, or the error it raises."""
     try:
@@ -366,6 +459,11 @@ def difference(ours, theirs, path: str = "") -> str | None:
 FORBIDDEN = ("in-place operation", "modified inplace", "written-to tensor")  # PyTorch's words for a write it forbids
 
 
+ITS_OWN = (
+    "INTERNAL ASSERT FAILED",
+    "ZeroTensors are immutable",
+)  # of the gradients that forward mode leaves unallocated
+UNSAVABLE = ("Inference tensors cannot be saved for backward",)
 SPOILED = ("modified by an inplace operation", "detached in-place")  # and for a saved value that was overwritten
 LAYOUT = ("view size is not compatible", "Tensor must have a stride")  # and for views that the strides do not allow
 
@@ -395,6 +493,7 @@ class Pair:
             and theirs
             and (
                 is_one(ours, FORBIDDEN) != is_one(theirs, FORBIDDEN)
+                or is_one(ours, UNSAVABLE) != is_one(theirs, UNSAVABLE)
                 or (is_one(ours, SPOILED) and is_one(theirs, SPOILED))
             )
         ):
@@ -409,7 +508,7 @@ class Pair:
         found = difference(*states)
         for machine in self.machines:
             machine.log.clear()
-        if found is not None and "INTERNAL ASSERT FAILED" in found:
+        if found is not None and any(words in found for words in ITS_OWN):
             self.over = True
             return None
         if found is None:
@@ -478,9 +577,15 @@ class Writer:
 
     def new(self) -> str:
         if self.rng.random() < 0.12 and self.tensors:
-            return self.rng.choice(list(self.tensors))
+            name = self.rng.choice(list(self.tensors))
+            self.leaves.discard(name)
+            return name
         self.count += 1
         return f"t{self.count}"
+
+    def memory_of(self, name: str) -> str:
+        """An expression that looks at a tensor's memory: `.data`, by which writes go unnoticed, of leaves only."""
+        return f"{name}.data" if name in self.leaves else f"{name}.detach()"
 
     def label(self) -> str:
         self.labels += 1
@@ -544,7 +649,7 @@ class Writer:
         rng, shape = self.rng, tuple(self.tensors[name].shape)
         n = len(shape)
         choices = [f"{name}.detach()", f"{name}.view(-1)", f"{name}.unsqueeze(0)", f"{name}.view({list(shape)})",
-                   f"{name}.expand(2, {'-1, ' * n})" if n < 3 else f"{name}.flatten()", f"{name}.data",
+                   f"{name}.expand(2, {'-1, ' * n})" if n < 3 else f"{name}.flatten()", self.memory_of(name),
                    f"{name}.reshape(-1)", f"{name}.view_as({name})", f"{name}.ravel()", f"{name}.squeeze()", f"{name}.unsqueeze(-1)",
                    f"{name}.as_strided([1], [1], {name}.storage_offset())", f"{name}.expand_as({name})"]  # fmt: skip
         weights = [1, 2, 1, 1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.3]
@@ -611,8 +716,12 @@ class Writer:
         return f"{name} = {self.literal(shape, dtype, dtype != 'int64' and rng.random() < 0.7)}"
 
     def operation(self) -> str:
-        rng = self.rng
         x = self.tensor()
+        return f"{self.new()} = {self.expression(x)}"
+
+    def expression(self, x: str) -> str:
+        """An operation on a tensor, and perhaps another one."""
+        rng = self.rng
         y = self.operand(x)
         unary = ["sin()", "tanh()", "sigmoid()", "exp()", "abs()", "clone()", "neg()", "relu()", "cos()",
                  "sum()", "mean()", "contiguous()", "clamp(-1, 1)", "sum(0)", "double()", "pow(2)", "sum(-1, keepdim=True)",
@@ -644,11 +753,11 @@ class Writer:
         complexes = [self.tensors[name].is_complex() for name in (x, y) if name in self.tensors]
         if "where" in expression and any(complexes):  # PyTorch fails on the way back to a real one
             expression = f"{x} + {y}"
-        if self.tensors[x].numel() == 0 and "complex" in expression:
+        if self.tensors[x].numel() == 0 and ("complex" in expression or "softmax" in expression):
             expression = f"{x} + {y}"
         if self.numbers and rng.random() < 0.2:
             expression = f"{x} * {self.number()}"
-        return f"{self.new()} = {expression}"
+        return expression
 
     def is_ordinary(self, name: str) -> bool:
         """Whether most operations are defined for a tensor: then it matters what they do, not which error they raise."""
@@ -672,7 +781,7 @@ class Writer:
                   f"torch.nn.functional.softplus({x})", f"torch.nn.functional.gelu({x})",
                   f"torch.addcdiv({x}, {y}, {y} * {y} + 1)", f"torch.lerp({x}, {y}, {y})", f"torch.mm({x}, {y})", f"torch.clamp({x}, min={y})",
                   f"{x}.index_add(0, torch.tensor([0]), {y})", f"torch.einsum('ij,kj->ik', {x}, {y})", f"torch.tensordot({x}, {y}, 1)",
-                  f"torch.bmm({x}, {y})", f"torch.cdist({x}, {y})", f"torch.where({y} > 0, {x}, 0.5)"]  # fmt: skip
+                  f"torch.cdist({x}, {y})", f"torch.where({y} > 0, {x}, 0.5)"]  # fmt: skip
         return unary, binary
 
     def view_of(self) -> str:
@@ -709,6 +818,8 @@ class Writer:
             what = f"mul_({x})"
         if self.numbers and rng.random() < 0.3:
             what = f"mul_({self.number()})"
+        if what.startswith("index_") and "expand" in target:  # deprecated in PyTorch, for want of a meaning
+            target = x
         return f"{target}.{what}"
 
     def in_place_shape(self) -> str:
@@ -743,7 +854,7 @@ class Writer:
         )  # fmt: skip
 
     def detach(self) -> str:
-        how = self.rng.choice([".detach()", ".data", ".detach().clone()", ".detach().requires_grad_()", ".clone()"])
+        how = self.rng.choice([".detach()", ".detach().clone()", ".detach().requires_grad_()", ".clone()"])
         return f"{self.new()} = {self.tensor()}{how}"
 
     def add_hook(self) -> str:
@@ -756,7 +867,9 @@ class Writer:
         if rng.random() < 0.3:
             does = rng.choices(["nothing", "none", "error"], [3, 2, self.errors])[0]
             return f"{handle} = {x}.register_post_accumulate_grad_hook(after({self.label()!r}, {does!r}))"
-        returns = rng.choices(["nothing", "halved", "detached", "squared", "error"], [3, 2, 1, 1, self.errors])[0]
+        returns = rng.choices(
+            ["nothing", "halved", "detached", "squared", "again", "error"], [3, 2, 1, 1, 0.5, self.errors]
+        )[0]
         return f"{handle} = {x}.register_hook(hook({self.label()!r}, {returns!r}))"
 
     def remove_hook(self) -> str:
@@ -823,13 +936,13 @@ class Writer:
         y = self.any(lambda t: t.shape == self.tensors[x].shape) or "None"
         return rng.choice(
             [f"{x}.grad = None", f"{x}.grad.zero_()", f"{x}.grad = {y}", f"{self.new()} = {x}.grad", f"{self.new()} = {x}.grad",
-             f"{x}.grad.detach_()", f"{self.new()} = {x}.grad * {x}", f"{x}.grad.mul_(0.5)", f"{x}.data -= {x}.grad",
-             f"{x}.data.add_(1)"]
+             f"{x}.grad.detach_()", f"{self.new()} = {x}.grad * {x}", f"{x}.grad.mul_(0.5)", f"{self.memory_of(x)}.sub_({x}.grad)",
+             f"{self.memory_of(x)}.add_(1)"]
         )  # fmt: skip
 
     def custom(self) -> str:
         x = self.any(lambda t: not t.is_inference()) or self.tensor()
-        one = self.rng.choice(["cube", "root", "doubled", "same", "flat", "nothing"])
+        one = self.rng.choice(["cube", "root", "doubled", "same", "flat", "again", "nothing"])
         return self.rng.choice(
             [f"{self.new()} = {one}({x})", f"{self.new()} = {one}({x})", f"{self.new()} = {one}({self.view(x)})", f"doubled({x})",
              f"{self.new()}, {self.new()} = pair({x}, {self.operand(x)})", f"{self.new()} = signs({x})[0]"]
@@ -852,6 +965,63 @@ class Writer:
              f"{handle} = torch.autograd.graph.{both})", f"{handle} = torch.autograd.graph.{both}, mode='any')"]
         )  # fmt: skip
 
+    def function_of(self, x: str) -> str:
+        """A lambda of one parameter for which `x` is to be given: one to three operations, perhaps a write."""
+        body = "cdist"
+        while any(word in body for word in ("cdist", ".data", "prod", "softmax", "logsumexp")):  # see above
+            body = self.expression(x) if self.rng.random() < 0.8 else self.view(x)
+        body = re.sub(rf"\b{x}\b", "d", body)
+        ends = ["{}", "({}).sin()", "({}) * 2", "({}).sum()", "({}).clone().mul_(2).exp()", "({}).clone().zero_()"]
+        return f"lambda d: {self.rng.choices(ends, [5, 2, 1, 1, 1, 0.3])[0].format(body)}"
+
+    def one_to_transform(self) -> str | None:
+        """A tensor that forward mode and torch.func take."""
+
+        def suits(t) -> bool:
+            fits = t.dtype == torch.float64 and 0 < t.numel() < 10 and t.dim() > 0 and t.is_contiguous()
+            return fits and t._base is None and not t.is_inference()
+
+        return None if self.mode else self.any(suits)
+
+    def forward_mode(self) -> str:
+        x = self.one_to_transform()
+        if x is None:
+            return self.operation()
+        tangent = self.literal(self.tensors[x].shape)
+        reverse = ", reverse=True" if self.rng.random() < 0.3 else ""
+        return f"dual({self.function_of(x)}, {x}, {tangent}{reverse})"
+
+    def transform(self) -> str:
+        x = self.one_to_transform()
+        if x is None:
+            return self.operation()
+        self.recorded_backward = True  # its nodes are those of formulas
+        if self.rng.random() < 0.3 and self.tensors[x].dim() > 1:
+            inner = self.rng.choice(["d.sin()", "d * d", "d.cumsum(0)", "d.softmax(-1)", "d.sum()", "d.max(0)[0]", "d.sort(0)[0]",
+                                     "d[0]", "d.flip(0)", "d.exp().clone().mul_(d)", "d.unsqueeze(0) + d", "d.norm()"])  # fmt: skip
+            return f"{self.new()} = transformed({self.rng.choice(['vmap', 'vmap of grad'])!r}, lambda d: {inner}, {x})"
+        how = self.rng.choice(["grad", "vjp", "jvp", "jacrev", "jacfwd", "hessian", "grad of grad"])
+        return f"{self.new()} = transformed({how!r}, {self.function_of(x)}, {x})"
+
+    def checkpointed(self) -> str:
+        x = self.one_to_transform()
+        if x is None:
+            return self.operation()
+        return f"{self.new()} = checkpoint({self.function_of(x)}, {x}, use_reentrant={self.rng.random() < 0.3})"
+
+    def elsewhere(self) -> str:
+        if self.mode:
+            return self.operation()
+        line = self.rng.choice([self.run_backward, self.operation, self.run_grad])()
+        return f"in_a_thread({line!r})"
+
+    def other_memory(self) -> str:
+        x = self.any(lambda t: not (t.is_inference() or t.requires_grad or t._base is not None))
+        if self.mode or x is None:
+            return self.in_place()
+        y = self.any(lambda t: t.dtype == self.tensors[x].dtype and not t.is_inference()) or x
+        return self.rng.choice([f"{x}.detach().set_({y}.detach().clone())", f"{x}.resize_({self.tensors[x].numel()})"])
+
     def set_data(self) -> str:
         if "inference" in self.mode:  # the tensor becomes an inference tensor
             return self.detach()
@@ -860,7 +1030,9 @@ class Writer:
         y = self.any(lambda t: t.dtype == like.dtype and t.shape == like.shape and not t.is_inference())
         if like.is_inference() or y is None:
             return self.detach()
-        return self.rng.choice([f"{x}.data = {y}.detach().clone()", f"{x}.data[...] = 0.5", f"{x}.data.copy_({y})"])
+        return self.rng.choice(
+            [f"{x}.data = {y}.detach().clone()", f"{self.memory_of(x)}[...] = 0.5", f"{self.memory_of(x)}.copy_({y})"]
+        )
 
     def delete(self) -> str:
         return f"del {self.rng.choice(list(self.tensors))}"
@@ -873,7 +1045,7 @@ class Writer:
     WEIGHTS: ClassVar = {
         "leaf": 3, "operation": 16, "view_of": 12, "views_of": 2, "in_place": 14, "in_place_shape": 0.6, "set_item": 4, "augmented": 4,
         "flag": 4, "detach": 3, "add_hook": 3, "remove_hook": 1.5, "run_backward": 9, "run_grad": 5, "gradient": 5,
-        "delete": 2, "look": 2, "custom": 3, "add_node_hook": 1.5, "set_data": 1,
+        "delete": 2, "look": 2, "custom": 3, "add_node_hook": 1.5, "set_data": 1, "forward_mode": 2, "transform": 2, "checkpointed": 1.5, "elsewhere": 1.5, "other_memory": 0.6,
     }  # fmt: skip
 
     def statement(self) -> str:
