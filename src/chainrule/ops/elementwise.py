@@ -921,7 +921,12 @@ def clamp(input, min=None, max=None, *, out=None):
             f"clamp() received an invalid combination of arguments - got ({type(input).__name__}, "
             f"min={type(min).__name__}, max={type(max).__name__})"
         )
-    if any(isinstance(bound, Tensor) for bound in bounds):
+    tensors = [isinstance(bound, Tensor) for bound in bounds]
+    if tensors in ([True, False], [False, True]):
+        if any(isinstance(bound, Tensor) and (bound._array.ndim or bound.requires_grad) for bound in bounds):
+            raise TypeError("clamp() received an invalid combination of arguments: a number and a tensor as bounds")
+        min, max = bounds = [bound.item() if isinstance(bound, Tensor) else bound for bound in bounds]
+    elif any(tensors):
         return general(_clamp_tensors.record, (input, min, max), (), out)
     if input._array.dtype.kind in "iu":
         _check_fits(input.dtype, bounds)

@@ -8,7 +8,7 @@ from .. import dtypes
 from ..inplace import in_place_method
 from ..op import common_dtype, general, method, must_be_tensor, op
 from ..tensor import Tensor
-from .reduction import array_of, dims_argument, numpy_names
+from .reduction import array_of, dims_argument, flag, numpy_names
 from .shape import wrap_dim
 
 __all__ = ["dist", "norm", "renorm"]
@@ -85,6 +85,7 @@ def vector_norm(x, ord=2, dim=None, keepdim: bool = False, *, dtype=None, out=No
     if isinstance(ord, Tensor):
         ord = ord.item()
     ord = float(ord)
+    flag("linalg_vector_norm", keepdim)
     dims = dims_argument(dim, array.ndim)
     if dtype is not None:
         x = _converted(x, dtype)

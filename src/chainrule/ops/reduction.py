@@ -52,6 +52,13 @@ def without_dim(function: str, more) -> None:
         raise TypeError(f"{function}() received an invalid combination of arguments: dim is missing")
 
 
+def flag(function: str, value, argument: str = "keepdim") -> bool:
+    """An argument that must be True or False: ``x.sum(0, 1)`` does not sum over two dimensions."""
+    if value is True or value is False:
+        return value
+    raise TypeError(f"{function}(): argument '{argument}' must be bool, not {type(value).__name__}")
+
+
 NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
 
 
@@ -166,6 +173,7 @@ def sum(input, dim=EVERY, keepdim: bool = False, *, dtype=None, out=None, axis=E
             return _sum(input, None, False)
         dim = None
     dims = dims_argument(dim, input._array.ndim)
+    flag("sum", keepdim)
     return _sum_dim(input, dims, keepdim) if out is None else general(_sum_dim.record, (input,), (dims, keepdim), out)
 
 
@@ -196,6 +204,7 @@ def mean(input, dim=EVERY, keepdim: bool = False, *, dtype=None, out=None, axis=
             return _mean(input, None, False)
         dim = None
     dims = dims_argument(dim, input._array.ndim)
+    flag("mean", keepdim)
     return _mean_dim(input, dims, keepdim) if out is None else general(_mean_dim.record, (input,), (dims, keepdim), out)
 
 
@@ -210,7 +219,7 @@ def nansum(input, dim=None, keepdim: bool = False, *, dtype=None, out=None):
     if dtype is not None and dtype.category < dtypes.FLOATING:
         input = elementwise.where(input.isnan(), 0, input)  # which has no integer
     input = accumulated(input, dtype)
-    return general(_nansum.record, (input,), (dims_argument(dim, input._array.ndim), keepdim), out)
+    return general(_nansum.record, (input,), (dims_argument(dim, input._array.ndim), flag("nansum", keepdim)), out)
 
 
 @method()
@@ -265,7 +274,8 @@ def prod(input, dim: int | _Every = EVERY, keepdim: bool = False, *, dtype=None,
         if keepdim:
             without_dim("prod", keepdim)
         return general(_prod.record, (input,), (None, False), out)
-    return general(_prod_dim.record, (input,), (dims_argument(wrap_dim(dim, array.ndim), array.ndim), keepdim), out)
+    dims = dims_argument(wrap_dim(dim, array.ndim), array.ndim)
+    return general(_prod_dim.record, (input,), (dims, flag("prod", keepdim)), out)
 
 
 # ---------------------------------------------------------------- extremes
@@ -379,8 +389,7 @@ def _extreme(name: str, whole, along, pairwise):
             no_kernel_for(f"{name}_all", array, "c" if array.size else "")
             _of_all(name, input, array)
             return whole(input) if out is None else general(whole.record, (input,), (), out)
-        if not isinstance(keepdim, bool):
-            raise TypeError(f"{name}(): argument 'keepdim' (position 2) must be bool, not {type(keepdim).__name__}")
+        flag(name, keepdim)
         dim = wrap_dim(dim, array.ndim)
         not_empty(name, array, (dim,))
         if array.dtype.kind == "c":
@@ -402,6 +411,7 @@ def _extremes(name: str, function):
         array = array_of(name, input)
         dim = () if dim is None else dim
         not_empty(name, array, dim if isinstance(dim, (tuple, list)) else (dim,))
+        flag(name, keepdim)
         dims = dims_argument(dim, array.ndim)
         if dims is None:
             _of_all(name, input, array)
@@ -463,7 +473,7 @@ def _index_of(name: str, function):
         else:
             dim = wrap_dim(dim, array.ndim)
             not_empty(name, array, (dim,))
-        return general(function.record, (input,), (dim, keepdim), out)
+        return general(function.record, (input,), (dim, flag(name, keepdim)), out)
 
     return index_of
 
@@ -487,7 +497,7 @@ def _truth(name: str, reduce):
             input = input.to(dtypes.bool_)
         none = isinstance(dim, (tuple, list)) and not dim  # no dimension at all: element by element
         dims = () if none else dims_argument(dim, array.ndim)
-        return general(function.record, (input,), (dims, keepdim), out)
+        return general(function.record, (input,), (dims, flag(name, keepdim)), out)
 
     return truth
 
@@ -599,7 +609,7 @@ def _spread_function(name: str, record, doc: str):
         if array.dtype.kind in "iub":
             raise RuntimeError(refusal)
         if correction is None:
-            correction = 1 if unbiased is None else int(unbiased)
+            correction = 1 if unbiased is None else int(flag(name, unbiased, "unbiased"))
         dims = dims_argument(dim, array.ndim)
         if (array.size if dims is None else math.prod([array.shape[d] for d in dims])) <= correction:
             warnings.warn(
@@ -608,7 +618,7 @@ def _spread_function(name: str, record, doc: str):
                 UserWarning,
                 stacklevel=3,
             )
-        return general(record, (input,), (dims, correction, keepdim), out)
+        return general(record, (input,), (dims, correction, flag(name, keepdim)), out)
 
     return spread
 

@@ -18,6 +18,7 @@ from .reduction import (
     array_of,
     called,
     evenly_or_nan,
+    flag,
     no_kernel_for,
     not_empty,
     numpy_names,
@@ -75,7 +76,7 @@ def sort(input, dim: int = -1, descending: bool = False, *, stable: bool | None 
     dim = wrap_dim(dim, array_of("sort", input).ndim)
     _refuse(input, "c", " Sort does not support complex dtypes on CPU")
     record = _sort.record if stable is None else _sort_stable.record
-    return return_types.sort(general(record, (input,), (dim, descending), out))
+    return return_types.sort(general(record, (input,), (dim, flag("sort", descending, "descending")), out))
 
 
 @method()
@@ -106,6 +107,7 @@ def topk(input, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
         raise RuntimeError("selected index k out of range")
     _refuse(input, "c", " topk does not support complex dtypes on CPU")
     _refuse(input, "b", "topk does not support bool dtypes on CPU")
+    flag("topk", largest, "largest")
     if not array.ndim:
         k = 1  # PyTorch gives the one element even for k = 0
     return return_types.topk(general(_topk.record, (input,), (k, dim, largest, sorted), out))
@@ -154,7 +156,7 @@ def kthvalue(input, k: int, dim: int = -1, keepdim: bool = False, *, out=None):
     if not 1 <= k <= (array.shape[dim] if array.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
     no_kernel_for("kthvalue_cpu", array, "bc" if array.ndim else "")
-    return return_types.kthvalue(general(_kthvalue.record, (input,), (k, dim, keepdim), out))
+    return return_types.kthvalue(general(_kthvalue.record, (input,), (k, dim, flag("kthvalue", keepdim)), out))
 
 
 @method()
@@ -162,7 +164,7 @@ def kthvalue(input, k: int, dim: int = -1, keepdim: bool = False, *, out=None):
 def mode(input, dim: int = -1, keepdim: bool = False, *, out=None):
     """(the most frequent element along `dim`, the smallest of equally frequent ones, its last index)."""
     dim = _checked_dim("mode", array_of("mode", input), dim, "c", "mode_cpu")
-    return return_types.mode(general(_mode.record, (input,), (dim, keepdim), out))
+    return return_types.mode(general(_mode.record, (input,), (dim, flag("mode", keepdim)), out))
 
 
 def _of_nothing(input):
@@ -185,7 +187,7 @@ def _middle(name: str, whole, along, doc: str):
             no_kernel_for("median_cpu", array, "bc")
             return general(whole.record, (input,))
         dim = _checked_dim("median", array, dim, "bc", "median_out")
-        return getattr(return_types, name)(general(along.record, (input,), (dim, keepdim), out))
+        return getattr(return_types, name)(general(along.record, (input,), (dim, flag("median", keepdim)), out))
 
     return middle
 
