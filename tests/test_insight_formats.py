@@ -308,3 +308,18 @@ def test_why_marks_what_a_module_is_given_without_its_history(tmp_path):
     """
     (label,) = marked(tmp_path, program)
     assert label.endswith(": detach")
+
+
+def test_why_names_leaves_of_a_function_that_has_ended(tmp_path):
+    program = """
+        import torch
+        def train():
+            weight = torch.ones(2, requires_grad=True)
+            loss = torch.log(weight - 1).sum()
+            loss.backward()
+        train()
+    """
+    assert marked(tmp_path, program) == ["log"]
+    done = chainrule("why", "p.py", "--svg", "-", cwd=tmp_path)
+    labels = [t.text for t in ElementTree.fromstring(done.stdout).iter(SVG + "text") if t.get("class") == "label"]
+    assert "weight" in labels and "leaf" not in labels

@@ -356,10 +356,11 @@ def _drawing(finished: Finished, arguments: argparse.Namespace, name: str, reaso
     if not (arguments.html or arguments.svg or arguments.latex):
         return None
     x = value_called(name.removesuffix(".grad"), finished.namespace)
+    names = {id(leaf.tensor()): leaf.name for leaf in finished.watcher.histories.all_leaves if leaf.name}
     try:
         y = finished.result(arguments.of)
         draw = finished.at_end if arguments.of else finished.as_at_backward
-        return draw(drawing_of, y, x if isinstance(x, Tensor) and x is not y else None, name, reason)
+        return draw(drawing_of, y, x if isinstance(x, Tensor) and x is not y else None, name, reason, names)
     except (Problem, RuntimeError):  # there was no backward, or nothing is recorded: the words and lines stand alone
         return None
 

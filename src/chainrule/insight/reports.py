@@ -61,17 +61,21 @@ class Finding(NamedTuple):
 # ---------------------------------------------------------------- the graph
 
 
-def drawing_of(y: Tensor, x: Tensor | None, name: str, reason: Any) -> Drawing | None:
+def drawing_of(y: Tensor, x: Tensor | None, name: str, reason: Any, names: dict[int, str]) -> Drawing | None:
     """The graph behind `y`, or between `x` and `y`, with what a finding is about marked; None where nothing in it is.
 
     That is the operations on the finding's line. A value that came without its history, because that was cut on the
-    line, is a box of its own beside what takes it.
+    line, is a box of its own beside what takes it. `names` are those of leaves, by their ids, that no variable holds any
+    more when the program ends.
     """
     source = reason.source
     cut = None
     if source is not None:
         cut = MissingInput(f"{name}: {reason.cause}", f"{short_path(source.file)}:{source.line}", _taken_at(source))
     graph = graph_of(y, x=x if x is not None and _is_behind(x, y) else None, missing=cut)
+    for leaf, number in graph.numbers.items():
+        if graph.items[number].name == "leaf" and id(leaf) in names:
+            graph.items[number].name = graph.items[number].short = names[id(leaf)]
     graph.mark(source, x)
     return Drawing(graph) if any(item.is_marked for item in graph.items) else None
 
