@@ -306,7 +306,7 @@ def test_bounds_by_name():
 
 
 def test_strides_of_samples_without_elements():
-    with pytest.raises(RuntimeError, match="has no storage but the passed-in .* This is not supported inside of vmap"):
+    with pytest.raises(RuntimeError, match=r"has no storage but the passed-in .* This is not supported inside of vmap"):
         vmap(lambda s: s.as_strided([3], [1]))(torch.ones(2, 0))
     assert vmap(lambda s: s.as_strided([0], [1]))(torch.ones(2, 0)).shape == (2, 0)
 
