@@ -12,6 +12,7 @@ import numpy as np
 
 from ..backend.gathering import add_rows
 from ..backend.reductions import narrowed, widened
+from ..dtypes import scalar_name
 from ..op import general, must_be_tensor, op
 from ..tensor import Tensor
 
@@ -212,7 +213,19 @@ def _interpolated(input, mode: str, spatial: int, out, scales, align_corners: bo
             f"({', '.join(map(str, out))})"
         )
     taps = [_taps(kind, n, o, scale, align_corners) for n, o, scale in zip(input.shape[2:], out, scales, strict=True)]
+    if input._array.dtype.kind in "iub" and kind in ("linear", "cubic"):
+        return _bytes_resampled(name, input, taps)
     return resample(name, input, (None, None, *taps))
+
+
+def _bytes_resampled(name: str, input, taps):
+    """Images of bytes, dimension by dimension from the last, rounded to bytes after each; other integers have no kernel."""
+    if input._array.dtype.kind != "u" or len(taps) != 2:
+        raise NotImplementedError(f"\"{name}_channels_last\" not implemented for '{scalar_name(input.dtype)}'")
+    values = input.float()
+    for along in ((None, taps[1]), (taps[0], None)):
+        values = (resample(name, values, (None, None, *along)) + 0.5).floor().clamp(0, 255)
+    return values.to(input.dtype)
 
 
 def _sizes(input, spatial: int, size, scale_factor, recompute):
