@@ -356,3 +356,11 @@ def test_constants_may_be_inference_tensors():
     found = tangent_of(lambda x: torch.tensordot(x, constant, 1), torch.ones(2), torch.tensor([1.0, 10.0]))
     assert found.tolist() == 32
     assert tangent_of(lambda x: x * constant, torch.ones(2), torch.ones(2)).tolist() == [2, 3]
+
+
+def test_an_integer_bound_has_no_tangent():
+    x, low = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2, 2, 2])
+    with fw.dual_level():
+        dual = fw.make_dual(x, torch.ones(3))
+        assert fw.unpack_dual(dual.clamp(low)).tangent.tolist() == [0.0, 0.0, 1.0]
+        assert fw.unpack_dual(dual.clamp(low, low + 1)).tangent.tolist() == [0.0, 1.0, 1.0]

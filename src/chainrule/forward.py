@@ -268,10 +268,14 @@ def by_rule(record: Op, inputs, tangents, settings, outputs) -> list[Tensor | No
     """The record's own rule: its parameters ``t_x`` are tangents (zeros where an input has none)."""
     code = record.jvp.__code__
     names = code.co_varnames[1 : code.co_argcount]
-    filled = [
-        zeros(x) if t is None and isinstance(x, Tensor) and x._array.dtype.kind in DIFFERENTIABLE else t
-        for x, t in zip(inputs, tangents, strict=True)
-    ]
+    filled = []
+    for x, t in zip(inputs, tangents, strict=True):
+        if t is None and isinstance(x, Tensor):
+            if x._array.dtype.kind in DIFFERENTIABLE:
+                t = zeros(x)
+            elif record.promote:  # integers, which became floating
+                t = zeros(x).to(outputs[0].dtype)
+        filled.append(t)
     arguments = []
     for name in names:
         if name.startswith("t_"):
