@@ -14,7 +14,7 @@ from .places import lies, place_of
 from .reasons import Reason
 from .source import Source
 from .syntax import syntax_of
-from .values import freed_at, reachable, record_of
+from .values import freed_at, record_of
 
 
 def noted(error: BaseException, words: str) -> Place | None:
@@ -142,7 +142,11 @@ def _frontier(order: list[Node], shared: Node) -> Node:
     newest = shared.saved.newest
     if newest is None:
         return shared
-    return next((n for n in order if n.sequence <= newest and (n is shared or shared in reachable(n))), shared)
+    leading = {shared}  # to it, and itself
+    for node in reversed(order):
+        if any(edge in leading for edge in node.edges):
+            leading.add(node)
+    return next((node for node in order if node.sequence <= newest and node in leading), shared)
 
 
 def _is_carried(made: Place, backward: Place) -> bool:

@@ -144,14 +144,17 @@ class Values:
 
     def value(self, edge: Edge) -> np.ndarray:
         """What a leaf holds, or what a node made; Unknown with the reason."""
+        if not isinstance(edge[0], Tensor) and edge not in self.known:
+            # from the bottom up, without recursion: graphs can be deep
+            for one in reversed(_needed(edge[0], self.known)):
+                self._compute(one)
+        return self._found(edge)
+
+    def _found(self, edge: Edge) -> np.ndarray:
+        """The same of what has been computed already, as far as it could be."""
         node = edge[0]
         if isinstance(node, Tensor):
             return np.asarray(node._array)
-        if edge in self.known:
-            return self.known[edge]
-        # from the bottom up, without recursion: graphs can be deep
-        for one in reversed(_needed(node, self.known)):
-            self._compute(one)
         if edge not in self.known and edge in self.written:
             self.known[edge] = self.written[edge]
         if edge not in self.known:
@@ -204,9 +207,9 @@ class Values:
         if record is None:
             raise Unknown(f"{inner.name()} is a custom Function")
         whole = np.empty_like(node.base_like)  # with the strides by which the part is known
-        whole[...] = self.value(before)
+        whole[...] = self._found(before)
         rest = [
-            self.constant(inner, place) if edge is None else self.value(edge)
+            self.constant(inner, place) if edge is None else self._found(edge)
             for place, edge in enumerate(edges_of(node))
             if place
         ]

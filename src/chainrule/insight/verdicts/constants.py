@@ -13,7 +13,7 @@ from ..names import value_called
 from ..places import Position, ancestors, lies, line_at, made_at, place_at
 from ..reasons import Reason
 from ..syntax import simple_name
-from ..values import edges_of, operand_of, record_of
+from ..values import operand_of, record_of
 from ..witness.exits import SUMS
 from ..witness.notes import Break
 
@@ -28,6 +28,7 @@ _BY_ACCIDENT = ("gradient", "item", "number", "numpy", "remade", "data")
 def constant_term(witness: Witness, loss: Tensor, frame: FrameType) -> Reason | None:
     """The first term of a loss that was computed from leaves and has lost its way to them."""
     nodes: list[Node] = [] if loss._node is None else [loss._node]
+    seen = set(nodes)
     for node in nodes:
         record = record_of(node)
         if record is None or record.name not in (*SUMS, *_FACTORS):
@@ -36,7 +37,10 @@ def constant_term(witness: Witness, loss: Tensor, frame: FrameType) -> Reason | 
             cut = witness.exits.term_added_by(node) or _number_added_by(witness, node, frame)
             if cut is not None and cut.kind in _BY_ACCIDENT:
                 return _reason(cut, (node.code, node.lasti))
-        nodes += [e[0] for e in edges_of(node) if e is not None and not isinstance(e[0], Tensor)]
+        for edge in node.edges:
+            if edge is not None and not isinstance(edge, Tensor) and edge not in seen:
+                seen.add(edge)
+                nodes.append(edge)
     return None
 
 
