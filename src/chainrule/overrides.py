@@ -113,7 +113,8 @@ def handle_torch_function(public_api: Callable, relevant_args: Iterable[Any], *a
             return result
     classes = tuple(_in_order(value for value in relevant if is_tensor_like(value)))
     for cls in classes:
-        result = cls.__torch_function__(public_api, classes, args, kwargs)
+        rules: Any = cls
+        result = rules.__torch_function__(public_api, classes, args, kwargs)
         if result is not NotImplemented:
             return result
     raise TypeError(

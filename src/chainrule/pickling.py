@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import SupportsIndex
 
 
 def rebuild(path: str, name: str) -> Any:
@@ -12,7 +15,7 @@ def rebuild(path: str, name: str) -> Any:
     return object.__new__(getattr(import_module(f"{__package__}.{path}"), name))
 
 
-def reduce_ex(self: Any, protocol: int) -> tuple | str:
+def reduce_ex(self: Any, protocol: SupportsIndex) -> tuple | str:
     """The ``__reduce_ex__`` of such a class. Subclasses that users write are pickled as any other class."""
     kind = type(self)
     if kind.__module__.startswith("torch."):

@@ -680,6 +680,7 @@ class DelayedError(Node):
 
     __slots__ = ("message", "n_outputs")
 
+    message: str
     saves_tensors = False
 
     def name(self) -> str:

@@ -22,16 +22,15 @@ def rearrange(tensor: Tensor | list[Tensor] | tuple[Tensor, ...], pattern: str, 
     Names in brackets are one dimension, the first of them the slowest; of those on the left all sizes but one are given
     by `axes_lengths`. "1" or "()" is a dimension of size 1, "..." stands for all that are not named.
     """
-    if not isinstance(tensor, Tensor):
-        from ..ops.joining import stack
+    from ..ops.joining import stack
 
-        tensor = stack(tensor)  # type: ignore[arg-type]
+    x: Tensor = tensor if isinstance(tensor, Tensor) else stack(tensor)
     parts = pattern.split("->")
     if len(parts) != 2:
         raise ValueError("Pattern must contain a single '->' separator")
     left, right = (_groups(part) for part in parts)
     _check(left, right, pattern, axes_lengths)
-    shape = tensor.shape
+    shape = x.shape
     named = [group for group in left if group != ELLIPSIS]
     if len(named) > len(shape) if ELLIPSIS in left else len(named) != len(shape):
         raise ValueError(
@@ -45,13 +44,13 @@ def rearrange(tensor: Tensor | list[Tensor] | tuple[Tensor, ...], pattern: str, 
         _find_sizes(group, size, sizes)
     names = [name for group in left for name in group]
     for i in reversed([i for i, group in enumerate(left) if not group]):
-        tensor = tensor.squeeze(i) if tensor.shape[i] == 1 else tensor.sum(i)  # as PyTorch does with other sizes
+        x = x.squeeze(i) if x.shape[i] == 1 else x.sum(i)  # as PyTorch does with other sizes
     if any(len(group) > 1 for group in left):
-        tensor = tensor.reshape([sizes[name] for name in names])
+        x = x.reshape([sizes[name] for name in names])
     order = [names.index(name) for group in right for name in group]
-    tensor = tensor.permute(order)
+    x = x.permute(order)
     merged = [prod([sizes[name] for name in group]) for group in right]
-    return tensor if list(tensor.shape) == merged else tensor.reshape(merged)
+    return x if list(x.shape) == merged else x.reshape(merged)
 
 
 def _groups(text: str) -> list[Any]:
@@ -63,7 +62,7 @@ def _groups(text: str) -> list[Any]:
             raise ValueError("Expression may contain dots only inside ellipsis (...); only one ellipsis for tensor ")
         text = text.replace("...", ELLIPSIS)
     groups: list[Any] = []
-    inside = None
+    inside: list[str] | None = None
     for word in text.replace("(", " ( ").replace(")", " ) ").replace(ELLIPSIS, f" {ELLIPSIS} ").split():
         if word == "(":
             if inside is not None:

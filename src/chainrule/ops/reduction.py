@@ -270,7 +270,7 @@ def prod(input, dim: int | _Every = EVERY, keepdim: bool = False, *, dtype=None,
     """The product of all elements, or along one dimension. Integers are multiplied in int64 unless `dtype` is given."""
     array = array_of("prod", input)
     input = accumulated(input, dtype)
-    if dim is EVERY:
+    if isinstance(dim, _Every):
         if keepdim:
             without_dim("prod", keepdim)
         return general(_prod.record, (input,), (None, False), out)

@@ -180,7 +180,7 @@ def _middle(name: str, whole, along, doc: str):
     @called(name, doc)
     def middle(input, dim: int | _Every = EVERY, keepdim: bool = False, *, out=None):
         array = array_of(name, input)
-        if dim is EVERY:
+        if isinstance(dim, _Every):
             without_dim("median", keepdim or out is not None)
             if not array.size and array.dtype.kind in "biuc":
                 return _of_nothing(input)
