@@ -166,15 +166,30 @@ def simple_name(expression: ast.AST | None) -> str | None:
     return None
 
 
+def values_used(expression: ast.AST) -> tuple[set[str], set[str]]:
+    """The names of the values in an expression, and of those whose gradient is in it: x of `x.grad.data`, no value there."""
+    values: set[str] = set()
+    gradients: set[str] = set()
+    waiting = [expression]
+    while waiting:
+        node = waiting.pop()
+        is_gradient = isinstance(node, ast.Attribute) and node.attr == "grad"
+        if isinstance(node, (ast.Name, ast.Attribute)):
+            name = simple_name(node.value if is_gradient else node)
+            if name is not None:
+                (gradients if is_gradient else values).add(name)
+        if not is_gradient:
+            waiting.extend(ast.iter_child_nodes(node))
+    return values, gradients
+
+
 def updates_itself(statement: ast.AST) -> bool:
     """Whether a statement is an update such as `w = w - lr * w.grad`, which should have been in place."""
     if not isinstance(statement, ast.Assign):
         return False
     name = simple_name(statement.targets[0])
-    used = {simple_name(n) for n in ast.walk(statement.value) if isinstance(n, (ast.Name, ast.Attribute))}
-    return name is not None and name in used and any(
-        isinstance(n, ast.Attribute) and n.attr == "grad" for n in ast.walk(statement.value)
-    )
+    values, gradients = values_used(statement.value)
+    return name in values and bool(gradients)
 
 
 def operands(syntax: Syntax, expression: ast.AST) -> list[ast.expr]:

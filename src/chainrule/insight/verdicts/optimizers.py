@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 from typing import Any
 
 from ..cuts import remedy_of_update
 from ..dataflow import Place
-from ..places import ancestors, lies, made_at, place_at, place_in
+from ..places import lies, made_at, place_at, place_in
 from ..reasons import Reason, not_registered
 from ..witness.notes import Leaf, Step
 from .judge import Judge, top_of
-from .usage import is_guarded, is_own_update_at, read_name
+from .usage import is_guarded, own_update_with, read_name
 
 
 def steps_without_gradient(judge: Judge) -> list[tuple[str, Reason]]:
@@ -95,12 +94,9 @@ def updated_beside(judge: Judge) -> list[tuple[str, Reason]]:
         if leaf.updates or leaf.deliveries < 2 or leaf in judge.in_optimizer:
             continue
         for read in leaf.reads:
-            name = read_name(read.position)
-            if is_own_update_at(read.position, name) and any(
-                isinstance(n, ast.Assign) for n in ancestors(read.position)
-            ):
-                place = place_at(read.position)
-                place = place_in(place.file, place.line)
+            update = own_update_with(read.position)
+            if update is not None:
+                name, place = read_name(read.position), place_in(place_at(read.position).file, update.lineno)
                 doing = f"the assignment {lies(place)} gives the name {name} to a new tensor, and leaves the old one as it was"
                 remedy = remedy_of_update(name)
                 found.append((leaf, Reason("update", f"{judge.label(leaf)} never changes: {doing}.", remedy, place)))

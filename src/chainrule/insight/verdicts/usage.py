@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from itertools import islice
+from itertools import dropwhile, islice
 
 from ..places import Position, ancestors, expression_at
-from ..syntax import simple_name
+from ..syntax import simple_name, values_used
 
 
 def read_name(position: Position) -> str:
@@ -59,10 +59,33 @@ def is_own_update_at(made: Position, name: str) -> bool:
     for node in ancestors(made):
         if isinstance(node, ast.stmt):
             break
-        used = {simple_name(n) for n in ast.walk(node) if isinstance(n, (ast.Name, ast.Attribute))}
-        if any(text is not None and f"{text}.grad" in used for text in used):
+        values, gradients = values_used(node)
+        if values & gradients:
             return True
         above = next(islice(ancestors(made), 1, 2), None)
-        if isinstance(above, ast.Assign) and simple_name(above.targets[0]) == name and name in used:
+        if isinstance(above, ast.Assign) and simple_name(above.targets[0]) == name and name in values:
             return isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub))
     return False
+
+
+def own_update_with(read: Position) -> ast.Assign | None:
+    """The assignment `w = w - lr * w.grad` that uses the `w.grad` read at a position, there or by way of `g = w.grad`."""
+    name = read_name(read)
+    around = dropwhile(lambda one: not isinstance(one, ast.stmt), ancestors(read))
+    statement, block = next(around, None), next(around, None)
+    if not isinstance(statement, ast.Assign):
+        return None
+    if _stores(statement, name) and name in values_used(statement.value)[0]:
+        return statement
+    for after in getattr(block, "body", []):
+        if isinstance(after, ast.Assign) and after.lineno > statement.lineno and _stores(after, name):
+            values = values_used(after.value)[0]
+            if name in values and any(_stores(statement, one) for one in values - {name}):
+                return after
+    return None
+
+
+def _stores(statement: ast.Assign, name: str) -> bool:
+    """Whether an assignment gives a name to a value, alone or with others."""
+    targets = [one for t in statement.targets for one in (t.elts if isinstance(t, (ast.Tuple, ast.List)) else [t])]
+    return any(simple_name(one) == name for one in targets)
