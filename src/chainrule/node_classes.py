@@ -8,7 +8,7 @@ from .engine import Freed, Node, SavedTensor, check_output_version, relink, save
 from .record import ELEMENTWISE, INPUT, NUMBERS, OUTPUT, PLAIN, Op, graph_xp, xp
 from .tensor import Tensor
 
-ndarray = backend.ndarray
+ndarray, scalar = backend.ndarray, backend.np.generic
 SINGLE = backend.np.dtype("float32")
 scalar_array = backend.scalar_array
 
@@ -159,6 +159,7 @@ def _backward_of_one(record: Op, namespace, on_tensors: bool):
     fetch_input = _saved_input_tensor if on_tensors else _saved_input_array
     fetch_output = tensor_of if on_tensors else _array_of
     kind_of = _tensor_kind if on_tensors else _array_kind
+    general_backward = _backward_tensors if on_tensors else _backward_arrays
     if not positions:
 
         def backward(self, gradient, needs):
@@ -178,7 +179,7 @@ def _backward_of_one(record: Op, namespace, on_tensors: bool):
                 value = _array_of(self, OUTPUT, "out", value)
             dtype = gradient.dtype
             if dtype is not SINGLE and holomorphic and dtype.kind == "c":  # the first test is for speed alone
-                return (xp.conj(formula(xp, xp.conj(gradient), value)),)
+                return gradients(record, xp, gradient, (value,), needs)
             return (formula(xp, gradient, value),)
 
     else:
@@ -188,6 +189,8 @@ def _backward_of_one(record: Op, namespace, on_tensors: bool):
             saved = self.saved
             if saved.__class__ is Freed:
                 raise graph_errors.freed(self)
+            if holomorphic and kind_of(gradient) == "c":
+                return general_backward(self, gradient, needs)
             values = []
             for position, kind, name in steps:
                 if kind == PLAIN:
@@ -196,8 +199,6 @@ def _backward_of_one(record: Op, namespace, on_tensors: bool):
                     values.append(fetch_input(saved[position], self))
                 else:
                     values.append(fetch_output(self, kind, name, saved[position]))
-            if holomorphic and kind_of(gradient) == "c":
-                return (namespace.conj(formula(namespace, namespace.conj(gradient), *values)),)
             return (formula(namespace, gradient, *values),)
 
     return backward
@@ -272,10 +273,21 @@ def _backward_tensors(self, gradient, needs):
 
 def gradients(record: Op, namespace, gradient, values, needs):
     if record.holomorphic and not isinstance(gradient, (list, tuple)) and _is_complex(gradient):
-        conj = namespace.conj
-        results = _real_gradients(record, namespace, conj(gradient), values, needs)
-        return [None if r is None else conj(r) for r in results]
+        if record.jumps:
+            conj = namespace.conj
+            results = _real_gradients(record, namespace, conj(gradient), values, needs)
+            return [None if r is None else conj(r) for r in results]
+        values = [_conjugated(namespace, value) for value in values]
     return _real_gradients(record, namespace, gradient, values, needs)
+
+
+def _conjugated(namespace, value):
+    """The conjugate of a saved value, of all values in a tuple."""
+    if isinstance(value, tuple):
+        return tuple([_conjugated(namespace, v) for v in value])
+    if isinstance(value, (Tensor, ndarray, scalar)):
+        return namespace.conj(value)
+    return value.conjugate() if isinstance(value, complex) else value
 
 
 def _is_complex(value) -> bool:

@@ -12,8 +12,9 @@ and ``x_dtype`` save only the shape and dtype of ``x``, a setting's name passes 
 `op()` returns the public function: a plain closure, with the record at ``.record``. The kind says how the rest is derived:
 
     ELEMENTWISE   broadcasts and promotes its inputs; jvp is the vjp's formula on the tangent. Formulas are written as for
-                  a holomorphic function, without conjugates; on complex numbers conj(vjp(conj(g))) is run. What is not
-                  holomorphic (abs, real, ...) says so and conjugates by itself.
+                  a holomorphic function, without conjugates; on complex numbers they are given the conjugates of the
+                  saved values, which is conj(vjp(conj(g))) with PyTorch's signs of zero. What is not holomorphic
+                  (abs, real, ...) says so and conjugates by itself.
     LINEAR        jvp is the forward on the tangent
     VIEW          linear, and the result shares its input's memory
     GENERAL       jvp by transposing the vjp, unless the record has one
@@ -99,6 +100,7 @@ def op(
     promote: bool | tuple[int, ...] = False,
     floating: bool = False,
     holomorphic: bool | None = None,
+    jumps: bool = False,
     node: str | None = None,
     number_nodes: dict[int, str] | None = None,
     numbers: bool | tuple[int, ...] = True,
@@ -111,7 +113,8 @@ def op(
 
     `outputs` names several outputs; `promote`: which inputs are brought to a common dtype (ELEMENTWISE: all unless said; only
     ELEMENTWISE formulas may leave it to the engine to sum over broadcast dimensions);
-    `floating`: integer inputs become the default floating dtype; `node`: the name of its node, where it is not the
+    `jumps`: the derivative has a branch cut on which the formula of a conjugate is not the conjugate, so that the gradient is
+    conjugated before and after instead; `floating`: integer inputs become the default floating dtype; `node`: the name of its node, where it is not the
     operation's name in camel case with ``Backward0``; `number_nodes`: its other name when the input at that position is a
     number; `numbers`: which promoted inputs may be Python numbers (all unless said); `refuses`: the exceptions for dtypes it has no
     meaning for, as {NumPy kind: (type, message)}, a ``{}`` in the message being the dtype's name; `check`: a function of
@@ -127,6 +130,7 @@ def op(
     record.outputs = outputs
     record.floating = floating
     record.holomorphic = kind == ELEMENTWISE if holomorphic is None else holomorphic
+    record.jumps = jumps
     record.torch_names = saved_as or {}
     record.inputs, record.settings, record.variadic = parameters(forward)
     everything = promote is True or (kind == ELEMENTWISE and not promote)

@@ -68,6 +68,7 @@ class Op:
     forward: Any
     holomorphic: Any
     inputs: tuple[str, ...]
+    jumps: Any
     jvp: Any
     kind: str
     name: str

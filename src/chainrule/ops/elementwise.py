@@ -72,10 +72,20 @@ sin = unary("sin", lambda xp, x: xp.sin(x), lambda xp, g, x: g * xp.cos(x), floa
 cos = unary("cos", lambda xp, x: xp.cos(x), lambda xp, g, x: -g * xp.sin(x), floating=True)
 tan = unary("tan", lambda xp, x: xp.tan(x), lambda xp, g, out: g + g * out * out, floating=True)
 asin = unary(
-    "asin", lambda xp, x: xp.asin(x), lambda xp, g, x: g * xp.rsqrt(xp.one(x) - x * x), "arcsin", floating=True
+    "asin",
+    lambda xp, x: xp.asin(x),
+    lambda xp, g, x: g * xp.rsqrt(xp.one(x) - x * x),
+    "arcsin",
+    floating=True,
+    jumps=True,
 )
 acos = unary(
-    "acos", lambda xp, x: xp.acos(x), lambda xp, g, x: -g * xp.rsqrt(xp.one(x) - x * x), "arccos", floating=True
+    "acos",
+    lambda xp, x: xp.acos(x),
+    lambda xp, g, x: -g * xp.rsqrt(xp.one(x) - x * x),
+    "arccos",
+    floating=True,
+    jumps=True,
 )
 atan = unary("atan", lambda xp, x: xp.atan(x), lambda xp, g, x: g / (x * x + xp.one(x)), "arctan", floating=True)
 sinh = unary("sinh", lambda xp, x: xp.sinh(x), lambda xp, g, x: g * xp.cosh(x), floating=True)
