@@ -6,6 +6,10 @@ from __future__ import annotations
 
 import pytest
 
+import chainrule as torch
+from chainrule.insight.answers.question import leads
+from chainrule.insight.values import edges_of, leading_to, reachable
+from chainrule.tensor import gradient_edge
 from tests.running import chainrule, write_script
 
 WRITES = """
@@ -24,6 +28,15 @@ DOUBLED = """
     for _ in range(60):
         y = y + y
     y.backward()
+"""
+REARRANGED = """
+    import torch
+    x = torch.tensor([0.5, -0.25], requires_grad=True)
+    y = x
+    for _ in range(2500):
+        y = y.view(2).clone()
+    loss = y.log_softmax(0).sum()
+    loss.backward()
 """
 RECURRENT = """
     import torch
@@ -59,7 +72,9 @@ def test_explain(program, said, tmp_path):
     assert "There are no numbers" not in done.stdout
 
 
-@pytest.mark.parametrize("program", [WRITES, DOUBLED, RECURRENT], ids=["writes", "doubled", "recurrent"])
+@pytest.mark.parametrize(
+    "program", [WRITES, DOUBLED, REARRANGED, RECURRENT], ids=["writes", "doubled", "rearranged", "recurrent"]
+)
 def test_why_and_draw(program, tmp_path):
     write_script(tmp_path / "prog.py", program)
     done = chainrule("why", "prog.py", cwd=tmp_path)
@@ -100,3 +115,19 @@ def test_a_long_history_that_was_used_up(tmp_path):
     done = chainrule("why", "prog.py", cwd=tmp_path)
     assert done.stdout.startswith(f"{tmp_path / 'prog.py'}:7: RuntimeError"), done.stdout + done.stderr
     assert "cut it off between rounds: h = h.detach()" in done.stdout
+
+
+def test_what_leads_to_an_edge_is_found_for_all_edges_at_once():
+    x, w = torch.ones(4, requires_grad=True), torch.ones(4, requires_grad=True)
+    least = (x * w).min(0).values
+    first, second = (x.exp() + least).split(2)
+    y = (first * second).sum() + w.detach().sum() + (w * 2).sum()
+    order = reachable(y.grad_fn)
+    edges = [(y.grad_fn, 0), *(edge for node in order for edge in edges_of(node) if edge is not None)]
+    found = set()
+    for target in map(gradient_edge, (x, w, least, first, second, y)):
+        leading = leading_to(target, order)
+        for edge in edges:
+            assert leading(edge) == leads(edge, target), (edge, target)
+            found.add(leading(edge))
+    assert found == {True, False}

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..engine import Node
 from ..tensor import Tensor
-from .values import Edge, Unknown, Values, edges_of, expression_of, record_of
+from .values import Edge, Unknown, Values, edges_of, expression_of, leading_to, record_of
 
 
 @dataclass
@@ -164,13 +164,13 @@ def first_zero(
     root: Edge,
     target: Edge,
     seed: np.ndarray,
-    leads: Callable[[Edge], bool],
     near: bool = False,
 ) -> Culprit | None:
     """The last operation before `target` that got a gradient and passed none of it on; None where parts cancel.
 
     `near`: nor more than the rounding error of a softmax whose outputs all got the same gradient."""
     found: list[Culprit] = []
+    leads = leading_to(target, values.order)
 
     def vanishes(node: Node, result: Any, arrived: list) -> bool:
         if not np.any(result):
@@ -201,7 +201,7 @@ _OFTEN = ("relu", "threshold", "clamp", "clamp_min", "clamp_max", "hardtanh", "m
 _WHEN_SATURATED = ("sigmoid", "tanh", "softmax", "log_softmax", "exp")
 
 
-def may_stop(values: Values, target: Edge, leads: Callable[[Edge], bool]) -> tuple[list[Node], str]:
+def may_stop(values: Values, target: Edge) -> tuple[list[Node], str]:
     """Where the numbers are gone: the operations between `target` and what has provably got a gradient that may have
     passed nothing on, the first in backward first; and, if it is certain that the first one has, its key in ZEROS."""
     users: dict[Any, list[Node]] = {}
@@ -216,6 +216,7 @@ def may_stop(values: Values, target: Edge, leads: Callable[[Edge], bool]) -> tup
             while len(used) == 1 and used[0] not in alive:
                 alive.add(used[0])
                 used = users.get(used[0], [])
+    leads = leading_to(target, values.order)
     way = [node for node in values.order if leads((node, 0))]
     last = max((i for i, node in enumerate(way) if node in alive), default=0)
     way = way[last:]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -68,6 +68,15 @@ def reachable(root: Any) -> list[Node]:
         nodes.add(node)
         stack.extend(e for e in node.edges if e is not None and not isinstance(e, Tensor))
     return ready_order(nodes)
+
+
+def leading_to(target: Edge, order: list[Node]) -> Callable[[Edge], bool]:
+    """Whether an edge leads to `target`, for `target` and all edges to the nodes of a whole graph in `order`."""
+    leading: set[Node] = set()
+    for node in reversed(order):
+        if any(edge is not None and (same(edge, target) or edge[0] in leading) for edge in edges_of(node)):
+            leading.add(node)
+    return lambda edge: same(edge, target) or edge[0] in leading
 
 
 class Values:

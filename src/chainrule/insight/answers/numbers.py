@@ -30,7 +30,7 @@ from ..syntax import simple_name
 from ..values import Edge, Unknown, Values, operand_of, reachable, record_of
 from .clearing import cleared_after_backward, cleared_reason
 from .custom import of_custom_function
-from .question import Question, leads
+from .question import Question
 
 
 def why_bad(asked: Question) -> Reason:
@@ -128,9 +128,7 @@ def why_zero(asked: Question) -> Reason:
             hooked = _hook_to_blame(asked, "is 0")
             if hooked is not None:
                 return hooked
-        culprit = first_zero(
-            values, gradient_edge(asked.loss), target, asked.seed_array(), lambda e: leads(e, target), near=True
-        )
+        culprit = first_zero(values, gradient_edge(asked.loss), target, asked.seed_array(), near=True)
     except Unknown:
         return _zero_by_exclusion(asked, values, target, cleared)
     return of_custom_function(asked, culprit) or _zero_at(asked, culprit) or _stationary(asked)
@@ -140,7 +138,7 @@ def _zero_by_exclusion(asked: Question, values: Values, target: Edge, cleared: P
     """The same where numbers are not known any more."""
     if cleared is not None:
         return cleared_reason(asked, "0", cleared)
-    nodes, kind = may_stop(values, target, lambda e: leads(e, target))
+    nodes, kind = may_stop(values, target)
     hooked = None if kind in (*STEPS, "dropout", "softmax of one") else _hook_to_blame(asked, "is 0")
     if hooked is not None:
         return hooked
@@ -172,9 +170,7 @@ def _hook_to_blame(asked: Question, is_what: str) -> Reason | None:
 def zero_reason(asked: Question, values: Values, target: Edge, near: bool = False) -> Reason | None:
     """The operation that passes no gradient on to x; `near`: what is left of it is rounding error."""
     try:
-        culprit = first_zero(
-            values, gradient_edge(asked.loss), target, asked.seed_array(), lambda e: leads(e, target), near
-        )
+        culprit = first_zero(values, gradient_edge(asked.loss), target, asked.seed_array(), near)
     except Unknown:
         return None
     return _zero_at(asked, culprit)

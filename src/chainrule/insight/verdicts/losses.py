@@ -10,6 +10,8 @@ from ..values import edges_of, reachable, record_of
 
 _SAME_VALUES = ("view", "reshape", "squeeze", "unsqueeze", "transpose", "permute", "expand", "clone", "contiguous_copy", "to", "select", "slice", "alias", "copy", "cast")  # fmt: skip
 
+_TAKING = ("log_softmax", "binary_cross_entropy_with_logits", "nll_loss")  # what can be given the wrong thing
+
 
 def _maker(node: Node) -> Node | None:
     """The node behind the first input, past what only rearranges."""
@@ -25,7 +27,8 @@ def _maker(node: Node) -> Node | None:
 def suspicious(loss: Tensor) -> Reason | None:
     """What a graph shows of a loss that is given the wrong thing: probabilities for logits, or the other way round."""
     for node in reachable(loss.grad_fn):
-        maker = _maker(node)
+        record = record_of(node)
+        maker = _maker(node) if record is not None and record.name.startswith(_TAKING) else None
         reason = None if maker is None else _misused(node, maker)
         if reason is not None:
             return reason
