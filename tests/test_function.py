@@ -513,3 +513,24 @@ def test_what_a_function_saved_may_be_detached_in_place():
         y.add_(1)
         with pytest.raises(RuntimeError, match="has been modified by an inplace operation"):
             z.sum().backward()
+
+
+def test_a_sparse_gradient():
+    seen = []
+
+    class Doubled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, g):
+            seen.append(g.layout)
+            return g * 2
+
+    w = torch.ones(4, 2, requires_grad=True)
+    x = w * 1
+    x.register_hook(lambda g: seen.append(g.layout))
+    torch.nn.functional.embedding(torch.tensor([1, 1, 2]), Doubled.apply(x), sparse=True).sum().backward()
+    assert seen == [torch.sparse_coo] * 2 and w.grad.is_sparse
+    assert w.grad.to_dense().tolist() == [[0, 0], [4, 4], [2, 2], [0, 0]]

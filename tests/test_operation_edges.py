@@ -177,3 +177,45 @@ def test_padding_of_a_number():
     x = torch.tensor(5.0, requires_grad=True)
     torch.nn.functional.pad(x, ()).backward()
     assert x.grad.item() == 1 and torch.nn.functional.pad(torch.tensor(2), []).item() == 2
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.uint8, torch.complex64])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_softmax_of_nothing(name, dtype):
+    softmax = getattr(torch, name)
+    for shape in ((0,), (0, 3), (3, 0)):
+        result = softmax(torch.empty(shape, dtype=dtype), 0)
+        assert result.shape == shape and result.dtype is dtype
+    with pytest.raises(NotImplementedError, match=f'"{name}_lastdim_kernel_impl" not implemented for'):
+        softmax(torch.ones(2, dtype=dtype), 0)
+    with pytest.raises(IndexError):
+        softmax(torch.empty((2, 0), dtype=dtype), 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("fmax", [5, 2, 5, 2, 5, 2]),
+        ("fmin", [2, 5, 2, 2, 5, 2]),
+        ("maximum", [3.5, 2, 5, 5, 5, 5]),
+        ("minimum", [3.5, 5, 2, 5, 5, 5]),
+    ],
+)
+def test_tangents_of_extremes_at_ties_and_nan(name, expected):
+    nan = float("nan")
+    x, y = torch.tensor([1.0, 2, 3, nan, nan, 1]), torch.tensor([1.0, 1, 4, nan, 1, nan])
+    _, tangent = torch.func.jvp(getattr(torch, name), (x, y), (torch.full((6,), 2.0), torch.full((6,), 5.0)))
+    assert tangent.tolist() == expected
+    _, tangent = torch.func.jvp(lambda x: getattr(torch, name)(x, torch.ones(2, 1)), (torch.ones(3),), (torch.ones(3),))
+    assert tangent.shape == (2, 3)
+
+
+@pytest.mark.parametrize("kind", [torch.cuda.FloatTensor, "torch.cuda.FloatTensor"])
+def test_types_of_tensors_on_a_device(kind):
+    with pytest.raises(RuntimeError, match="Cannot initialize CUDA without ATen_cuda library"):
+        torch.ones(2).type(kind)
+    with (
+        pytest.warns(UserWarning, match="deprecated"),
+        pytest.raises(TypeError, match="FloatTensor not available"),
+    ):
+        torch.set_default_tensor_type(kind)

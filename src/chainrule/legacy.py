@@ -8,7 +8,7 @@ import numpy as np
 
 from . import dtypes
 from .modes import is_quiet, silence
-from .size import check_device, device as torch_device
+from .size import device as torch_device
 from .tensor import Tensor, memory, version_counter, wrap, wrap_as
 
 TYPES = {
@@ -136,6 +136,12 @@ for _name, _dtype in TYPES.items():
     globals()[_name] = _make_type(_name, _dtype)
 
 
+def _of_cuda(kind) -> str | None:
+    """The name of a legacy type of torch.cuda, if it is one or its name."""
+    name = f"{kind.__module__}.{kind.__name__}" if isinstance(kind, type) else kind
+    return name if isinstance(name, str) and name.startswith("torch.cuda.") else None
+
+
 def dtype_of_type(kind) -> dtypes.dtype:
     """The dtype that a dtype, a legacy type or its name (``"torch.FloatTensor"``) stands for."""
     if isinstance(kind, dtypes.dtype):
@@ -144,6 +150,8 @@ def dtype_of_type(kind) -> dtypes.dtype:
         return kind.dtype
     if isinstance(kind, type) and issubclass(kind, Tensor):
         return dtypes.get_default_dtype()
+    if _of_cuda(kind):
+        raise RuntimeError("Cannot initialize CUDA without ATen_cuda library.")
     if isinstance(kind, type):
         from .ops.creation import PYTHON_TYPES
 
@@ -155,8 +163,6 @@ def dtype_of_type(kind) -> dtypes.dtype:
         found = TYPES.get(kind.removeprefix("torch.")) if kind.startswith("torch.") else None
         if found is not None:
             return found
-        if kind.startswith("torch.cuda."):
-            check_device("cuda")
         raise ValueError(f"invalid type: '{kind}'")
     raise TypeError("dtype must be a type, str, or dtype object")
 
@@ -169,6 +175,9 @@ def set_default_tensor_type(t) -> None:
         UserWarning,
         stacklevel=2,
     )
+    missing = _of_cuda(t)
+    if missing:
+        raise TypeError(f"type {missing} not available. Torch not compiled with CUDA enabled.")
     dtype = dtype_of_type(t)
     if not dtype.is_floating_point:
         raise TypeError("only floating-point types are supported as the default type")

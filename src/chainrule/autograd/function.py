@@ -11,6 +11,8 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from numpy import generic, ndarray
+
 from .. import graph_errors
 from ..engine import Freed, Node, SavedTensor, fit_tensor, next_sequence, user_position
 from ..inplace import bump_version, check_in_place, check_inference, move_history, rebase_history
@@ -186,16 +188,12 @@ class FunctionNode(Node):
         return tensor
 
     def backward(self, gradient, needs):
-        several = isinstance(gradient, list)
-        gradient = (
-            [None if g is None else wrap(g) for g in gradient]
-            if several
-            else None
-            if gradient is None
-            else wrap(gradient)
-        )
+        if isinstance(gradient, list):
+            gradient = [None if g is None else _as_tensor(g) for g in gradient]
+        elif gradient is not None:
+            gradient = _as_tensor(gradient)
         results = self.backward_tensors(gradient, needs)
-        return [None if r is None else r._array for r in results]
+        return [None if r is None else r._array if type(r) is Tensor else _as_array(r) for r in results]
 
     def backward_tensors(self, gradient, needs):
         gradients = list(gradient) if isinstance(gradient, list) else [gradient]
@@ -248,6 +246,25 @@ class FunctionNode(Node):
             if hasattr(type(ctx), name):
                 return getattr(ctx, name)
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+
+def _as_tensor(gradient) -> Tensor:
+    """A gradient's array, dense or sparse, as a tensor of the class that it belongs to."""
+    if isinstance(gradient, (ndarray, generic)):
+        return wrap(gradient)
+    from ..sparse.tensor import sparse
+
+    return sparse(gradient)
+
+
+def _as_array(gradient: Tensor):
+    """What a gradient holds, such that hooks see a sparse one as a sparse tensor."""
+    array = gradient._array
+    if isinstance(array, (ndarray, generic)):
+        return array
+    from ..sparse.arrays import as_gradient
+
+    return as_gradient(array)
 
 
 def _fit_to_input(node, index: int, gradient: Tensor) -> Tensor:

@@ -691,11 +691,23 @@ def _smaller_vjp(xp, g, x, y):
     return xp.where(x == y, g / 2, xp.where(x > y, xp.zero(g), g))
 
 
+def _extreme_jvp(is_x, shared: bool):
+    """The tangent of an extreme: the first input's where `is_x`, at ties the mean of both if it is `shared`, else the
+    second's, which it is also where a comparison with nan decides."""
+
+    def jvp(xp, t_x, t_y, x, y):
+        others = xp.where(x == y, (t_x + t_y) / 2, t_y) if shared else t_y
+        return xp.where(is_x(xp, x, y), t_x, others)
+
+    return jvp
+
+
 maximum = binary(
     "maximum",
     lambda xp, x, y: xp.maximum(x, y),
     (_larger_vjp, _smaller_vjp),
     numbers=False,
+    jvp=_extreme_jvp(lambda xp, x, y: x > y, True),
     refuses=_refuses_complex("maximum not implemented for complex tensors."),
     twin=False,
 )
@@ -704,6 +716,7 @@ minimum = binary(
     lambda xp, x, y: xp.minimum(x, y),
     (_smaller_vjp, _larger_vjp),
     numbers=False,
+    jvp=_extreme_jvp(lambda xp, x, y: x < y, True),
     refuses=_refuses_complex("minimum not implemented for complex tensors."),
     twin=False,
 )
@@ -715,6 +728,7 @@ fmax = binary(
         lambda xp, g, x, y: xp.where((x >= y) | xp.isnan(y), xp.zero(g), g),
     ),
     numbers=False,
+    jvp=_extreme_jvp(lambda xp, x, y: (x > y) | xp.isnan(y), False),
     refuses=_refuses_complex("fmax not implemented for complex tensors."),
     twin=False,
 )

@@ -74,9 +74,9 @@ def _normalizer(name: str, function, kernel: str, doc: str):
         dim = wrap_dim(dim, array.ndim)
         if dtype is not None:
             input = input.to(dtype)
-        no_kernel_for(
-            kernel if dim == array.ndim - 1 or not array.ndim else kernel.replace("lastdim_", ""), input._array, "iubc"
-        )
+        if array.size:  # of nothing PyTorch returns nothing, in any dtype, before it looks for a kernel
+            last = dim == array.ndim - 1 or not array.ndim
+            no_kernel_for(kernel if last else kernel.replace("lastdim_", ""), input._array, "iubc")
         return function(input, dim) if out is None else general(function.record, (input,), (dim,), out)
 
     return normalize
