@@ -555,6 +555,7 @@ _pow = op(
     vjp=(_pow_base_vjp, _pow_exponent_vjp),
     node="PowBackward1",
     number_nodes={0: "PowBackward2", 1: "PowBackward0"},
+    jumps=True,
     refuses=no_kernel("pow", "b"),
 )
 _pow_number = op(
@@ -589,6 +590,7 @@ _pow_of_number = op(
     forward=lambda xp, y, /, base: xp.power(number_array(base, y.dtype), y),
     vjp=_pow_of_number_vjp,
     node="PowBackward2",
+    jumps=True,
     public="pow",
 )
 
