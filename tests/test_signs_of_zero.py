@@ -39,6 +39,8 @@ def test_zeros(f, point, real, imaginary, create_graph):
         ("asin", LOWER, 0.3709322 + 0.4424280j),
         ("acos", UPPER, -0.5773503),
         ("acos", LOWER, 0.5773503),
+        ("asinh", 2j, -0.4424280 + 0.3709323j),
+        ("acosh", -2 + 0j, -0.2232070 - 0.5324584j),
     ],
 )
 def test_on_a_branch_cut(name, point, expected, create_graph):

@@ -101,7 +101,12 @@ def _tanh_vjp(xp, g, out):
 
 tanh = unary("tanh", lambda xp, x: xp.tanh(x), _tanh_vjp, floating=True)
 asinh = unary(
-    "asinh", lambda xp, x: xp.asinh(x), lambda xp, g, x: g * xp.rsqrt(x * x + xp.one(x)), "arcsinh", floating=True
+    "asinh",
+    lambda xp, x: xp.asinh(x),
+    lambda xp, g, x: g * xp.rsqrt(x * x + xp.one(x)),
+    "arcsinh",
+    floating=True,
+    jumps=True,
 )
 
 
@@ -111,7 +116,7 @@ def _acosh_vjp(xp, g, x):
     return g * xp.rsqrt(x * x - xp.one(x))
 
 
-acosh = unary("acosh", lambda xp, x: xp.acosh(x), _acosh_vjp, "arccosh", floating=True)
+acosh = unary("acosh", lambda xp, x: xp.acosh(x), _acosh_vjp, "arccosh", floating=True, jumps=True)
 atanh = unary("atanh", lambda xp, x: xp.atanh(x), lambda xp, g, x: g / (xp.one(x) - x * x), "arctanh", floating=True)
 deg2rad = unary(
     "deg2rad",
