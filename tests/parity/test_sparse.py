@@ -11,6 +11,10 @@ import chainrule
 
 from ..sparse_programs import outcome, read
 
+pytestmark = [  # what PyTorch says once a process, to whoever comes first
+    pytest.mark.filterwarnings("ignore:Sparse invariant checks are implicitly disabled"),
+    pytest.mark.filterwarnings("ignore:Sparse CS[RC] tensor support is in beta state"),
+]
 PROGRAMS = read()
 
 
