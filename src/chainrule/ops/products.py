@@ -105,11 +105,22 @@ _vecmat = op(
     holomorphic=True,
     node="UnsafeViewBackward0",
 )
+
+
+def _sum_with_product(xp, z, x, y, /, beta, alpha):
+    return xp.scaled_sum(z, xp.matmul(x, y), beta, alpha)
+
+
+def _summand_vjp(xp, g, z_shape, beta):
+    """The gradient of what a product is added to."""
+    return xp.sum_to(xp.scaled(g, beta), z_shape)
+
+
 _addmm = op(
     "addmm",
-    forward=lambda xp, z, x, y, /, beta, alpha: xp.scaled_sum(z, xp.matmul(x, y), beta, alpha),
+    forward=_sum_with_product,
     vjp=(
-        lambda xp, g, z_shape, beta: xp.sum_to(xp.scaled(g, beta), z_shape),
+        _summand_vjp,
         lambda xp, g, y, alpha: xp.scaled(xp.matmul(g, y.T), alpha),
         # By columns, as mat2 nearly always lies: it is the transposed weight of a linear layer, whose gradient then
         # need not be transposed in memory.
@@ -120,40 +131,36 @@ _addmm = op(
 )
 _addmv = op(
     "addmv",
-    forward=lambda xp, z, x, y, /, beta, alpha: xp.scaled_sum(z, xp.matmul(x, y), beta, alpha),
+    forward=_sum_with_product,
     vjp=(
-        lambda xp, g, z_shape, beta: xp.sum_to(xp.scaled(g, beta), z_shape),
+        _summand_vjp,
         lambda xp, g, y, alpha: xp.scaled(g[:, None] * y, alpha),
         lambda xp, g, x, alpha: xp.scaled(xp.matmul(x.T, g), alpha),
     ),
     holomorphic=True,
 )
+_SUM_WITH_STACKS_VJP = (
+    _summand_vjp,
+    lambda xp, g, y, alpha: xp.scaled(xp.matmul(g, y.swapaxes(1, 2)), alpha),
+    lambda xp, g, x, alpha: xp.scaled(xp.matmul(x.swapaxes(1, 2), g), alpha),
+)
 _baddbmm = op(
     "baddbmm",
-    forward=lambda xp, z, x, y, /, beta, alpha: xp.scaled_sum(z, xp.matmul(x, y), beta, alpha),
-    vjp=(
-        lambda xp, g, z_shape, beta: xp.sum_to(xp.scaled(g, beta), z_shape),
-        lambda xp, g, y, alpha: xp.scaled(xp.matmul(g, y.swapaxes(1, 2)), alpha),
-        lambda xp, g, x, alpha: xp.scaled(xp.matmul(x.swapaxes(1, 2), g), alpha),
-    ),
+    forward=_sum_with_product,
+    vjp=_SUM_WITH_STACKS_VJP,
     holomorphic=True,
 )
-
 _addbmm = op(
     "addbmm",
     forward=lambda xp, z, x, y, /, beta, alpha: xp.scaled_sum(z, xp.matmul(*_side_by_side(xp, x, y)), beta, alpha),
-    vjp=(
-        lambda xp, g, z_shape, beta: xp.sum_to(xp.scaled(g, beta), z_shape),
-        lambda xp, g, y, alpha: xp.scaled(xp.matmul(g, y.swapaxes(1, 2)), alpha),
-        lambda xp, g, x, alpha: xp.scaled(xp.matmul(x.swapaxes(1, 2), g), alpha),
-    ),
+    vjp=_SUM_WITH_STACKS_VJP,
     holomorphic=True,
 )
 _addr = op(
     "addr",
     forward=lambda xp, z, x, y, /, beta, alpha: xp.scaled_sum(z, x[:, None] * y, beta, alpha),
     vjp=(
-        lambda xp, g, z_shape, beta: xp.sum_to(xp.scaled(g, beta), z_shape),
+        _summand_vjp,
         lambda xp, g, y, alpha: xp.scaled(xp.matmul(g, y), alpha),
         lambda xp, g, x, alpha: xp.scaled(xp.matmul(g.T, x), alpha),
     ),
