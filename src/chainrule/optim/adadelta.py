@@ -8,7 +8,7 @@ from ..ops.creation import tensor as make_tensor
 from .optimizer import (
     Optimizer,
     array,
-    check_at_least_zero,
+    check_options,
     counted,
     decayed,
     moved_square,
@@ -37,10 +37,10 @@ class Adadelta(Optimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_at_least_zero(lr=lr)
+        check_options(lr=lr)
         if not 0.0 <= rho <= 1.0:
             raise ValueError(f"Invalid rho value: {rho}")
-        check_at_least_zero(eps=eps, weight_decay=weight_decay)
+        check_options(eps=eps, weight_decay=weight_decay)
         defaults = {
             "lr": lr,
             "rho": rho,

@@ -8,7 +8,7 @@ from ..ops.creation import tensor as make_tensor
 from .optimizer import (
     Optimizer,
     array,
-    check_at_least_zero,
+    check_options,
     counted,
     decayed,
     number,
@@ -37,7 +37,7 @@ class Adagrad(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        check_at_least_zero(
+        check_options(
             lr=lr,
             lr_decay=lr_decay,
             weight_decay=weight_decay,

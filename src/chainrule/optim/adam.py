@@ -10,7 +10,7 @@ from ..ops.creation import tensor as make_tensor
 from .optimizer import (
     Optimizer,
     array,
-    check_at_least_zero,
+    check_options,
     counted,
     decayed,
     moved_average,
@@ -20,12 +20,6 @@ from .optimizer import (
 )
 
 __all__ = ["Adam"]
-
-
-def check_betas(betas) -> None:
-    for i, beta in enumerate(betas):
-        if not 0.0 <= beta < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
 
 
 class Adam(Optimizer):
@@ -49,9 +43,7 @@ class Adam(Optimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
-        check_at_least_zero(lr=lr, eps=eps)
-        check_betas(betas)
-        check_at_least_zero(weight_decay=weight_decay)
+        check_options(lr=lr, eps=eps, betas=betas, weight_decay=weight_decay)
         defaults = {
             "lr": lr,
             "betas": betas,

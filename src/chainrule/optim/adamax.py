@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..ops.creation import tensor as make_tensor
-from .adam import check_betas
 from .optimizer import (
     Optimizer,
     array,
-    check_at_least_zero,
+    check_options,
     counted,
     decayed,
     moved_average,
@@ -38,9 +37,7 @@ class Adamax(Optimizer):
         differentiable: bool = False,
         capturable: bool = False,
     ) -> None:
-        check_at_least_zero(lr=lr, eps=eps)
-        check_betas(betas)
-        check_at_least_zero(weight_decay=weight_decay)
+        check_options(lr=lr, eps=eps, betas=betas, weight_decay=weight_decay)
         defaults = {
             "lr": lr,
             "betas": betas,

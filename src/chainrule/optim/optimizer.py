@@ -345,13 +345,18 @@ def _fitted(value, param: Tensor, key: str | None = None):
 
 # ---------------------------------------------------------------- what update rules share
 
+OPTION_WORDS = {"lr": "learning rate", "eps": "epsilon value"}  # of options whose errors do not say their names
 
-def check_at_least_zero(**options) -> None:
-    """ValueError for an option that is negative; `lr` and the like are named in full."""
-    words = {"lr": "learning rate", "eps": "epsilon value"}
+
+def check_options(**options) -> None:
+    """ValueError for an option that is negative, and for one of `betas` outside [0, 1); checked in the order given."""
     for name, value in options.items():
-        if not value >= 0.0:
-            raise ValueError(f"Invalid {words.get(name, name + ' value')}: {value}")
+        if name == "betas":
+            for i, beta in enumerate(value):
+                if not 0.0 <= beta < 1.0:
+                    raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+        elif not value >= 0.0:
+            raise ValueError(f"Invalid {OPTION_WORDS.get(name, name + ' value')}: {value}")
 
 
 def number(like: np.ndarray, value) -> np.ndarray:

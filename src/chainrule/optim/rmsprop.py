@@ -8,7 +8,7 @@ from ..ops.creation import tensor as make_tensor
 from .optimizer import (
     Optimizer,
     array,
-    check_at_least_zero,
+    check_options,
     counted,
     decayed,
     moved_average,
@@ -39,7 +39,7 @@ class RMSprop(Optimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_at_least_zero(lr=lr, eps=eps, momentum=momentum, weight_decay=weight_decay, alpha=alpha)
+        check_options(lr=lr, eps=eps, momentum=momentum, weight_decay=weight_decay, alpha=alpha)
         defaults = {
             "lr": lr,
             "momentum": momentum,

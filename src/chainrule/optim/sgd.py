@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..tensor import wrap
-from .optimizer import Optimizer, array, check_at_least_zero, decayed, number
+from .optimizer import Optimizer, array, check_options, decayed, number
 
 __all__ = ["SGD"]
 
@@ -27,7 +27,7 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        check_at_least_zero(lr=lr, momentum=momentum, weight_decay=weight_decay)
+        check_options(lr=lr, momentum=momentum, weight_decay=weight_decay)
         defaults = {
             "lr": lr,
             "momentum": momentum,

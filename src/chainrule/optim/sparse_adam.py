@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .adam import check_betas
-from .optimizer import Optimizer, zeros_state
+from .optimizer import Optimizer, check_options, zeros_state
 
 __all__ = ["SparseAdam"]
 
@@ -29,7 +28,7 @@ class SparseAdam(Optimizer):
             raise ValueError(f"Invalid learning rate: {lr}")
         if not eps > 0:
             raise ValueError(f"Invalid epsilon value: {eps}")
-        check_betas(betas)
+        check_options(betas=betas)
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
         wrong = [
             [i, k] for i, group in enumerate(self.param_groups) for k, p in enumerate(group["params"]) if p.is_sparse
