@@ -128,23 +128,16 @@ def _spread_mean(xp, g, x_shape, dim, keepdim):
     return xp.expand_reduced(g, x_shape, dim, keepdim) / count if count else xp.expand_reduced(g, x_shape, dim, keepdim)
 
 
-_sum = op("sum", kind=LINEAR, forward=lambda xp, x, /, dim, keepdim: xp.sum(x, dim, keepdim), vjp=_spread)
-_sum_dim = op(
-    "sum_dim",
-    kind=LINEAR,
-    forward=lambda xp, x, /, dim, keepdim: xp.sum(x, dim, keepdim),
-    vjp=_spread,
-    node="SumBackward1",
-    public="sum",
+def _whole_and_along(name: str, **record):
+    """An operation of all elements, and the same along dimensions: PyTorch's nodes of the two have different names."""
+    return op(name, **record), op(f"{name}_dim", node=f"{name.capitalize()}Backward1", public=name, **record)
+
+
+_sum, _sum_dim = _whole_and_along(
+    "sum", kind=LINEAR, forward=lambda xp, x, /, dim, keepdim: xp.sum(x, dim, keepdim), vjp=_spread
 )
-_mean = op("mean", kind=LINEAR, forward=lambda xp, x, /, dim, keepdim: xp.mean(x, dim, keepdim), vjp=_spread_mean)
-_mean_dim = op(
-    "mean_dim",
-    kind=LINEAR,
-    forward=lambda xp, x, /, dim, keepdim: xp.mean(x, dim, keepdim),
-    vjp=_spread_mean,
-    node="MeanBackward1",
-    public="mean",
+_mean, _mean_dim = _whole_and_along(
+    "mean", kind=LINEAR, forward=lambda xp, x, /, dim, keepdim: xp.mean(x, dim, keepdim), vjp=_spread_mean
 )
 _nansum = op(
     "nansum",
@@ -153,59 +146,62 @@ _nansum = op(
 )
 
 
-@method()
-def sum(input, dim=EVERY, keepdim: bool = False, *, dtype=None, out=None, axis=EVERY, keepdims=None):
-    """The sum of all elements, or along `dim` (an int or several); of integers in int64 unless `dtype` is given."""
-    try:
-        kind = input._array.dtype.kind
-    except AttributeError:
-        raise must_be_tensor("sum", "input", 1, input) from None
-    if dtype is not None or kind in "iub":
-        input = accumulated(input, dtype)
-    if keepdims is not None:
-        keepdim = keepdims
-    if axis is not EVERY:
-        dim = axis
-    if dim is EVERY:
-        if keepdim:
-            without_dim("sum", keepdim)
-        if out is None:
-            return _sum(input, None, False)
-        dim = None
-    dims = dims_argument(dim, input._array.ndim)
-    flag("sum", keepdim)
-    return _sum_dim(input, dims, keepdim) if out is None else general(_sum_dim.record, (input,), (dims, keepdim), out)
-
-
-@method()
-def mean(input, dim=EVERY, keepdim: bool = False, *, dtype=None, out=None, axis=EVERY, keepdims=None):
-    """The mean of all elements, or along `dim` (an int or several); RuntimeError for integers without a `dtype`."""
-    try:
-        kind = input._array.dtype.kind
-    except AttributeError:
-        raise must_be_tensor("mean", "input", 1, input) from None
+def _to_average(input, dtype):
+    """`input` as means take it: of the dtype asked for; RuntimeError where that leaves integers."""
     if dtype is not None:
         input = input.to(dtype)
-        kind = input._array.dtype.kind
-    if kind in "iub":
+    if input._array.dtype.kind in "iub":
         what = "Input" if dtype is None else "Optional"
         raise RuntimeError(
             f"mean(): could not infer output dtype. {what} dtype must be either a floating point or complex dtype. "
             f"Got: {dtypes.scalar_name(input.dtype)}"
         )
-    if keepdims is not None:
-        keepdim = keepdims
-    if axis is not EVERY:
-        dim = axis
-    if dim is EVERY:
-        if keepdim:
-            without_dim("mean", keepdim)
-        if out is None:
-            return _mean(input, None, False)
-        dim = None
-    dims = dims_argument(dim, input._array.ndim)
-    flag("mean", keepdim)
-    return _mean_dim(input, dims, keepdim) if out is None else general(_mean_dim.record, (input,), (dims, keepdim), out)
+    return input
+
+
+def _summing(name: str, whole, along, converted, doc: str):
+    """sum or mean; `converted(input, dtype)` is the input in the dtype to sum in, and is asked only if that may be another."""
+
+    @method(name)
+    @called(name, doc)
+    def summing(input, dim=EVERY, keepdim: bool = False, *, dtype=None, out=None, axis=EVERY, keepdims=None):
+        try:
+            kind = input._array.dtype.kind
+        except AttributeError:
+            raise must_be_tensor(name, "input", 1, input) from None
+        if dtype is not None or kind in "iub":
+            input = converted(input, dtype)
+        if keepdims is not None:
+            keepdim = keepdims
+        if axis is not EVERY:
+            dim = axis
+        if dim is EVERY:
+            if keepdim:
+                without_dim(name, keepdim)
+            if out is None:
+                return whole(input, None, False)
+            dim = None
+        dims = dims_argument(dim, input._array.ndim)
+        flag(name, keepdim)
+        return along(input, dims, keepdim) if out is None else general(along.record, (input,), (dims, keepdim), out)
+
+    return summing
+
+
+sum = _summing(
+    "sum",
+    _sum,
+    _sum_dim,
+    accumulated,
+    "The sum of all elements, or along `dim` (an int or several); of integers in int64 unless `dtype` is given.",
+)
+mean = _summing(
+    "mean",
+    _mean,
+    _mean_dim,
+    _to_average,
+    "The mean of all elements, or along `dim` (an int or several); RuntimeError for integers without a `dtype`.",
+)
 
 
 @method()
@@ -254,13 +250,8 @@ def _prod_vjp(xp, g, x, out, dim, keepdim):
     return g * xp.conj(xp.keep_reduced(out, x.shape, dim, keepdim) / x)
 
 
-_prod = op("prod", forward=lambda xp, x, /, dim, keepdim: xp.prod(x, dim, keepdim), vjp=_prod_vjp)
-_prod_dim = op(
-    "prod_dim",
-    forward=lambda xp, x, /, dim, keepdim: xp.prod(x, dim, keepdim),
-    vjp=_prod_vjp,
-    node="ProdBackward1",
-    public="prod",
+_prod, _prod_dim = _whole_and_along(
+    "prod", forward=lambda xp, x, /, dim, keepdim: xp.prod(x, dim, keepdim), vjp=_prod_vjp
 )
 
 
