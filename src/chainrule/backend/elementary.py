@@ -106,7 +106,9 @@ def small_power(x, exponent):
 
 
 def exp_in_place(x):
-    """The exponential of an array that is nobody else's, in its own memory where that is the fastest."""
+    """The exponential of an array that is nobody else's, in its own memory where that is the fastest.
+
+    It does not call `exp`: that would make a small sigmoid 5 % slower."""
     if x.dtype is not SINGLE or x.size > LARGEST:
         return _exp(x, x)
     wide = x.astype(DOUBLE)

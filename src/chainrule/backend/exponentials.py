@@ -49,10 +49,6 @@ def logsumexp(x, dim, keepdim):
     return in_rows(narrowed(found, x.dtype))
 
 
-def _top(x, dim):
-    return np.maximum.reduce(x, dim, None, None, True)
-
-
 def softmax(x, dim):
     """``exp(x)`` normalized to sum 1 along `dim`."""
     if not x.size:
@@ -66,7 +62,7 @@ def softmax(x, dim):
         return _normalized(exp_in_place(x - maximum_reduce(x, dim, None, None, True)), dim)
     out = np.empty_like(x)
     for part in parts(x, dim):
-        block = np.subtract(x[part], _top(x[part], dim), out=out[part])
+        block = subtract(x[part], maximum_reduce(x[part], dim, None, None, True), out[part])
         _normalized(np.exp(block, out=block), dim)
     return out
 
@@ -104,7 +100,7 @@ def log_softmax(x, dim):
         return subtract(out, log(_total(exp(out), dim)), out)
     out = np.empty_like(x)
     for part in parts(x, dim):
-        block = np.subtract(x[part], _top(x[part], dim), out=out[part])
+        block = subtract(x[part], maximum_reduce(x[part], dim, None, None, True), out[part])
         block -= np.log(sum(np.exp(block), dim, True))
     return out
 
@@ -125,8 +121,8 @@ def softmax_backward(g, out, dim):
         if last:
             total = np.vecdot(g_part, out_part)[..., None]
         else:
-            total = _total(np.multiply(g_part, out_part, out=block), dim)
-        np.subtract(g_part, total, out=block)
+            total = _total(multiply(g_part, out_part, block), dim)
+        subtract(g_part, total, block)
         block *= out_part
     return found
 
@@ -148,5 +144,5 @@ def log_softmax_backward(g, out, dim):
     for part in parts(out, dim):
         block = np.exp(out[part], out=found[part])
         block *= sum(g[part], dim, True)
-        np.subtract(g[part], block, out=block)
+        subtract(g[part], block, block)
     return found
