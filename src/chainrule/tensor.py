@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -571,3 +572,18 @@ def gradient_edge(tensor: Tensor):
     if node is not None:
         return node, tensor.output_nr
     return (tensor, 0) if tensor._requires_grad else (None, 0)
+
+
+def leaves_behind(tensors: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The leaves that tensors were computed from through the recorded graph, each once; a leaf is its own."""
+    stack: list[Any] = [gradient_edge(tensor)[0] for tensor in tensors]
+    seen: set[int] = set()
+    while stack:
+        one = stack.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, Tensor):
+            yield one
+        else:
+            stack.extend(one.edges)

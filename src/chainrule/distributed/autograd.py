@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from itertools import count
-from typing import Any
 
 from ..autograd import grad
-from ..tensor import Tensor, gradient_edge
+from ..tensor import Tensor, leaves_behind
 
 __all__ = ["backward", "context", "get_gradients", "is_available"]
 
@@ -77,24 +76,7 @@ def backward(context_id: int, roots: Sequence[Tensor], retain_graph: bool = Fals
             raise RuntimeError(
                 f"{root.grad_fn.name() if root.grad_fn else ''} is not a scalar, all roots need to be scalar"
             )
-    leaves = _leaves(roots)
+    leaves = list(leaves_behind(roots))
     for leaf, found in zip(leaves, grad(roots, leaves, retain_graph=retain_graph, allow_unused=True), strict=True):
         if found is not None:
             gathered[leaf] = gathered[leaf] + found if leaf in gathered else found
-
-
-def _leaves(roots: Sequence[Tensor]) -> list[Tensor]:
-    """The leaves that lead to the roots."""
-    leaves: list[Tensor] = []
-    stack: list[Any] = [gradient_edge(root)[0] for root in roots]
-    seen = set()
-    while stack:
-        node = stack.pop()
-        if node is None or id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, Tensor):
-            leaves.append(node)
-        else:
-            stack.extend(node.edges)
-    return leaves

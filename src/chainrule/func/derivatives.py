@@ -12,7 +12,7 @@ import numpy as np
 from ..batching import batch_in_front, mirror, wrap_batch
 from ..forward import below_batches, primal_parts, share_tangents, tangent_at
 from ..modes import _set_grad_enabled, local
-from ..tensor import Tensor, gradient_edge, memory, wrap
+from ..tensor import Tensor, leaves_behind, memory, wrap
 from ..transforms import BATCH, DUAL, REVERSE, batch_level, close_level, open_level
 from ..utils._pytree import tree_flatten, tree_map, tree_unflatten
 from .mapping import vmap
@@ -113,19 +113,7 @@ def _reaches_others(outputs, members) -> bool:
     """Whether the outputs depend on a leaf that is none of a level's members (weak references): then results keep their
     history."""
     private = {id(reference()) for reference in members}
-    nodes = [gradient_edge(y)[0] for y in outputs]
-    seen = set()
-    while nodes:
-        node = nodes.pop()
-        if node is None or id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, Tensor):
-            if id(node) not in private:
-                return True
-        else:
-            nodes.extend(node.edges)
-    return False
+    return any(id(leaf) not in private for leaf in leaves_behind(outputs))
 
 
 def without_history(y):

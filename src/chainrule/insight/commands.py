@@ -15,7 +15,7 @@ import numpy as np
 
 from ..engine import Node, relink
 from ..runner import BadFile, alias, load
-from ..tensor import Tensor, gradient_edge, version_counter
+from ..tensor import Tensor, gradient_edge, leaves_behind, version_counter
 from .names import Scope, value_called
 from .values import Edge, Unknown, Values, same
 from .watching import WatchedTask, Watcher
@@ -299,18 +299,7 @@ def _title(finished: Finished) -> str:
 
 def _leaves(finished: Finished, y: Tensor) -> list[Tensor]:
     """The leaves that `y` was computed from and that a variable of the program holds."""
-    behind: set[int] = set()
-    stack = [gradient_edge(y)[0]]
-    seen: set[int] = set()
-    while stack:
-        one = stack.pop()
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        if isinstance(one, Tensor):
-            behind.add(id(one))
-        else:
-            stack.extend(one.edges)
+    behind = {id(leaf) for leaf in leaves_behind([y])}
     return [tensor for _, tensor in finished.named_tensors() if id(tensor) in behind]
 
 
