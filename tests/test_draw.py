@@ -317,6 +317,17 @@ def test_lines_from_one_value_run_together():
     assert len(bends) <= 25  # and not 20 lines that pass up to 20 rows each
 
 
+def test_lines_that_lead_to_the_same_run_together():
+    weights = [torch.ones(2, requires_grad=True) for _ in range(4)]
+    h = torch.ones(2)
+    for _ in range(30):
+        h = torch.tanh(h * weights[0] + weights[1]) * weights[2] + weights[3]
+    _, root = checked_layout(h.sum())
+    around = [group for group in root.groups() if group.kind != "round"]
+    assert max(sum(isinstance(one, Bend) for one in row) for group in around for row in group.rows) == 1
+    assert max(len(group.along) for group in around) == 3
+
+
 def test_rounds_of_a_loop_in_one_line_are_groups():
     w = torch.ones(2, requires_grad=True)
     h = torch.ones(2)

@@ -162,6 +162,7 @@ class Drawing:
                     "folded": id(group) in self.folded,
                     "rows": [[reference(one) for one in row] for row in group.rows],
                     "above": group.above,
+                    "along": [[reference(one), reference(other)] for one, other in group.along.items()],
                 }
                 for group in groups
             ],

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import pairwise
 from math import ceil, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unicodedata import east_asian_width
 
 MOST_MEMBERS = 24  # of one group, before it is divided
@@ -35,6 +35,7 @@ class Group:
         self.key = key
         self.rows: list[list[int | Group | Bend]] = []
         self.above: list[list[list[int]]] = []  # of each in a row: the places in the row above of what leads to it
+        self.along: dict = {}  # {member, or node outside: another whose line its own runs along}
 
     @property
     def width(self) -> float:
@@ -64,7 +65,8 @@ class Bend(NamedTuple):
     """Where lines from one member of the group pass a row, or lines from outside the group.
 
     Lines with one beginning run together until they branch off, each above what it leads to: a parameter that
-    every round of a loop uses is one line beside the rounds and not as many lines as rounds."""
+    every round of a loop uses is one line beside the rounds and not as many lines as rounds. So do lines that lead to
+    the same: all parameters that every round uses are one line."""
 
     start: int | Group | None  # None: from outside
     origin: int | Group | None = None  # then, the node that they come from; of very many to one member, that member
@@ -161,7 +163,8 @@ def arrange(root: Group, edges: Sequence[tuple[int, int]]) -> None:
             nodes = above.get(one) or [next(iter(one.nodes())) if isinstance(one, Group) else one]
             own = next(iter(one.nodes())) if isinstance(one, Group) else one if isinstance(one, int) else 0
             order[one] = _mean([side[n] for n in nodes if n in side] or [0.5]), _mean(nodes), own
-        group.rows, group.above = rows_of(group.members, _joined(list(inside[id(group)]), order), order)
+        joined = _joined(_run_along(list(inside[id(group)]), group.along, order), order)
+        group.rows, group.above = rows_of(group.members, joined, order, group.along)
         for i, row in enumerate(group.rows):
             for one, places in zip(row, group.above[i], strict=True):
                 if isinstance(one, Group):
@@ -178,13 +181,41 @@ def _sides(
     for node in nodes:
         chain = chains[node]
         member = next((b for a, b in pairwise(chain) if a is group), None)
-        lines = (Bend(None, node), Bend(None, one)) if member is None else (member, Bend(member))
+        start = group.along.get(node if member is None else member, node if member is None else member)
+        lines = (Bend(None, start), Bend(None, one)) if member is None else (member, Bend(start))
         found[node] = next((place[line] for line in lines if line in place), side.get(node, 0.5))
     return found
 
 
 def _mean(numbers: Sequence[float]) -> float:
     return sum(numbers) / len(numbers)
+
+
+def _mean_place(places: Iterable[tuple[float, ...]]) -> tuple[float, ...]:
+    return tuple(map(_mean, zip(*places)))
+
+
+def _alike(targets: dict) -> Iterable[list]:
+    """Those that lead to the same, if that is more than one."""
+    together: dict = defaultdict(list)
+    for one, reached in targets.items():
+        if len(reached) > 1:
+            together[frozenset(reached)].append(one)
+    return (ones for ones in together.values() if len(ones) > 1)
+
+
+def _run_along(edges: list[tuple], along: dict, order: dict) -> list[tuple]:
+    """The edges in a group, with one line from outside instead of several that lead to the same members."""
+    reached: dict = defaultdict(list)
+    for a, b in edges:
+        if isinstance(a, Bend):
+            reached[a].append(b)
+    for ones in _alike(reached):
+        along.update((one.origin, ones[0].origin) for one in ones[1:])
+        order[ones[0]] = _mean_place(order[one] for one in ones)
+    return list(
+        dict.fromkeys((Bend(None, along.get(a.origin, a.origin)) if isinstance(a, Bend) else a, b) for a, b in edges)
+    )
 
 
 def _joined(edges: list[tuple], order: dict) -> list[tuple]:
@@ -226,12 +257,14 @@ def steps_of(chain: list, other: list) -> list[tuple]:
     return [*leaves, (chain[shared - 1], chain[shared], other[shared]), *enters]
 
 
-def rows_of(members: Sequence, edges: Sequence[tuple], wanted: dict) -> tuple[list[list], list[list[list[int]]]]:
+def rows_of(
+    members: Sequence, edges: Sequence[tuple], wanted: dict, along: dict
+) -> tuple[list[list], list[list[list[int]]]]:
     """Members in rows, every edge from an upper row to a lower one, and bends of edges in the rows between.
 
     Also, for each in a row, the places in the row above of what leads to it. `wanted` orders a row from left to right
     as far as crossings do not decide. An edge begins at a member or, as a bend, above all rows; it ends at a member or,
-    as None, below all rows."""
+    as None, below all rows. `along` learns which members' lines run along another's."""
     after: dict = {one: [] for one in members}
     before: dict = {one: [] for one in members}
     for a, b in edges:
@@ -252,25 +285,38 @@ def rows_of(members: Sequence, edges: Sequence[tuple], wanted: dict) -> tuple[li
     rows: list[list] = [[] for _ in range(top + 1)]
     for one in order:
         rows[level[one]].append(one)
+    reached: dict = defaultdict(list)
+    for a, b in edges:
+        reached[a].append(b)
+    for row in rows:
+        for ones in _alike({one: reached[one] for one in row}):
+            along.update((one, ones[0]) for one in ones[1:])
+            wanted[Bend(ones[0])] = _mean_place(wanted[Bend(one)] for one in ones)
+
+    def line_of(a: Any) -> Bend:
+        return a if isinstance(a, Bend) else Bend(along.get(a, a))
+
     links: list[dict] = [defaultdict(list) for _ in rows]  # of each row: {member or bend: those it leads to below}
     reach: dict = {}  # of a line: the first row below those that it passes
+    starts: dict = defaultdict(dict)  # of a line: the members that it leads from
     for a, b in edges:
-        line = a if isinstance(a, Bend) else Bend(a)
+        line = line_of(a)
         reach[line] = max(reach.get(line, 0), top + 1 if b is None else level[b])
+        if line is not a:
+            starts[line][a] = None
     for line, last in reach.items():
         first = 0 if line.start is None else level[line.start] + 1
         for i in range(first, last):
             rows[i].append(line)
             if i > first:
                 links[i - 1][line].append(line)
-            elif line.start is not None:
-                links[i - 1][line.start].append(line)
-    for a, b in edges:
-        if b is not None and level[b] > 0:
-            i = level[b] - 1
-            if not isinstance(a, Bend) and level[a] < i:
-                a = Bend(a)
-            links[i][a].append(b)
+            else:
+                for one in starts[line]:
+                    links[i - 1][one].append(line)
+    ends = ((a if level.get(a) == level[b] - 1 else line_of(a), b) for a, b in edges if b is not None)
+    for a, b in dict.fromkeys(ends):
+        if level[b] > 0:
+            links[level[b] - 1][a].append(b)
     back: list[dict] = [defaultdict(list) for _ in rows]
     for i, joined in enumerate(links):
         for a, targets in joined.items():
@@ -446,7 +492,8 @@ def points_between(bends: dict, levels: dict, steps: Iterable[tuple], origin: in
     """The points that an edge from node `origin` passes, from the bends of `place` and the rows that members stand in."""
     points = []
     for group, a, b in steps:
-        passed = bends.get((group, a, None), ()) if a is not None else bends.get((group, None, origin))
+        start = group.along.get(origin if a is None else a, origin if a is None else a)
+        passed = bends.get((group, None, start)) if a is None else bends.get((group, start, None), ())
         if passed is None:
             passed = bends.get((group, None, b), ())
         last = levels.get((group, b))
