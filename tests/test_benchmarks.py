@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 from itertools import count
 
 import pytest
 
 import chainrule
+import chainrule.short_calls
 from benchmarks.__main__ import as_text, change, duration
+from benchmarks.positions import WithoutLines
 from benchmarks.rows import ROWS
 from benchmarks.timing import compare, loops_for, summarise
 
@@ -77,6 +81,15 @@ def test_a_row_below_what_is_wanted_is_marked():
 def test_a_change_within_the_spread_is_noise():
     assert change(result_of(1.5), result_of(1.4)) == "1.40 (+7%, noise)"
     assert change(result_of(1.0), result_of(2.0)) == "2.00 (-50%)"
+
+
+def test_the_cost_of_lines_is_measured_against_calls_that_do_not_look_for_them():
+    source = inspect.getsource(chainrule.short_calls)
+    without = WithoutLines()
+    left = ast.unparse(without.visit(ast.parse(source)))
+    assert without.left_out == source.count("= _getframe(") > 0
+    assert "frame." not in left and "node.code" not in left and "node.lasti" not in left
+    assert left.count("node.sequence = next_sequence()") == source.count("node.sequence = next_sequence()")
 
 
 def test_a_skipped_row_says_why():

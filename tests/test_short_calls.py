@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import operator
+import sys
 
 import chainrule as torch
 from chainrule import short_calls
@@ -49,3 +51,24 @@ def test_no_python_code_runs_when_a_node_attribute_is_read_or_stored():
         for owner in type(node).__mro__[:-1]:
             for name in ("__setattr__", "__delattr__", "__getattribute__", "__getattr__"):
                 assert name not in vars(owner)
+
+
+def test_what_looks_for_the_line_two_frames_up_is_never_called_by_a_user():
+    """All but the elementwise functions expect one of this package's around them, which reads the arguments."""
+    for module in ("nn.functional", "linalg", "fft", "special", "signal.windows"):
+        importlib.import_module(f"chainrule.{module}")
+    direct = ("unary_function", "binary_function")
+    bare = {
+        id(record.apply): name
+        for name, record in REGISTRY.items()
+        if not record.apply.__code__.co_qualname.startswith(direct)
+    }
+    assert len(bare) > 100
+    public = {
+        f"{module}.{name}": value
+        for module, namespace in sys.modules.items()
+        if module.split(".")[0] == "chainrule" and not module.startswith(("chainrule.ops", "chainrule.backend"))
+        for name, value in vars(namespace).items()
+        if not name.startswith("_")
+    } | {f"Tensor.{name}": value for name, value in vars(torch.Tensor).items()}
+    assert not {name: bare[id(value)] for name, value in public.items() if id(value) in bare}

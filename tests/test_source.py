@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import chainrule as torch
+from chainrule.op import REGISTRY, op
 from chainrule.insight.source import Source
 from chainrule.insight.syntax import program_files, simple_name, syntax_of
 
@@ -61,6 +62,58 @@ def test_in_a_thread_and_in_a_generator():
 
     made.append(next(generate()))
     assert [y.grad_fn.source.text for y in made] == ["x * 3", "x / 4"]
+
+
+CALLERS = """
+x = torch.ones(3, requires_grad=True)
+
+class Model(torch.nn.Module):
+    def forward(self, x):
+        return x.sum(), torch.nn.functional.silu(x), x * 2, x.exp(), x @ x
+
+def inner(x):
+    return x.sum(), torch.nn.functional.silu(x), x * 2, x.exp(), x @ x
+
+def outer(x):
+    before = x.sum(), torch.nn.functional.silu(x), x * 2, x.exp(), x @ x
+    within = inner(x)
+    return before, within, Model()(x)
+"""
+
+
+def test_functions_that_call_each_other_have_their_own_lines():
+    names = run(CALLERS)
+    for _ in range(3):  # what was found for one caller is not taken for another
+        for results, function in zip(names["outer"](names["x"]), ("outer", "inner", "Model.forward"), strict=True):
+            assert [result.grad_fn.source.function for result in results] == [function] * 5
+        assert {result.grad_fn.source.function for result in names["inner"](names["x"])} == {"inner"}
+
+
+def test_an_operation_of_the_users_own_has_the_line_of_its_call():
+    square = op(
+        "square_of_this_test", forward=lambda xp, x, /, scale: x * x * scale, vjp=lambda xp, g, x, scale: 2 * g * x * scale
+    )
+    x = torch.ones(3, requires_grad=True)
+    try:
+        for function in (lambda: square(x, 1.0), lambda: square(x, 2.0)):
+            assert function().grad_fn.source.text.startswith("square(x,")
+            assert function().grad_fn.source.line == function.__code__.co_firstlineno
+    finally:
+        del REGISTRY["square_of_this_test"]
+
+
+def test_what_a_hook_records_has_the_hooks_line():
+    x = torch.ones(3, requires_grad=True)
+    seen = []
+
+    def hook(g):
+        seen.extend([g * x, (g * x).sum()])
+
+    y = x * x
+    y.register_hook(hook)
+    (gradient,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+    assert [result.grad_fn.source.function.split(".")[-1] for result in seen] == ["hook"] * 2
+    assert gradient.grad_fn.source.text.startswith("torch.autograd.grad(")
 
 
 def test_through_composites_it_is_the_users_line():

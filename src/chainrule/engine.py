@@ -46,36 +46,33 @@ def is_own(filename: str) -> bool:
 
 
 def user_position(depth: int = 1):
-    """(code, instruction offset) of the innermost frame outside this package: the user's line.
+    """(code, instruction offset) of the user's line, seen from the frame `depth` above this one."""
+    return position_from(_getframe(depth))
+
+
+def position_from(frame):
+    """(code, instruction offset) of the user's line: of the first frame outside this package, from `frame` upwards.
 
     What a backward records belongs to the line that called it, which is looked up once (`local.position`)."""
-    position = local.position
-    if position is not None:
-        return position
-    frame = _getframe(depth)
     code = frame.f_code
-    filename = code.co_filename
-    while (filename in _OWN_FILES or is_own(filename)) and frame.f_back is not None:
-        frame = frame.f_back
-        code = frame.f_code
-        filename = code.co_filename
+    if (filename := code.co_filename) not in USER_FILES:
+        position = local.position
+        if position is not None:
+            return position
+        while (filename in _OWN_FILES or is_own(filename)) and frame.f_back is not None:
+            frame = frame.f_back
+            code = frame.f_code
+            filename = code.co_filename
     return code, frame.f_lasti
 
 
-def path_to_user(depth: int):
-    """(the code objects of this package's frames on the way, code, instruction offset) of the user's line.
-
-    An operation that is called again from where it was called last finds the same code objects in the same frames, and
-    then need not ask whose they are: which is half the cost of knowing the line."""
-    if local.position is not None:
-        return (), *local.position
-    code, lasti = user_position(depth + 1)
-    path = []
-    frame: Any = _getframe(depth)
-    while frame.f_code is not code:
-        path.append(frame.f_code)
-        frame = frame.f_back
-    return tuple(path), code, lasti
+def call_user(function, *arguments):
+    """Calls what a program gave a backward to call: what that records belongs to its own lines."""
+    position, local.position = local.position, None
+    try:
+        return function(*arguments)
+    finally:
+        local.position = position
 
 
 class Freed:
@@ -289,7 +286,7 @@ class SavedTensor:
                 extra.special = tensor._extra.special
             return output
         packed = self.packed if self.tensor is None else relink(self.tensor._array, place)
-        unpacked = self.unpack_hook(packed)
+        unpacked = call_user(self.unpack_hook, packed)
         if not isinstance(unpacked, Tensor):
             raise TypeError(
                 "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
@@ -704,7 +701,7 @@ class _Task:
 
     def call_hook(self, hook, *arguments):
         """Calls a hook of the user's."""
-        return hook(*arguments)
+        return call_user(hook, *arguments)
 
     def _results(self, node, gradient, needs):
         """The gradients a node computes for its edges, fitted to its inputs."""

@@ -9,7 +9,7 @@ import operator
 from sys import _getframe
 
 from .backend import numpy as backend
-from .engine import NodeMeta, next_sequence, path_to_user, saved_input, user_position
+from .engine import USER_FILES, NodeMeta, is_own, next_sequence, position_from, saved_input
 from .general import (
     broadcast_error,
     by_its_own_rule,
@@ -107,13 +107,13 @@ def unary_function(record: Op, shown: str):
             node.sequence = next_sequence()
             node.meta = None
             frame = _getframe(1)
-            if frame.f_code is user_code:
-                node.code = user_code
-                node.lasti = frame.f_lasti
-            else:
-                node.code, node.lasti = user_position(2)
-                if node.code is frame.f_code:
-                    user_code = node.code
+            node.code = code = frame.f_code
+            node.lasti = frame.f_lasti
+            if code is not user_code:
+                if code.co_filename in USER_FILES:
+                    user_code = code
+                else:
+                    node.code, node.lasti = position_from(frame)
             tensor = new(Tensor)
             tensor._array = result
             tensor._requires_grad = True
@@ -246,13 +246,13 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
                 node.saved = save(input, other, x_needs, y_needs)
         node.sequence = next_sequence()
         frame = _getframe(1)
-        if frame.f_code is user_code:
-            node.code = user_code
-            node.lasti = frame.f_lasti
-        else:
-            node.code, node.lasti = user_position(2)
-            if node.code is frame.f_code:
-                user_code = node.code
+        node.code = code = frame.f_code
+        node.lasti = frame.f_lasti
+        if code is not user_code:
+            if code.co_filename in USER_FILES:
+                user_code = code
+            else:
+                node.code, node.lasti = position_from(frame)
         tensor._requires_grad = True
         tensor._node = node
         return tensor
@@ -296,6 +296,12 @@ def _saver(names, wants, x: str):
     return save
 
 
+def nearest_user(record: Op) -> int:
+    """How far above an operation's function a user's frame can stand: this package's own operations (but for the elementwise) are
+    called by functions that read their arguments."""
+    return 2 if is_own(record.forward.__code__.co_filename) else 1
+
+
 def general_function(record: Op):
     """The function of any other operation: ``apply(*inputs, *settings)``."""
     call, n, settings = record.plain, len(record.inputs), len(record.settings)
@@ -323,13 +329,13 @@ RESULTS = (ndarray, backend.np.generic)
 def _one_with_settings(record: Op):
     """The function of an operation on one tensor with settings: ``apply(input, *settings)``."""
     forward, node_class = record.forward, None
-    own_path, user_code = (), None  # from here to the line of the user's that called last, see path_to_user
+    depth, user_code = nearest_user(record), None
     careful_kinds = record.careful_kinds
     is_view, differentiable = record.kind == VIEW, record.differentiable
     plan = record.saved_from
 
     def apply(input, *settings):
-        nonlocal node_class, own_path, user_code
+        nonlocal node_class, user_code
         mode = local.mode
         extra = input._extra
         if (
@@ -377,17 +383,14 @@ def _one_with_settings(record: Op):
                 saved.append(input.dtype)
         node.saved = tuple(saved)
         node.sequence = next_sequence()
-        frame = _getframe(1)
-        for code in own_path:
-            if frame.f_code is not code:
-                break
-            frame = frame.f_back
-        if frame.f_code is user_code:
-            node.code = user_code
-            node.lasti = frame.f_lasti
-        else:
-            own_path, user_code, node.lasti = path_to_user(2)
-            node.code = user_code
+        frame = _getframe(depth)
+        node.code = code = frame.f_code
+        node.lasti = frame.f_lasti
+        if code is not user_code:
+            if code.co_filename in USER_FILES:
+                user_code = code
+            else:
+                node.code, node.lasti = position_from(frame)
         node.meta = None
         tensor._requires_grad = True
         tensor._node = node
@@ -399,7 +402,7 @@ def _one_with_settings(record: Op):
 def _two_unlike(record: Op):
     """The function of an operation on two tensors that neither broadcasts nor promotes, such as a matrix product."""
     forward, node_class, names = record.forward, None, record.saved_names
-    own_path, user_code = (), None  # from here to the line of the user's that called last, see path_to_user
+    depth, user_code = nearest_user(record), None
     x, y = record.inputs
     wants = [[record.saved_names[p] for p in positions] for _, positions in record.vjps]
     straight = (
@@ -411,7 +414,7 @@ def _two_unlike(record: Op):
     save = _saver(names, wants, x) if straight else None
 
     def apply(input, other):
-        nonlocal node_class, own_path, user_code
+        nonlocal node_class, user_code
         mode = local.mode
         if (
             not straight
@@ -441,17 +444,14 @@ def _two_unlike(record: Op):
         )
         node.saved = save(input, other, edges[0] is not None, edges[1] is not None)
         node.sequence = next_sequence()
-        frame = _getframe(1)
-        for code in own_path:
-            if frame.f_code is not code:
-                break
-            frame = frame.f_back
-        if frame.f_code is user_code:
-            node.code = user_code
-            node.lasti = frame.f_lasti
-        else:
-            own_path, user_code, node.lasti = path_to_user(2)
-            node.code = user_code
+        frame = _getframe(depth)
+        node.code = code = frame.f_code
+        node.lasti = frame.f_lasti
+        if code is not user_code:
+            if code.co_filename in USER_FILES:
+                user_code = code
+            else:
+                node.code, node.lasti = position_from(frame)
         node.meta = None
         tensor._requires_grad = True
         tensor._node = node
@@ -476,13 +476,13 @@ def plain_function(record: Op):
         record.check,
     )
     promote, numbers, node_class = record.promote, record.numbers, None
-    own_path, user_code = (), None  # from here to the line of the user's that called last, see path_to_user
+    user_code = None  # of the user's function that called last
     everybody = -1  # a saved value that any input's gradient wants
     masks = [sum([1 << i for i in used]) for used in record.saved_for or ()] or [everybody] * len(record.saved_from)
     plan = [(*source, mask) for source, mask in zip(record.saved_from, masks, strict=True)]
 
     def call(inputs, settings=()):
-        nonlocal node_class, own_path, user_code
+        nonlocal node_class, user_code
         mode = local.mode
         if mode == CAREFUL:
             return run_carefully(record, inputs, settings)
@@ -593,17 +593,14 @@ def plain_function(record: Op):
                 saved.append(tuple([saved_input(value) for value in inputs[position:]]))
         node.saved = tuple(saved)
         node.sequence = next_sequence()
-        frame = _getframe(1)
-        for code in own_path:
-            if frame.f_code is not code:
-                break
-            frame = frame.f_back
-        if frame.f_code is user_code:
-            node.code = user_code
-            node.lasti = frame.f_lasti
-        else:
-            own_path, user_code, node.lasti = path_to_user(2)
-            node.code = user_code
+        frame = _getframe(2)
+        node.code = code = frame.f_code
+        node.lasti = frame.f_lasti
+        if code is not user_code:
+            if code.co_filename in USER_FILES:
+                user_code = code
+            else:
+                node.code, node.lasti = position_from(frame)
         if not several:
             tensor._requires_grad = True
             tensor._node = node

@@ -14,7 +14,7 @@ from typing import Any
 from numpy import generic, ndarray
 
 from .. import graph_errors
-from ..engine import Freed, Node, SavedTensor, fit_tensor, next_sequence, user_position
+from ..engine import Freed, Node, SavedTensor, call_user, fit_tensor, next_sequence, user_position
 from ..inplace import bump_version, check_in_place, check_inference, move_history, rebase_history
 from ..modes import CAREFUL, NO_GRAD, active_saved_hooks, local, no_grad
 from ..op import REGISTRY, input_edge, save_input
@@ -205,7 +205,7 @@ class FunctionNode(Node):
                     from ..ops.creation import zeros
 
                     gradients[i] = zeros(info[0], dtype=_dtype(info[1]))
-        return self._checked(_user_backward(self.function)(ctx, *gradients))
+        return self._checked(call_user(_user_backward(self.function), ctx, *gradients))
 
     def _checked(self, results) -> list:
         """Gradients of the tensor inputs out of what backward returned, as PyTorch checks and fits them."""
