@@ -301,15 +301,18 @@ _trace = op(
 
 
 @method()
-def trace(input=...):
+def trace(input=..., *, file=...):
     """The sum of a matrix's diagonal.
 
-    Without a matrix, which PyTorch has no use for: a context manager that prints backward as it runs (insight.trace).
+    Without a matrix, which PyTorch has no use for: a context manager that prints backward as it runs, to `file` if there
+    is one (insight.trace).
     """
     if input is ...:
         from ..insight import trace as traced
 
-        return traced()
+        return traced(None if file is ... else file)
+    if file is not ...:
+        raise TypeError("trace() got an unexpected keyword argument 'file'")
     array = _array_of("trace", "input", 1, input)
     if array.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {array.ndim}")
