@@ -129,7 +129,7 @@ WRITTEN = {
     "z.angle()": "i/z̄",
     "(w * z).real": "w̄",
     "(w * z).imag": "i·w̄",
-    "(w * z).abs() ** 2": "2·|w|²·z",
+    "(w * z).abs() ** 2": "2z·|w|²",
     "(z + w).abs() ** 2": "2z + 2w",
     "(z ** 2).real": "2z̄",
     "z.conj().imag": "-i",

@@ -157,10 +157,10 @@ e = explain(loss, w)
         ("torch.cat([w, 2 * w]).sum()", "3"),
         ("w.reshape(2, 2)[1].sum()", "[i ≥ 2]"),
         ("w[idx].sum()", "Σ(idxⱼ = i) 1"),
-        ("torch.where(w > 2, w ** 2, w).sum()", "2·[w > 2]ᵢ·wᵢ - [w > 2]ᵢ + 1"),
+        ("torch.where(w > 2, w ** 2, w).sum()", "2wᵢ·[wᵢ > 2] + [wᵢ ≤ 2]"),
         ("torch.softmax(w, 0)[1]", "softmax(w)₁·([i = 1] - softmax(w)ᵢ)"),
-        ("w.var()", "2/3·wᵢ - 2/3·mean(w)"),
-        ("torch.nn.functional.silu(w).sum()", "wᵢ·σ(wᵢ)·(1 - σ(wᵢ)) + σ(wᵢ)"),
+        ("w.var()", "2/3(wᵢ - mean(w))"),
+        ("torch.nn.functional.silu(w).sum()", "σ(wᵢ)·(wᵢ·(1 - σ(wᵢ)) + 1)"),
     ],
 )
 def test_derivatives_are_written_as_a_person_would(expression, expected):
@@ -184,7 +184,7 @@ e = explain(out, v)
     names["out"].backward()
     assert torch.equal(names["e"].value, names["v"].grad)
     assert names["e"].checked, str(names["e"])
-    assert "b[1:]ᵢ = 5·vᵢ" in str(names["e"])
+    assert "b[1:]ᵢ = 5vᵢ" in str(names["e"])
 
 
 def test_parameters_bear_their_dotted_names():
@@ -301,8 +301,8 @@ def test_a_sum_over_both_digits_leaves_one_element():
 
 def test_a_sum_of_a_sum_is_written_in_parentheses():
     e = run("w = torch.tensor([1.0, 2.0], requires_grad=True)\ny = w.cumsum(0).tanh().sum()\ne = explain(y, w)\n")["e"]
-    assert right_sides(e)[0] == "Σ(i ≤ j) (1 - tanh²(Σ(k ≤ j) wₖ))"
-    assert r"\sum_{i \leq j} \left(1 - \tanh^{2}\left(\sum_{k \leq j} w_{k}\right)\right)" in e.latex()
+    assert right_sides(e)[0] == "Σ(j ≥ i) (1 - tanh²(Σ(k ≤ j) wₖ))"
+    assert r"\sum_{j \geq i} \left(1 - \tanh^{2}\left(\sum_{k \leq j} w_{k}\right)\right)" in e.latex()
 
 
 def test_the_command_writes_a_picture_and_a_page(tmp_path):
@@ -349,7 +349,7 @@ def test_a_square_in_place_is_a_square():
 def test_a_result_without_a_name_does_not_take_that_of_another():
     program = "w = torch.tensor([1.0, 2.0], requires_grad=True)\ny = 3 * w\ne = explain(y.sum(), w)\n"
     found = str(run(program)["e"])
-    assert "yᵢ = 3·wᵢ" in found and "L = Σᵢ yᵢ" in found
+    assert "yᵢ = 3wᵢ" in found and "L = Σᵢ yᵢ" in found
     program = "w = torch.tensor([1.0, 2.0], requires_grad=True)\ne = explain((3 * w).sum(), w)\n"
     assert "y = 3·Σᵢ wᵢ" in str(run(program)["e"])
 
@@ -359,7 +359,7 @@ def test_what_gets_a_name_is_numbered_as_it_was_computed():
         "w = torch.tensor([0.5, -0.2], requires_grad=True)\ne = explain(((2 * w).softmax(0) * 3).softmax(0)[0], w)\n"
     )
     found = str(run(program)["e"])
-    assert "u₁ᵢ = 2·wᵢ" in found and "u₂ᵢ = 3·softmax(u₁)ᵢ" in found and "y = softmax(u₂)₀" in found
+    assert "u₁ᵢ = 2wᵢ" in found and "u₂ᵢ = 3·softmax(u₁)ᵢ" in found and "y = softmax(u₂)₀" in found
 
 
 ATTENTION = """

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
-from math import gcd, lcm
+from math import gcd
 from typing import Any, NamedTuple
 
 from .positions import (
@@ -151,7 +151,7 @@ class Formula:
             self._depth = 0
             for monomial in self.terms:
                 for one, _ in monomial:
-                    inside = max((part.depth for part in _parts(one)), default=0)
+                    inside = max((part.depth for part in parts_of(one)), default=0)
                     self._depth = max(self._depth, inside + isinstance(one, (Total, Product)))
         return self._depth
 
@@ -160,7 +160,7 @@ class Formula:
         """The number of atoms in it."""
         if self._size is None:
             self._size = sum(
-                1 + sum(part.size for part in _parts(one)) for monomial in self.terms for one, _ in monomial
+                1 + sum(part.size for part in parts_of(one)) for monomial in self.terms for one, _ in monomial
             )
         return self._size
 
@@ -169,7 +169,7 @@ class Formula:
         """Whether there are conditions on indices in it."""
         if self._is_conditional is None:
             self._is_conditional = any(
-                isinstance(one, (Delta, AtLeast)) or any(part.is_conditional for part in _parts(one))
+                isinstance(one, (Delta, AtLeast)) or any(part.is_conditional for part in parts_of(one))
                 for monomial in self.terms
                 for one, _ in monomial
             )
@@ -207,8 +207,8 @@ class Formula:
             factor, formula = (left, other) if left is not None else (right, self)
             terms = dict(_ungrouped(formula))
             return Formula({monomial: coefficient * factor for monomial, coefficient in terms.items()})
-        (a, p), (b, q) = _as_product(self), _as_product(other)
-        return _product(p * q, (*a, *b))
+        (a, p), (b, q) = as_product(self), as_product(other)
+        return product(p * q, (*a, *b))
 
     def power(self, exponent: Fraction | int) -> Formula:
         """The formula to a rational power."""
@@ -222,11 +222,11 @@ class Formula:
             if exponent.denominator == 1 and (value or exponent > 0):
                 return number(value**exponent.numerator)
             return atom(Apply("number", (self,)), exponent)
-        factors, coefficient = _as_product(self)
+        factors, coefficient = as_product(self)
         if exponent.denominator != 1 and (coefficient != 1 or len(factors) > 1 or factors[0][1] != 1):
             return atom(Group(self), exponent)  # with negative factors the root of a product is not that of the roots
         scale = coefficient**exponent.numerator if coefficient != 1 else Fraction(1)
-        return _product(scale, tuple((one, e * exponent) for one, e in factors))
+        return product(scale, tuple((one, e * exponent) for one, e in factors))
 
     # ---- looking inside
 
@@ -235,7 +235,7 @@ class Formula:
         for monomial in self.terms:
             for one, _ in monomial:
                 yield one
-                for inner in _parts(one):
+                for inner in parts_of(one):
                     yield from inner.atoms()
 
     def indices(self) -> set[Index]:
@@ -248,13 +248,13 @@ class Formula:
         """The formula with each atom replaced by what `change` says; None: look inside the atom."""
         result = ZERO
         for monomial, coefficient in self.terms.items():
-            product = number(coefficient)
+            term = number(coefficient)
             for one, exponent in monomial:
                 new = change(one)
                 if new is None:
                     new = _rebuild(one, lambda part: part.replace(change))
-                product = product * new.power(exponent)
-            result = result + product
+                term = term * new.power(exponent)
+            result = result + term
         return result
 
     def rename(self, old: Position, new: Position) -> Formula:
@@ -305,7 +305,7 @@ class Formula:
                 if not slope:
                     continue
                 lowered = (*monomial[:place], (one, exponent - 1), *monomial[place + 1 :])
-                result = result + _product(coefficient * exponent, lowered) * slope
+                result = result + product(coefficient * exponent, lowered) * slope
         return result
 
     def __repr__(self) -> str:
@@ -338,7 +338,7 @@ def substituted(formula: Formula, change: Callable[[Atom], Formula | None]) -> F
         ((inner, scale),) = new.terms.items()
         coefficient *= scale
         factors += inner
-    return _product(coefficient, tuple(factors))
+    return product(coefficient, tuple(factors))
 
 
 def symbol(name: str, *index: Position) -> Formula:
@@ -398,20 +398,20 @@ def total(index: Index, body: Formula) -> Formula:
             group: Any = monomial[spread][0]
             rest = (*monomial[:spread], *monomial[spread + 1 :])
             for term, factor in group.body.terms.items():
-                result = result + total(index, _product(coefficient * factor, (*rest, *term)))
+                result = result + total(index, product(coefficient * factor, (*rest, *term)))
             continue
         met = _solved(index, [one for one, _ in monomial if isinstance(one, Delta)])
         if met is not None:
             used, position = met
-            kept = _product(coefficient, tuple(factor for factor in monomial if factor[0] not in used))
+            kept = product(coefficient, tuple(factor for factor in monomial if factor[0] not in used))
             result = result + kept.rename(index, position) * within(position, index.size)
             continue
         outside = tuple(factor for factor in monomial if index not in indices_of(factor[0]))
         inside = tuple(factor for factor in monomial if index in indices_of(factor[0]))
         if not inside:
-            result = result + _product(coefficient * index.size, outside)
+            result = result + product(coefficient * index.size, outside)
             continue
-        result = result + _product(coefficient, outside) * _bind(index, _product(Fraction(1), inside))
+        result = result + product(coefficient, outside) * _bind(index, product(Fraction(1), inside))
     return result
 
 
@@ -479,23 +479,29 @@ def opened(one: Total | Product) -> tuple[Index, Formula]:
 IMAGINARY_UNIT = Apply("i", ())
 
 
-def _as_product(formula: Formula) -> tuple[Monomial, Fraction]:
+def as_product(formula: Formula) -> tuple[Monomial, Fraction]:
     """A formula as a coefficient and factors: itself if it is one term, else one group."""
     if len(formula.terms) == 1:
         ((monomial, coefficient),) = formula.terms.items()
         return monomial, coefficient
-    content = _content(formula)
-    body = Formula({m: c / content for m, c in formula.terms.items()}) if content != 1 else formula
-    return ((Group(body), Fraction(1)),), content
+    factor = content(formula)
+    if all(value < 0 for value in formula.terms.values()):
+        factor = -factor
+    body = Formula({m: c / factor for m, c in formula.terms.items()}) if factor != 1 else formula
+    return ((Group(body), Fraction(1)),), factor
 
 
-def _content(formula: Formula) -> Fraction:
-    """The largest rational number that divides all coefficients."""
-    values = list(formula.terms.values())
-    return Fraction(gcd(*(v.numerator for v in values)), lcm(*(v.denominator for v in values)))
+def content(formula: Formula) -> Fraction:
+    """The largest number that divides all coefficients, if these are whole or have one denominator; else 1."""
+    sizes = [abs(value) for value in formula.terms.values()]
+    if all(size.denominator == 1 for size in sizes):
+        return Fraction(gcd(*(size.numerator for size in sizes)))
+    if len({size.denominator for size in sizes}) > 1:
+        return Fraction(1)
+    return Fraction(gcd(*(size.numerator for size in sizes)), sizes[0].denominator)
 
 
-def _product(coefficient: Fraction, factors: Monomial) -> Formula:
+def product(coefficient: Fraction, factors: Monomial) -> Formula:
     """A coefficient times factors, equal ones collected."""
     exponents: dict[Atom, Fraction] = {}
     for one, exponent in factors:
@@ -503,11 +509,28 @@ def _product(coefficient: Fraction, factors: Monomial) -> Formula:
             exponents[one] = Fraction(1)  # its own square
             continue
         exponents[one] = exponents.get(one, Fraction(0)) + exponent
+    for one in [one for one in exponents if isinstance(one, Apply) and one.function == "pow" and exponents[one] == 1]:
+        _raise(one, exponents)
     turns = exponents.get(IMAGINARY_UNIT)
     if turns is not None and turns.denominator == 1:
         exponents[IMAGINARY_UNIT] = turns % 2
         coefficient *= -1 if turns % 4 >= 2 else 1
     return Formula({tuple(factor for factor in exponents.items() if factor[1]): coefficient}) if coefficient else ZERO
+
+
+def _raise(one: Apply, exponents: dict[Atom, Fraction]) -> None:
+    """Takes a power of the base into a power whose exponent is no number: x·xⁿ is xⁿ⁺¹."""
+    base, exponent = one.arguments
+    ((monomial, coefficient),) = base.terms.items() if len(base.terms) == 1 else (((), Fraction(1)),)
+    if coefficient != 1 or len(monomial) != 1 or monomial[0][1] != 1 or not exponents.get(monomial[0][0]):
+        return
+    total_exponent = exponent + number(exponents[monomial[0][0]])
+    exponents[monomial[0][0]] = Fraction(0)
+    del exponents[one]
+    if total_exponent.number is not None:
+        exponents[monomial[0][0]] = total_exponent.number
+    else:
+        exponents[Apply("pow", (base, total_exponent))] = Fraction(1)
 
 
 def _ungrouped(formula: Formula) -> Iterable[tuple[Monomial, Fraction]]:
@@ -520,7 +543,8 @@ def _ungrouped(formula: Formula) -> Iterable[tuple[Monomial, Fraction]]:
             yield monomial, coefficient
 
 
-def _parts(one: Atom) -> tuple[Formula, ...]:
+def parts_of(one: Atom) -> tuple[Formula, ...]:
+    """The formulas inside an atom."""
     if isinstance(one, Apply):
         return one.arguments
     if isinstance(one, (Total, Product, Group)):
@@ -561,7 +585,7 @@ def indices_of(one: Atom) -> set[Index]:
     if isinstance(one, Partial):
         return indices_of(one.of) | indices_of(one.by)
     found: set[Index] = set()
-    for part in _parts(one):
+    for part in parts_of(one):
         found |= part.indices()
     if isinstance(one, Product):
         found |= _indices_in(one.but) | _indices_in(one.where)

@@ -33,6 +33,7 @@ from .formulas import Formulas, NoFormula, Place, is_elementwise, places
 from .names import Scope, caller, name_everything
 from .positions import Index
 from .shares import Shares, on_the_way
+from .simplification import simplest
 from .source import Source, short_path
 from .syntax import simple_name
 from .values import Edge, Unknown, Values, edges_of, freed_at, reachable, same
@@ -345,7 +346,7 @@ class _Derivation:
                         whole[parent_edge] = whole.get(parent_edge, ZERO) + added
                 except TooLong:
                     complete = False
-        return self._gradient(whole.get(self.target, ZERO)) if complete else None
+        return simplest(self._gradient(whole.get(self.target, ZERO))) if complete else None
 
     def _gradient(self, derivative: Formula) -> Formula:
         """What backward gives: of a complex x the derivative by its conjugate, twice."""
@@ -368,7 +369,7 @@ class _Derivation:
             slope = definition.derivative(parent.variable)
         except NoFormula:  # its derivative needs numbers that are not to be had
             return atom(Partial(of, parent.variable))
-        slope = _in_terms_of(of, definition, slope)
+        slope = simplest(_in_terms_of(of, definition, slope))
         return joined(slope) if parent.is_complex else slope
 
     def _named_chain(self, quantities: list[Quantity]) -> tuple[Formula | None, int]:
@@ -427,8 +428,7 @@ class _Derivation:
                 longer = substituted(formula, change)
             except TooLong:
                 break
-            if self.formulas.is_complex(self.target):
-                longer = joined(longer)
+            longer = joined(longer) if self.formulas.is_complex(self.target) else simplest(longer)
             if len(text(longer)) > LONGEST:
                 break
             formula = longer

@@ -64,7 +64,7 @@ def evaluate(formula: Formula, values: Callable[[Symbol], float], places: dict[I
     return result
 
 
-_CONDITIONS = {"above", "not_below", "positive", "between"}
+_CONDITIONS = {"above", "equal", "not_below", "positive", "between"}
 
 
 def _rank(factor: tuple[Atom, Fraction]) -> int:

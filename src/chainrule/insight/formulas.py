@@ -19,6 +19,7 @@ from ..op import ELEMENTWISE
 from ..tensor import Tensor
 from .algebra import Formula, Symbol, TooLong, Whole, atom, number
 from .complexes import I
+from .constants import Constants
 from .positions import Position, fresh
 from .syntax import simple_name
 from .values import Edge, Unknown, Values, edges_of, operand_of, record_of, same
@@ -26,6 +27,8 @@ from .writing import shown_name
 
 LONGEST_NAME = 24  # of an expression that stands for its value
 DEEPEST = 24  # operations in one formula, along one way down
+MOST_PARTS = 100  # of one, of which a number that was divided is made: 1/3
+DIGITS_OF_A_QUOTIENT = 9  # a number with fewer was written in decimals
 MOST_SUMS = 2  # matrix products and convolutions inside each other in one formula
 Place = tuple[Position, ...]  # one element of a tensor: an index or a number for each dimension
 
@@ -47,6 +50,7 @@ class Formulas:
         self.values = values
         self.symbols = symbols
         self.arrays = arrays
+        self.written = Constants(self)
         self.constants: dict[str, np.ndarray] = {}
         self.meanings: dict[str, str] = {}  # what a constant is whose name does not say it
         self.opaque: set[Edge] = set()  # named, but without a formula
@@ -174,11 +178,16 @@ class Formulas:
         return _symbol(self.symbols[edge], self.shape(edge), place, self.is_complex(edge))
 
     def constant(self, node: Node, place: int, position: Place | None) -> Formula:
-        """An input that takes no gradient: a number, or an element of a named array."""
+        """An input that takes no gradient, as the program writes it: a number, or an element of a named array."""
         value = self.values.constant(node, place)
+        name = self.arrays.get(id(value))
+        if name is None and position is not None:
+            written = self.written.formula(node, place, value, position)
+            if written is not None:
+                return written
         if not isinstance(value, np.ndarray):
             return rational_of(value)
-        shown = _constant_text(operand_of(node, place), value.shape) or self.arrays.get(id(value))
+        shown = name or self.name_of(node, place, value)
         if value.size == 1 and shown is None:
             return rational_of(value.reshape(())[()])
         if shown is None:
@@ -186,6 +195,11 @@ class Formulas:
         if position is None:
             raise NoFormula
         return self.given(shown, value, position)
+
+    def name_of(self, node: Node, place: int, value: np.ndarray) -> str | None:
+        """The variable that holds an array which a node was given; None if there is none."""
+        name = self.arrays.get(id(value)) or self.written.name(node, value)
+        return name or _constant_text(operand_of(node, place), value.shape)
 
     def given(self, name: str, value: np.ndarray, place: Place, meaning: str = "") -> Formula:
         """An element of a constant array, under this name if it is free; {} in its meaning is the name that it gets."""
@@ -279,7 +293,8 @@ class Call:
         if edge is not None:
             self.formulas.promote(edge)
             return self.formulas.symbols[edge]
-        return simple_name(operand_of(self.node, place)) or "c"
+        value = self.array(place)
+        return (self.formulas.name_of(self.node, place, value) if isinstance(value, np.ndarray) else None) or "c"
 
     def at(self, place: int, position: Place) -> Formula:
         """The element of an input at exactly this position."""
@@ -362,17 +377,24 @@ def _condition_text(expression: Any) -> str:
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    return a is b or (a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f" == b.dtype.kind)))
+    if a is b or a.shape != b.shape or "f" not in (a.dtype.kind, b.dtype.kind):
+        return a is b or (a.shape == b.shape and bool(np.array_equal(a, b)))
+    return bool(
+        np.allclose(a, b, rtol=1e-6, atol=0, equal_nan=True)
+    )  # one may be had by taking the other terms off a sum
 
 
 def rational_of(value) -> Formula:
-    """A number of the program, as it was written: 0.1 is a tenth. NoFormula for inf and nan."""
+    """A number of the program, as it was written: 0.1 is a tenth, 1 / 3 a third. NoFormula for inf and nan."""
     if isinstance(value, (complex, np.complexfloating)):
         return rational_of(value.real) + rational_of(value.imag) * I
     if isinstance(value, (bool, np.bool_, int, np.integer)):
         return number(int(value))
     if isinstance(value, (float, np.floating)) and np.isfinite(value):
         written = np.format_float_positional(value) if isinstance(value, np.floating) else repr(value)
+        simple = Fraction(float(value)).limit_denominator(MOST_PARTS)
+        if len(written) > DIGITS_OF_A_QUOTIENT and type(value)(simple.numerator / simple.denominator) == value:
+            return number(simple)
         return number(Fraction(written.rstrip(".") if written.endswith(".") else written))
     raise NoFormula(f"{value} is no rational number")
 

@@ -109,16 +109,12 @@ SLOPES: dict[str, tuple[Callable[..., Formula], ...]] = {
     "i1": (lambda f, u: number(HALF) * (apply("i0", u) + apply("i2", u)),),
     "P": (_zero, lambda f, a, x: apply("exp", (a - ONE) * apply("log", x) - x - apply("lgamma", a))),
     "zeta": (_zero, lambda f, s, q: ZERO - s * apply("zeta", s + ONE, q)),
-    "sinc": (
-        lambda f, u: over(
-            PI * u * apply("cos", PI * u) - apply("sin", PI * u),
-            PI * square(u),
-        ),
-    ),
+    "sinc": (lambda f, u: over(apply("cos", PI * u) - atom(f), u),),
     **dict.fromkeys(
         ("above", "not_below", "sign", "positive", "floor", "ceil", "round", "trunc", "heaviside"), (_zero,) * 2
     ),
     "between": (_zero, _zero, _zero),
+    "equal": (_zero, _zero),
 }
 
 
@@ -141,6 +137,7 @@ _VALUES: dict[str, Callable[..., Any]] = {
     "positive": lambda a: a > 0,
     "above": lambda a, b: a > b,
     "not_below": lambda a, b: a >= b,
+    "equal": lambda a, b: a == b,
     "between": lambda a, low, high: low <= a <= high,
     "erf": math.erf,
     "erfc": math.erfc,

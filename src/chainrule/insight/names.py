@@ -93,10 +93,16 @@ class Scope:
         written = normalized(name)
         return self.typed.get(written, written)
 
-    def look_up(self, name: str) -> Any:
-        """The value of a variable or of an attribute of one, as things stand; None where there is none."""
+    def look_up(self, name: str, code: CodeType | None = None) -> Any:
+        """The value of a variable or of an attribute of one, as things stand; None where there is none.
+
+        Of variables of one name that of the function `code` is meant, or else one of the same file."""
         head, *rest = name.split(".")
-        for frame in self._frames:
+        frames = self._frames
+        if code is not None:
+            file = code.co_filename
+            frames = sorted(frames, key=lambda f: 2 - (f.f_code.co_filename == file) - (f.f_code is code))
+        for frame in frames:
             for variables in (frame.f_locals, frame.f_globals):
                 if head in variables:
                     value = variables[head]

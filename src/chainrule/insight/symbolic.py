@@ -86,6 +86,7 @@ def _function(sympy: Any, name: str, arguments: list) -> Any:
         "positive": lambda a: sympy.Piecewise((1, a > 0), (0, True)),
         "above": lambda a, b: sympy.Piecewise((1, a > b), (0, True)),
         "not_below": lambda a, b: sympy.Piecewise((1, a >= b), (0, True)),
+        "equal": lambda a, b: sympy.Piecewise((1, sympy.Eq(a, b)), (0, True)),
         "between": lambda a, low, high: sympy.Piecewise((1, sympy.And(a >= low, a <= high)), (0, True)),
         "clamp": lambda a, low, high: sympy.Min(sympy.Max(a, low), high),
         "Phi": lambda a: (1 + sympy.erf(a / sympy.sqrt(2))) / 2,

@@ -12,6 +12,7 @@ from .source import Source
 
 _EXPRESSIONS = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Subscript, ast.Attribute, ast.Compare, ast.AugAssign, ast.BoolOp)
 _FENCE = re.compile(r"^ *(`{3,}|~{3,})\s*(\w*)")
+_LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.comprehension)
 _TRANSPARENT = (ast.IfExp, ast.Starred)
 
 
@@ -25,6 +26,7 @@ class Syntax:
         self.modules: set[str] = set()  # names that imports bind
         self._at: dict[tuple, ast.AST] = {}
         self._calls_ending: dict[tuple, ast.AST] = {}
+        self._bindings: dict[str, list[ast.AST]] = {}
         for parent in ast.walk(tree):
             for child in ast.iter_child_nodes(parent):
                 self.parents[child] = parent
@@ -35,6 +37,10 @@ class Syntax:
                     self._calls_ending[end] = parent
             elif isinstance(parent, (ast.Import, ast.ImportFrom)):
                 self.modules.update(alias.asname or alias.name.split(".")[0] for alias in parent.names)
+            elif isinstance(parent, ast.Name) and isinstance(parent.ctx, ast.Store):
+                self._bindings.setdefault(parent.id, []).append(parent)
+            elif isinstance(parent, ast.arg):
+                self._bindings.setdefault(parent.arg, []).append(parent)
 
     def expression(self, source: Source) -> ast.AST | None:
         """The expression at a recorded position."""
@@ -61,6 +67,18 @@ class Syntax:
                 return None
             node, parent = parent, self.parents.get(parent)
         return None
+
+    def is_fixed(self, name: str) -> bool:
+        """Whether a variable is assigned in one place of the file, outside of loops and functions."""
+        bound = self._bindings.get(name, [])
+        node: ast.AST | None = bound[0] if len(bound) == 1 else None
+        if node is None:
+            return False
+        while node is not None:
+            if isinstance(node, (*_LOOPS, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+                return False
+            node = self.parents.get(node)
+        return True
 
     def statement(self, expression: ast.AST) -> ast.stmt | None:
         """The statement that an expression is part of."""

@@ -10,6 +10,7 @@ import ast
 import operator
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ class Values:
     `modules` are those that the program holds: with them, what a backward has freed of their calls can be had again."""
 
     def __init__(
-        self, root: Edge, held: Iterable[Tensor] = (), look_up=lambda name: None, modules: Iterable[Any] = ()
+        self, root: Edge, held: Iterable[Tensor] = (), look_up=lambda name, code=None: None, modules: Iterable[Any] = ()
     ) -> None:
         from .replay import Replay
 
@@ -286,11 +287,12 @@ class Values:
                 return found
         expression = operand_of(node, place)
         if expression is not None:
-            value = self.literal(expression)
-            if isinstance(value, Tensor):
-                return np.asarray(value._array)
-            if isinstance(value, NUMBERS):
-                return value
+            value = self.literal(expression, node.code)
+            if isinstance(value, Tensor) and value.requires_grad:
+                value = None  # what the variable held is gone: this would have had a gradient
+            found = np.asarray(value._array) if isinstance(value, Tensor) else value
+            if isinstance(found, (np.ndarray, *NUMBERS)) and self._fits(node, record, place, found):
+                return found
         if node.saved.__class__ is Freed:
             return self._constant_of_twin(node, place)
         if name in _OPTIONAL.get(record.name, ()) and self._is_absent(node, place):
@@ -324,6 +326,17 @@ class Values:
         if solved is not None:
             return solved
         raise Unknown(_freed_text(freed_at(node)))
+
+    def _fits(self, node: Node, record: Op, place: int, found: Any) -> bool:
+        """Whether what a variable holds now can be what a sum was given, as far as the sum is known."""
+        solved = self._solved(node, record, place)
+        if solved is None:
+            return True
+        rounding = 1e-5 * float(np.abs(self.known[node, 0]).max(initial=1))
+        try:
+            return np.allclose(np.broadcast_to(found, solved.shape), solved, rtol=1e-4, atol=rounding)
+        except ValueError:
+            return False
 
     def _solved(self, node: Node, record: Op, place: int) -> np.ndarray | None:
         """The constant part of a sum, from the sum and its other part."""
@@ -398,13 +411,15 @@ class Values:
         raise Unknown(f"the {name} of {node.name()} was not kept{because}")
 
     def _number(self, expression: ast.expr, node: Node) -> Any:
-        value = self.literal(expression)
+        value = self.literal(expression, node.code)
         if value is None or isinstance(value, Tensor):
             raise Unknown(f"{ast.unparse(expression)} is not known any more")
         return value
 
-    def literal(self, expression: ast.expr) -> Any:
-        """What an expression of constants, variables and plain rearrangements of them means now; None for others."""
+    def literal(self, expression: ast.expr, code: CodeType | None = None) -> Any:
+        """What an expression of constants, variables and plain rearrangements of them means now; None for others.
+
+        `code` is what the expression is part of."""
         try:
             return ast.literal_eval(expression)
         except ValueError:
@@ -413,30 +428,30 @@ class Values:
             return float(ast.literal_eval(expression.args[0]))
         if isinstance(expression, ast.Call) and isinstance(expression.func, ast.Attribute) and not expression.keywords:
             if expression.func.attr in _CREATING and isinstance(expression.func.value, ast.Name):
-                return self._created(expression)
-            value = self.literal(expression.func.value)
-            arguments = [self.literal(a) for a in expression.args]
+                return self._created(expression, code)
+            value = self.literal(expression.func.value, code)
+            arguments = [self.literal(a, code) for a in expression.args]
             if isinstance(value, Tensor) and expression.func.attr in _REARRANGING and None not in arguments:
                 with no_grad():
                     return getattr(value, expression.func.attr)(*arguments)
             return None
         if isinstance(expression, (ast.BinOp, ast.Compare, ast.UnaryOp)):
-            return self._computed(expression)
+            return self._computed(expression, code)
         if isinstance(expression, ast.Attribute) and expression.attr in ("T", "mT"):
-            value = self.literal(expression.value)
+            value = self.literal(expression.value, code)
             if isinstance(value, Tensor):
                 with no_grad():
                     return value.mT
-        return self.look_up(ast.unparse(expression))
+        return self.look_up(ast.unparse(expression), code)
 
-    def _created(self, call: ast.Call) -> Any:
+    def _created(self, call: ast.Call, code: CodeType | None) -> Any:
         """A tensor that the program makes of numbers, such as torch.ones(2, 3), made again."""
         from ..ops import creation
 
-        arguments = [self.literal(a) for a in call.args]
+        arguments = [self.literal(a, code) for a in call.args]
         return None if None in arguments else getattr(creation, call.func.attr)(*arguments)
 
-    def _computed(self, expression: ast.expr) -> Any:
+    def _computed(self, expression: ast.expr, code: CodeType | None) -> Any:
         """An expression of operators, computed again."""
         if isinstance(expression, ast.BinOp):
             function: Any
@@ -447,7 +462,7 @@ class Values:
             operands, function = [expression.operand], _OPERATORS.get(type(expression.op))
         else:
             return None
-        found = [self.literal(one) for one in operands]
+        found = [self.literal(one, code) for one in operands]
         if function is None or not all(isinstance(v, (Tensor, *NUMBERS)) for v in found):
             return None
         with no_grad():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from typing import Any
 
 from .algebra import (
     IMAGINARY_UNIT,
@@ -19,6 +20,7 @@ from .algebra import (
     Symbol,
     Total,
     Whole,
+    content,
     indices_of,
 )
 from .positions import Entry, Index, Part, Position, indices, split
@@ -26,6 +28,7 @@ from .positions import Entry, Index, Part, Position, indices, split
 OVERLINE = "\u0304"  # stands over the letter before it
 LETTERS = "ijklmnprstuv"
 _SUBSCRIPTS = str.maketrans("0123456789+-=()aehijklmnoprstuvx,", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ﹐")
+_AFTER_A_LETTER = tuple("₀₁₂₃₄₅₆₇₈₉₊₋ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ⁰¹²³⁴⁵⁶⁷⁸⁹⁻·/^ ") + (OVERLINE,)
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 GREEK = {
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "pi",
@@ -37,7 +40,13 @@ _SHOWN = {
     "sigmoid": "σ", "Phi": "Φ", "Phi_inverse": "Φ⁻¹", "max_half": "max", "max_first": "max", "min_half": "min",
     "min_first": "min", "hardtanh": "clamp", "zeta": "ζ", "real": "Re", "imag": "Im",
 }  # fmt: skip
-_CONDITIONS = {"positive": "{} > 0", "above": "{} > {}", "not_below": "{} ≥ {}", "between": "{1} ≤ {0} ≤ {2}"}
+_CONDITIONS = {
+    "equal": "{} = {}",
+    "positive": "{} > 0",
+    "above": "{} > {}",
+    "not_below": "{} ≥ {}",
+    "between": "{1} ≤ {0} ≤ {2}",
+}
 
 
 class Letters:
@@ -73,9 +82,20 @@ def rational(value: Fraction) -> str:
     """3, 3/2, 0.1: a fraction unless the program will have said it in decimals."""
     if value.denominator == 1:
         return str(value.numerator)
-    if value.denominator % 10 == 0 or value.denominator > 4096:
-        return f"{float(value):.6g}"
-    return f"{value.numerator}/{value.denominator}"
+    return decimal(float(value)) if _is_decimal(value) else f"{value.numerator}/{value.denominator}"
+
+
+def _is_decimal(value: Fraction) -> bool:
+    """Whether a fraction is written with a point: 0.3 and 3.2, but 1/5, the weight of a mean, and 1/4."""
+    if value.denominator > 4096:
+        return True
+    if value.denominator % 5 or abs(value) == Fraction(1, 5):
+        return False
+    rest = value.denominator
+    for factor in (2, 5):
+        while rest % factor == 0:
+            rest //= factor
+    return rest == 1
 
 
 def decimal(value: float) -> str:
@@ -98,6 +118,63 @@ def _sorted_terms(formula: Formula) -> list[tuple[Monomial, Fraction]]:
         terms.remove(first)
         terms.insert(0, first)
     return terms
+
+
+_NEGATED = {"positive": "{} ≤ 0", "above": "{} ≤ {}", "not_below": "{} < {}", "equal": "{} ≠ {}"}
+
+
+def _negated(formula: Formula) -> Atom | None:
+    """The condition c of 1 - c."""
+    if len(formula.terms) != 2 or formula.terms.get(()) != 1:
+        return None
+    ((monomial, coefficient),) = ((m, c) for m, c in formula.terms.items() if m)
+    if coefficient != -1 or len(monomial) != 1:
+        return None
+    one = monomial[0][0]
+    if isinstance(one, Delta) or (isinstance(one, Apply) and one.function in _NEGATED):
+        return one
+    return None
+
+
+def _with_negated(terms: list[tuple[Monomial, Fraction]]) -> list[tuple[Monomial, Fraction]]:
+    """The terms with a·(1 - c) for a - a·c, c being a condition."""
+    found = dict(terms)
+    for monomial, coefficient in terms:
+        for place, (one, exponent) in enumerate(monomial):
+            rest = (*monomial[:place], *monomial[place + 1 :])
+            other = next((m for m in found if m != monomial and frozenset(m) == frozenset(rest)), None)
+            if exponent != 1 or other is None or found[other] != -coefficient or monomial not in found:
+                continue
+            group = Formula({(): Fraction(1), ((one, Fraction(1)),): Fraction(-1)})
+            if _negated(group) is not None:
+                found = {(m if m != other else (*m, (Group(group), Fraction(1)))): c for m, c in found.items()}
+                del found[monomial]
+    return list(found.items())
+
+
+def _first_names(factors: list[tuple[Atom, Fraction]]) -> list[tuple[Atom, Fraction]]:
+    """The factors with names before functions: x·sin(y), not sin(y)·x. i stands first, a sum reaches to the end."""
+    first = next((k for k, (one, _) in enumerate(factors) if isinstance(one, Apply) and one.arguments), len(factors))
+    names = [factor for factor in factors[first:] if _is_of_names(factor[0])]
+    rest = [factor for factor in factors[first:] if not _is_of_names(factor[0])]
+    placed = [*factors[:first], *names, *rest]
+    return sorted(placed, key=lambda factor: isinstance(factor[0], Total) - (factor[0] == IMAGINARY_UNIT))
+
+
+def _is_of_names(one: Atom) -> bool:
+    """Whether a factor is a name, or a sum of products of names."""
+    if isinstance(one, Group):
+        return all(isinstance(inner, Symbol) for monomial in one.body.terms for inner, _ in monomial)
+    return isinstance(one, Symbol)
+
+
+def _has_sum(monomial: Monomial) -> bool:
+    return any(isinstance(one, (Group, Total)) for one, e in monomial if e > 0)
+
+
+def _is_plain(one: Atom) -> bool:
+    """Whether a factor stands above a denominator: x/2, but 1/2(x + y) and 1/2·Σ x."""
+    return isinstance(one, (Symbol, Whole)) or (isinstance(one, Apply) and one.function not in _CONDITIONS)
 
 
 def _is_single(formula: Formula) -> bool:
@@ -148,6 +225,8 @@ class _Notation:
                 left, right = right, left
             return f"{self.position(left, letters)} = {self.position(right, letters)}"
         offset, terms = split(one.position)
+        if index is not None and terms.get(index, 0) > 0 and len(terms) > 1:
+            return self.at_least(offset, terms, index, letters)
         above = [(unit, c) for unit, c in terms.items() if c > 0]
         below = [(unit, -c) for unit, c in terms.items() if c < 0]
         if not below:
@@ -157,6 +236,25 @@ class _Notation:
         if offset >= 0:
             return self.added(below, 0, letters) + self.less + self.added(above, offset, letters)
         return self.added(below, -offset, letters) + self.less + self.added(above, 0, letters)
+
+    def at_least(self, offset: int, terms: dict, index: Index, letters: Letters) -> str:
+        """j ≥ i, for an index that is not below something."""
+        kept = [(unit, c) for unit, c in terms.items() if c > 0]
+        moved = [(unit, -c) for unit, c in terms.items() if c < 0]
+        if offset == -1 and moved:
+            return self.added(kept, 0, letters) + " > " + self.added(moved, 0, letters)
+        left, right = (offset, 0) if offset > 0 else (0, -offset)
+        return self.added(kept, left, letters) + self.more + self.added(moved, right, letters)
+
+    def opposite(self, one: Any, letters: Letters) -> str:
+        """What holds where a condition does not."""
+        if isinstance(one, Delta):
+            return self.condition(one, letters).replace(" = ", self.unequal)
+        return self.signs(_NEGATED[one.function].format(*(self.formula(a, letters) for a in one.arguments)))
+
+    def signs(self, condition: str) -> str:
+        """A condition in the notation's own signs."""
+        return condition.replace(" ≤ ", self.less).replace(" ≥ ", self.more).replace(" ≠ ", self.unequal)
 
     def enclosed(self, body: Formula, letters: Letters) -> str:
         """What a sum or a product runs over: in parentheses if it is itself a sum."""
@@ -187,8 +285,12 @@ class _Notation:
     def formula(self, formula: Formula, letters: Letters) -> str:
         if not formula.terms:
             return "0"
+        common = content(formula) if len(formula.terms) > 1 else Fraction(1)
+        if common.denominator != 1 and any(not _has_sum(monomial) for monomial in formula.terms):
+            rest = self.formula(Formula({m: c / common for m, c in formula.terms.items()}), letters)
+            return self.product(common, [self.parentheses.format(rest)], False)
         pieces: list[str] = []
-        for monomial, coefficient in _sorted_terms(formula):
+        for monomial, coefficient in _with_negated(_sorted_terms(formula)):
             written = self.term(monomial, abs(coefficient), letters)
             if not pieces:
                 pieces.append(("-" if coefficient < 0 else "") + written)
@@ -199,15 +301,20 @@ class _Notation:
     def term(self, monomial: Monomial, coefficient: Fraction, letters: Letters) -> str:
         above = [(one, e) for one, e in monomial if e > 0]
         below = [(one, -e) for one, e in monomial if e < 0]
-        # a sum reaches to the end of its product; i stands first
-        above.sort(key=lambda factor: isinstance(factor[0], Total) - (factor[0] == IMAGINARY_UNIT))
+        above = _first_names(above)
         bottom: list[str] = [self.factor(one, e, letters, alone=False) for one, e in below]
-        if bottom and coefficient.denominator != 1:
+        is_over = bool(bottom) or (
+            bool(above) and not _is_decimal(coefficient) and all(_is_plain(one) for one, _ in above)
+        )
+        if is_over and coefficient.denominator != 1:
             bottom.insert(0, str(coefficient.denominator))
             coefficient = Fraction(coefficient.numerator)
         top = [self.factor(one, e, letters, alone=False) for one, e in above]
         if len(above) == 1 and coefficient == 1 and (not bottom or self.bare_top):
             top = [self.factor(*above[0], letters, alone=True)]
+        elif bottom and not self.bare_top:  # where a sum ends is to be seen
+            runs_on = [isinstance(one, (Total, Product)) and e == 1 for one, e in above]
+            top = [self.parentheses.format(t) if wrap else t for t, wrap in zip(top, runs_on)]
         product = self.product(coefficient, top, bool(bottom))
         return self.quotient(product, bottom) if bottom else product
 
@@ -229,9 +336,10 @@ class _Text(_Notation):
         if coefficient == 1:
             return joined
         number = self.rational(coefficient)
-        close = joined[0] in "(√" or (
-            coefficient.denominator == 1 and joined[0].isalpha() and not joined[1:2].isalpha() and joined[1:2] != "_"
+        one_letter = (
+            joined[0].isalpha() and joined[0] not in "ΣΠ" and (joined[1:2] in _AFTER_A_LETTER or not joined[1:])
         )
+        close = joined[0] in "(√" or (coefficient.denominator == 1 and one_letter)
         return number + joined if close else f"{number}·{joined}"
 
     def rational(self, value: Fraction) -> str:
@@ -248,15 +356,16 @@ class _Text(_Notation):
         if one.kind == -1:
             plain = self.symbol(one._replace(kind=1), letters)
             return one.name[0] + OVERLINE + plain[1:] if len(_numbered(one.name)[0]) == 1 else f"conj({plain})"
-        runs_on = _numbered(one.name)[1] and below[:1] in tuple("₀₁₂₃₄₅₆₇₈₉")  # x₁₂ would be two things
-        return (one.name if runs_on else shown_name(one.name)) + below
+        if _numbered(one.name)[1] and below[:1] in tuple("₀₁₂₃₄₅₆₇₈₉"):  # x₁₂ would be two things
+            below = f"[{','.join(self.position(place, letters) for place in one.index)}]"
+        return shown_name(one.name) + below
 
     def subscript(self, index: tuple[Position, ...], letters: Letters) -> str:
         """ᵢⱼ, ᵢ₊₁, or [i,j+1] where that is not one sign each."""
         if not index:
             return ""
         written = [self.position(place, letters) for place in index]
-        if all(len(w) == 1 for w in written) or len(written) == 1:
+        if all(len(w) == 1 for w in written) or (len(written) == 1 and not _starts_with_factor(written[0])):
             below = "".join(written).translate(_SUBSCRIPTS)
             if not any(sign in below for sign in "".join(written)):
                 return below
@@ -276,9 +385,10 @@ class _Text(_Notation):
     def factor(self, one, exponent, letters, alone):
         if exponent == Fraction(1, 2):
             inner = self.atom(one, letters)
-            return f"√{inner}" if inner.startswith("(") or isinstance(one, Symbol) else f"√({inner})"
+            bare = inner.startswith("(") or isinstance(one, Symbol) or inner.isdecimal()
+            return f"√{inner}" if bare else f"√({inner})"
         written = self.atom(one, letters)
-        if isinstance(one, Group) and alone and exponent == 1:
+        if isinstance(one, Group) and alone and exponent == 1 and written.startswith("("):
             return written[1:-1]
         if exponent == 1:
             return written
@@ -293,7 +403,8 @@ class _Text(_Notation):
         if isinstance(one, Symbol):
             return self.symbol(one, letters)
         if isinstance(one, Group):
-            return f"({self.formula(one.body, letters)})"
+            without = _negated(one.body)
+            return f"({self.formula(one.body, letters)})" if without is None else f"[{self.opposite(without, letters)}]"
         if isinstance(one, Whole):
             return self.symbol(one.symbol, letters)
         if isinstance(one, Delta) and isinstance(one.left, Index) and isinstance(one.right, Index):
@@ -320,7 +431,8 @@ class _Text(_Notation):
         if one.function in _CONDITIONS:
             return f"[{_CONDITIONS[one.function].format(*arguments)}]"
         if one.function == "number":
-            return arguments[0] if _is_single(one.arguments[0]) else f"({arguments[0]})"
+            bare = _is_single(one.arguments[0]) or arguments[0].isdecimal()
+            return arguments[0] if bare else f"({arguments[0]})"
         return f"{_SHOWN.get(one.function, one.function)}({', '.join(arguments)})"
 
 
@@ -369,7 +481,7 @@ class _Latex(_Notation):
 
     def factor(self, one, exponent, letters, alone):
         written = self.atom(one, letters)
-        if isinstance(one, Group):
+        if isinstance(one, Group) and _negated(one.body) is None:
             if exponent == Fraction(1, 2) or (alone and exponent == 1):
                 written = self.formula(one.body, letters)
             else:
@@ -393,6 +505,9 @@ class _Latex(_Notation):
         if isinstance(one, Symbol):
             return self.symbol(one, letters)
         if isinstance(one, Group):
+            without = _negated(one.body)
+            if without is not None:
+                return rf"\left[{self.opposite(without, letters)}\right]"
             return self.formula(one.body, letters)
         if isinstance(one, Whole):
             return self.symbol(one.symbol, letters)
@@ -416,8 +531,7 @@ class _Latex(_Notation):
         if one.function in ("abs", "modulus"):
             return rf"\left|{arguments[0]}\right|"
         if one.function in _CONDITIONS:
-            condition = _CONDITIONS[one.function].format(*arguments).replace("≤", r"\leq").replace("≥", r"\geq")
-            return rf"\left[{condition}\right]"
+            return rf"\left[{self.signs(_CONDITIONS[one.function].format(*arguments))}\right]"
         if one.function == "number":
             return arguments[0]
         if one.function in _LATEX_NAMES:
@@ -427,6 +541,11 @@ class _Latex(_Notation):
         else:
             head = rf"\operatorname{{{escaped(_SHOWN.get(one.function, one.function))}}}"
         return rf"{head}\left({', '.join(arguments)}\right)"
+
+
+def _starts_with_factor(written: str) -> bool:
+    """2i+1, which as a subscript would look like two indices."""
+    return written[0].isdecimal() and not written.isdecimal()
 
 
 def _is_letter(written: str) -> bool:

@@ -474,7 +474,7 @@ def _tabled(
             value = None if call.edges[k] is not None else call.array(k)
         if isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.size == small.size:
             if np.array_equal(value.reshape(small.shape) % n, small):
-                name = simple_name(operand_of(call.node, k)) or call.formulas.arrays.get(id(value)) or name
+                name = call.formulas.name_of(call.node, k, value) or name
                 break
     table = call.formulas.constant_name(name, small)
     return Entry(table, tuple(indices[axis] for axis in kept), n)

@@ -86,7 +86,7 @@ def _classes(call: Call, n: int) -> tuple[str, np.ndarray, np.ndarray]:
     ignored = target == call.setting("ignore_index")
     kept = np.where(ignored, 0, target).astype(np.int64)
     weight = np.asarray(call.array(2))[kept] if call.has(2) else np.ones(target.shape)
-    name = simple_name(operand_of(call.node, 1)) or call.formulas.arrays.get(id(call.array(1))) or "target"
+    name = call.formulas.name_of(call.node, 1, call.array(1)) or "target"
     return call.formulas.constant_name(name, kept), kept, np.where(ignored, 0.0, weight)
 
 
@@ -136,7 +136,7 @@ def _multi_margin(call: Call, p: Place) -> Formula:
     shape = call.shape()
     n = shape[-1]
     target = np.asarray(call.array(1))
-    name = simple_name(operand_of(call.node, 1)) or call.formulas.arrays.get(id(call.array(1))) or "target"
+    name = call.formulas.name_of(call.node, 1, call.array(1)) or "target"
     table = call.formulas.constant_name(name, target.astype(np.int64))
     reduction, samples = call.setting("reduction"), shape[:-1]
     place = p if reduction == "none" else tuple(fresh(size) if size != 1 else 0 for size in samples)

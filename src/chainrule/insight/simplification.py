@@ -1,0 +1,209 @@
+"""The shortest of several forms of a formula: as it is, multiplied out, over a common denominator, with common factors out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from .algebra import (
+    ZERO,
+    Apply,
+    AtLeast,
+    Atom,
+    Delta,
+    Formula,
+    Group,
+    Monomial,
+    Symbol,
+    TooLong,
+    Total,
+    as_product,
+    atom,
+    opened,
+    parts_of,
+    product,
+    total,
+)
+
+LARGEST = 120  # atoms of a formula that is looked at
+HIGHEST_POWER = 3  # of a sum that is multiplied out
+
+
+def simplest(formula: Formula) -> Formula:
+    """An equal formula that takes fewer signs to write, if one is found.
+
+    Terms under different conditions on indices stay apart, since these say which elements are meant."""
+    if formula.size > LARGEST or _is_number_times_sum(formula):
+        return formula
+    apart: dict[frozenset[Atom], Formula] = {}
+    for monomial, coefficient in formula.terms.items():
+        conditions = frozenset(one for one, _ in monomial if isinstance(one, (Delta, AtLeast)))
+        apart[conditions] = apart.get(conditions, ZERO) + Formula({monomial: coefficient})
+    try:
+        result = ZERO
+        for part in apart.values():
+            result = result + _shortest(part)
+    except TooLong:
+        return formula
+    return result
+
+
+def _is_number_times_sum(formula: Formula) -> bool:
+    """2(3x + 2), which says more than 6x + 4 where one value was put in for another."""
+    return len(formula.terms) == 1 and all(
+        len(monomial) == 1 and isinstance(monomial[0][0], Group) and monomial[0][1] == 1 for monomial in formula.terms
+    )
+
+
+def _shortest(formula: Formula) -> Formula:
+    return min(_forms(_signed_alike(_inside(formula))), key=_length)  # the first of those that are equally long
+
+
+def _length(formula: Formula) -> int:
+    """How many numbers, names and functions are to be written."""
+    length = 0
+    for monomial, coefficient in formula.terms.items():
+        length += abs(coefficient) != 1 or not monomial
+        for one, _ in monomial:
+            inside = parts_of(one)
+            length += sum(_length(part) for part in inside) if isinstance(one, (Group, Total)) else 1
+            if isinstance(one, Apply):
+                length += sum(_length(part) for part in inside)
+    return length
+
+
+def _inside(formula: Formula) -> Formula:
+    """The formula with what its groups and sums enclose simplified."""
+
+    def change(one: Atom) -> Formula:
+        if isinstance(one, Group):
+            body = simplest(one.body)
+            return body if len(body.terms) < 2 else atom(Group(body))
+        if isinstance(one, Total):
+            index, body = opened(one)
+            simpler = simplest(body)
+            return atom(one) if simpler is body else total(index, simpler)
+        return atom(one)
+
+    result = ZERO
+    for monomial, coefficient in formula.terms.items():
+        factors: list[tuple[Atom, Fraction]] = []
+        for one, exponent in monomial:
+            inner, scale = as_product(change(one).power(exponent))
+            coefficient *= scale
+            factors += inner
+        result = result + product(coefficient, tuple(factors))
+    return result
+
+
+def _signed_alike(formula: Formula) -> Formula:
+    """The formula with -(a - b) for (b - a), where (a - b) is a factor, too."""
+    known: set[Formula] = set()
+    result = ZERO
+    for monomial, coefficient in formula.terms.items():
+        factors = []
+        for one, exponent in monomial:
+            if isinstance(one, Group) and exponent.denominator == 1 and one.body not in known:
+                opposite = Formula({m: -c for m, c in one.body.terms.items()})
+                if opposite in known:
+                    one, coefficient = Group(opposite), coefficient * (-1) ** exponent.numerator
+                else:
+                    known.add(one.body)
+            factors.append((one, exponent))
+        result = result + product(coefficient, tuple(factors))
+    return result
+
+
+def _forms(formula: Formula) -> Iterator[Formula]:
+    bases = [formula]
+    for quotients_only in (True, False):
+        try:
+            made = _multiplied_out(formula, quotients_only)
+        except TooLong:
+            continue
+        if made not in bases:
+            bases.append(made)
+    for base in bases:
+        if not _is_polynomial(base):
+            yield _with_factors_out(base)
+        yield base
+        try:
+            joined = _over_one_denominator(base)
+        except TooLong:
+            continue
+        if joined is not base:
+            yield joined
+
+
+def _is_polynomial(formula: Formula) -> bool:
+    """Whether a formula is one in a single name, of which everybody prefers the sum: 12x² - 12x."""
+    found = {one for monomial in formula.terms for one, _ in monomial}
+    return len(found) < 2 and all(isinstance(one, Symbol) for one in found)
+
+
+def _multiplied_out(formula: Formula, quotients_only: bool) -> Formula:
+    """Products with sums as sums of products; with `quotients_only` only the sums in which quotients are."""
+    result = ZERO
+    for monomial, coefficient in formula.terms.items():
+        place = next((k for k, factor in enumerate(monomial) if _is_to_open(factor, quotients_only)), None)
+        if place is None:
+            result = result + Formula({monomial: coefficient})
+            continue
+        group, exponent = monomial[place]
+        assert isinstance(group, Group)
+        rest = (*monomial[:place], *monomial[place + 1 :])
+        opened_once = ZERO
+        for inner, factor in group.body.terms.items():
+            opened_once = opened_once + product(coefficient * factor, (*rest, (group, exponent - 1), *inner))
+        result = result + _multiplied_out(opened_once, quotients_only)
+    return result
+
+
+def _is_to_open(factor: tuple[Atom, Fraction], quotients_only: bool) -> bool:
+    one, exponent = factor
+    if not isinstance(one, Group) or exponent.denominator != 1 or not 1 <= exponent <= HIGHEST_POWER:
+        return False
+    return not quotients_only or any(e < 0 for monomial in one.body.terms for _, e in monomial)
+
+
+def _over_one_denominator(formula: Formula) -> Formula:
+    """a/d + b/d² as (a·d + b)/d²."""
+    lowest: dict[Atom, Fraction] = {}
+    for monomial in formula.terms:
+        for one, exponent in monomial:
+            if exponent < 0:
+                lowest[one] = min(lowest.get(one, Fraction(0)), exponent)
+    if not lowest or len(formula.terms) < 2:
+        return formula
+    raised = tuple((one, -exponent) for one, exponent in lowest.items())
+    top = ZERO
+    for monomial, coefficient in formula.terms.items():
+        top = top + _multiplied_out(product(coefficient, (*monomial, *raised)), False)
+    if not top:
+        return ZERO
+    top = min((top, _with_factors_out(top)), key=_length)
+    factors, coefficient = as_product(top)
+    return product(coefficient, (*factors, *lowest.items()))
+
+
+def _with_factors_out(formula: Formula) -> Formula:
+    """a·b + a·c as a·(b + c)."""
+    if len(formula.terms) < 2:
+        return formula
+    monomials = [dict(monomial) for monomial in formula.terms]
+    common: dict[Atom, Fraction] = {}
+    for one in monomials[0]:
+        exponents = [monomial.get(one, Fraction(0)) for monomial in monomials]
+        if all(e > 0 for e in exponents):
+            common[one] = min(exponents)
+        elif exponents[0] < 0 and len(set(exponents)) == 1:
+            common[one] = exponents[0]
+    if not common:
+        return formula
+    lowered: Monomial = tuple((one, -exponent) for one, exponent in common.items())
+    rest = ZERO
+    for monomial, coefficient in formula.terms.items():
+        rest = rest + product(coefficient, (*monomial, *lowered))
+    rest = min((rest, _multiplied_out(rest, False)), key=_length)
+    factors, coefficient = as_product(rest)
+    return product(coefficient, (*common.items(), *factors))
