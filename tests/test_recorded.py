@@ -19,6 +19,7 @@ def test_answer(case):
 
 def test_differences_are_found():
     assert difference(["float32", [2], [1.0, 2.0]], ["float32", [2], [1.0, 2.0000001]]) is None
+    assert difference(["float32", [1], [70.0]], ["float32", [1], [float("inf")]])
     for found in (["float64", [2], [1.0, 2.0]], ["float32", [2], [1.0, 2.1]], {"is": "None"}):
         assert difference(found, ["float32", [2], [1.0, 2.0]])
     assert difference({"error": ["TypeError", "a"]}, {"error": ["TypeError", None]}) is None

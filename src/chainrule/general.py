@@ -42,6 +42,7 @@ from .tensor import (
 
 new = object.__new__
 scalar_array = backend.scalar_array
+SINGLE = backend.SINGLE
 
 
 def must_be_tensor(function: str, argument: str, position: int, value) -> TypeError:
@@ -97,29 +98,8 @@ def is_plain_view(tensor: Tensor) -> bool:
     )
 
 
-OF_HALF = {"mul": "mul_half", "div": "div_half"}  # which take a number in single precision
-
-
-def number_beside_half(first, second):
-    """The number that a half-precision tensor meets, also as a wider tensor without dimensions; otherwise None."""
-    if not isinstance(first, Tensor) or first._array.dtype.itemsize != 2 or first._array.dtype.kind not in "fV":
-        return None
-    if isinstance(second, NUMBERS):
-        return None if isinstance(second, complex) else second
-    if not isinstance(second, Tensor) or second.requires_grad or second._extra is not None:
-        return None
-    array = second._array
-    return array.item() if first._array.ndim > array.ndim == 0 and array.dtype.char in "fd" else None
-
-
 def run_carefully(record: Op, inputs, settings, out=None):
     """Runs an operation in full generality: numbers, promotion, views, modes, tangents, batches, several outputs."""
-    if record.name in OF_HALF:
-        if record.name == "mul" and not isinstance(inputs[0], Tensor):
-            inputs = inputs[::-1]
-        number = number_beside_half(*inputs)
-        if number is not None:
-            return general(REGISTRY[OF_HALF[record.name]], inputs[:1], (number,), out)
     special = needs_grad = normal = False
     mode = local.mode
     for i, value in enumerate(inputs):
@@ -171,6 +151,8 @@ def run_carefully(record: Op, inputs, settings, out=None):
         if len(record.promote) > 1:
             broadcast_error(*[a.shape for a in arrays if hasattr(a, "shape")])
         raise
+    if record.factor_in_single and arrays[0].dtype is not arrays[1].dtype:
+        results = results.astype(arrays[0].dtype)
     many = record.outputs != ()
     if needs_grad and normal and record.differentiable and local.grad_enabled:
         wrapped = _recorded(record, inputs, settings, arrays, results)
@@ -239,15 +221,18 @@ def _arrays(record: Op, inputs):
     target = common.numpy_dtype
     if target.kind in record.refuses:
         raise _refusal(record, target)
+    in_single = record.factor_in_single and common in dtypes.HALF
     arrays = []
     for i, value in enumerate(inputs):
-        if isinstance(value, Tensor):
-            array = value._array
-            arrays.append(array.astype(target) if i in promote and array.dtype is not target else array)
-        elif value is None or i not in promote:
-            arrays.append(value)
-        else:
-            arrays.append(number_array(value, target))
+        is_tensor = isinstance(value, Tensor)
+        array = value._array if is_tensor else value
+        if array is None or i not in promote:
+            arrays.append(array)
+            continue
+        wanted = SINGLE if in_single and i == 1 and not (is_tensor and array.ndim) else target
+        if not is_tensor:
+            array = number_array(value, wanted)
+        arrays.append(array if array.dtype is wanted else array.astype(wanted))
     return arrays
 
 
@@ -324,13 +309,12 @@ def _gradients_fit(record: Op, inputs, edges, arrays, results) -> bool:
     shape = first.shape if record.kind == ELEMENTWISE else None
     dtype = first.dtype
     for i, value in enumerate(inputs):
-        if isinstance(value, Tensor):
-            array = value._array
-            # dtypes of all inputs: a formula that meets this one may give the other a gradient too wide
-            if array.dtype is not dtype and (record.variadic or i in record.promote):
-                return False
-            if shape is not None and edges[i] is not None and array.shape != shape:
-                return False
+        array = value._array if isinstance(value, Tensor) else arrays[i]
+        # dtypes of all inputs: a formula that meets this one may give the other a gradient too wide
+        if array is not None and array.dtype is not dtype and (record.variadic or i in record.promote):
+            return False
+        if shape is not None and edges[i] is not None and array.shape != shape:
+            return False
     return True
 
 
@@ -345,9 +329,9 @@ def input_edge(value):
 
 def _saved_values(record: Op, inputs, settings, arrays, edges, wrapped):
     """What the node keeps, in the order of `saved_names`; an input that no wanted formula uses is left out."""
-    hooks = active_saved_hooks()
+    hooks, saved_for = active_saved_hooks(), record.saved_for
     for place, (source, index) in enumerate(record.saved_from):
-        if record.saved_for is not None and all(edges[i] is None for i in record.saved_for[place]):
+        if saved_for is not None and not [i for i in saved_for[place] if edges[i] is not None]:
             yield None
         elif source == FROM_INPUT:
             value = inputs[index]

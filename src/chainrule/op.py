@@ -106,6 +106,7 @@ def op(
     numbers: bool | tuple[int, ...] = True,
     refuses: dict | None = None,
     check=None,
+    factor_in_single: bool = False,
     saved_as: dict | None = None,
     public: str | None = None,
 ):
@@ -119,7 +120,8 @@ def op(
     number; `numbers`: which promoted inputs may be Python numbers (all unless said); `refuses`: the exceptions for dtypes it has no
     meaning for, as {NumPy kind: (type, message)}, a ``{}`` in the message being the dtype's name; `check`: a function of
     the inputs, called where they are of different dtypes or of a refused one, that raises if they do not go together;
-    `saved_as`: PyTorch's names for what `_saved_…` attributes show.
+    `factor_in_single`: beside a half-precision tensor the second of two inputs is taken in single precision if it is a number
+    or has no dimensions: as a loss scale, it may be too large or too small for half precision; `saved_as`: PyTorch's names for what `_saved_…` attributes show.
     """
     record = Op()
     record.name = name
@@ -138,6 +140,7 @@ def op(
     record.numbers = record.promote if numbers is True else numbers or ()
     record.refuses = refuses or {}
     record.check = check
+    record.factor_in_single = factor_in_single
     # the NumPy kinds of arrays that are to be converted or refused
     record.careful_kinds = ("iub" if floating else "") + "".join(record.refuses)
     record.differentiable = vjp is not None

@@ -64,6 +64,7 @@ class Op:
     careful_kinds: str
     check: Any
     differentiable: bool
+    factor_in_single: bool
     floating: Any
     forward: Any
     holomorphic: Any

@@ -128,8 +128,6 @@ TWO = {
         floats(2, 3), positive(3), reference=np.floor_divide, dtypes=FLOATING + INTEGER, differentiable=(), jvp=False,
     ),
     "pow": row(positive(2, 3), positive(3), reference=np.power, dtypes=NUMERIC),
-    "mul_half": row(floats(2, 3), settings=(3,), reference=np.multiply),
-    "div_half": row(floats(2, 3), settings=(3,), reference=np.divide),
     "pow_number": [
         row(positive(2, 3), settings=(2.5,), reference=np.power, dtypes=FLOATING + COMPLEX),
         row(floats(2, 3), settings=(3,), reference=np.power, dtypes=NUMERIC),

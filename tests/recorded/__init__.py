@@ -146,6 +146,7 @@ def difference(found, expected) -> str | None:
     finite = [abs(v) for v in expected[2] if isinstance(v, float) and math.isfinite(v)]
     least = tolerance * max([1e-3, *finite]) if tolerance else 0
     for i, (a, b) in enumerate(zip(found[2], expected[2], strict=True)):
-        if a != b and not (a != a and b != b) and not (tolerance and abs(a - b) <= max(least, tolerance * abs(b))):
+        close = tolerance and math.isfinite(b) and abs(a - b) <= max(least, tolerance * abs(b))
+        if not (a == b or (a != a and b != b) or close):
             return f"{a} instead of {b} at {i} of {found} and {expected}"
     return None

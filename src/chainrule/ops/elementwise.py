@@ -11,9 +11,8 @@ import math
 
 from .. import dtypes
 from ..backend import integers
-from ..backend.numpy import SINGLE, scalar_array
 from ..inplace import in_place_method
-from ..op import ELEMENTWISE, LINEAR, NUMBERS, common_dtype, general, must_be_tensor, number_array, op, python_number
+from ..op import ELEMENTWISE, NUMBERS, common_dtype, general, must_be_tensor, number_array, op, python_number
 from ..tensor import Tensor
 from .publishing import (
     DYNAMIC,
@@ -320,15 +319,7 @@ _mul = op(
     kind=ELEMENTWISE,
     forward=lambda xp, x, y: x * y,
     vjp=(lambda xp, g, y: g * y, lambda xp, g, x: g * x),
-)
-# A half-precision tensor and a number, which may be too large or too small for half precision, as loss scales are.
-_mul_half = op(
-    "mul_half",
-    kind=LINEAR,
-    forward=lambda xp, x, /, number: (x * scalar_array(SINGLE, number)).astype(x.dtype),
-    vjp=lambda xp, g, number: xp.mul_half(g, number),
-    node="MulBackward0",
-    public="mul",
+    factor_in_single=True,
 )
 _add = op("add", kind=ELEMENTWISE, forward=lambda xp, x, y: x + y, vjp=(lambda xp, g: g, lambda xp, g: g))
 
@@ -399,14 +390,7 @@ _div = op(
     forward=lambda xp, x, y: x / y,
     vjp=(lambda xp, g, y: g / y, lambda xp, g, x, y: -g * ((x / y) / y)),
     floating=True,
-)
-_div_half = op(
-    "div_half",
-    kind=LINEAR,
-    forward=lambda xp, x, /, number: (x / scalar_array(SINGLE, number)).astype(x.dtype),
-    vjp=lambda xp, g, number: xp.div_half(g, number),
-    node="DivBackward0",
-    public="div",
+    factor_in_single=True,
 )
 _div_floor = op(
     "div_floor",

@@ -39,7 +39,7 @@ def power(func, x, exponent):
     return on_values(func, x, exponent)
 
 
-@rule("neg", "deg2rad", "rad2deg", "conj", "conj_physical", "mul_half", "div_half")
+@rule("neg", "deg2rad", "rad2deg", "conj", "conj_physical")
 def linear(func, x, *settings):
     """A function for which it is the same whether repeated indices are added up before or after, of all values."""
     found = x._array.with_values(func(wrap(x._array.values), *settings)._array)

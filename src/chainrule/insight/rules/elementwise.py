@@ -69,7 +69,6 @@ _unary("special_log_ndtr", lambda u: apply("log", apply("Phi", u)))
 _binary("add", lambda a, b: a + b)
 _binary("sub", lambda a, b: a - b)
 _binary("rsub", lambda a, b: b - a)
-_binary("mul", lambda a, b: a * b)
 _binary("div", lambda a, b: a * b.power(-1))
 _binary("div_floor", lambda a, b: apply("floor", a * b.power(-1)))
 _binary("floor_divide", lambda a, b: apply("floor", a * b.power(-1)))
@@ -98,6 +97,12 @@ _binary("rrelu", lambda u, noise: u * noise)
 def _strict_clamp(u: Formula, low, high) -> Formula:
     """The nearest number between two, with a derivative of 0 at both."""
     return apply("hardtanh", u, rational_of(low), rational_of(high))
+
+
+@rule("mul")
+def _product(call: Call, p: Place) -> Formula:
+    a, b = call(0, p), call(1, p)
+    return b * a if call.is_number_first() else a * b
 
 
 @rule("maximum", "minimum", "fmax", "fmin", "clamp_min", "clamp_max")
@@ -250,12 +255,7 @@ def _pow_of_number(call: Call, p: Place) -> Formula:
     return apply("pow", rational_of(call.setting("base")), call(0, p))
 
 
-@rule("mul_half")
-def _mul_half(call: Call, p: Place) -> Formula:
-    return call(0, p) * rational_of(call.setting("number"))
-
-
-@rule("div_number", "div_half")
+@rule("div_number")
 def _div_number(call: Call, p: Place) -> Formula:
     return call(0, p) * rational_of(call.setting("number")).power(-1)
 
