@@ -112,16 +112,24 @@ def op(
 ):
     """Registers an operation and returns its function.
 
-    `outputs` names several outputs; `promote`: which inputs are brought to a common dtype (ELEMENTWISE: all unless said; only
-    ELEMENTWISE formulas may leave it to the engine to sum over broadcast dimensions);
-    `jumps`: the derivative has a branch cut on which the formula of a conjugate is not the conjugate, so that the gradient is
-    conjugated before and after instead; `floating`: integer inputs become the default floating dtype; `node`: the name of its node, where it is not the
-    operation's name in camel case with ``Backward0``; `number_nodes`: its other name when the input at that position is a
-    number; `numbers`: which promoted inputs may be Python numbers (all unless said); `refuses`: the exceptions for dtypes it has no
-    meaning for, as {NumPy kind: (type, message)}, a ``{}`` in the message being the dtype's name; `check`: a function of
-    the inputs, called where they are of different dtypes or of a refused one, that raises if they do not go together;
-    `factor_in_single`: beside a half-precision tensor the second of two inputs is taken in single precision if it is a number
-    or has no dimensions: as a loss scale, it may be too large or too small for half precision; `saved_as`: PyTorch's names for what `_saved_…` attributes show.
+    `outputs`: the names of several outputs.
+    `promote`: which inputs are brought to a common dtype (ELEMENTWISE: all unless said; only ELEMENTWISE formulas may
+    leave it to the engine to sum over broadcast dimensions).
+    `floating`: integer inputs become the default floating dtype.
+    `holomorphic`: formulas are those of a holomorphic function (ELEMENTWISE: yes unless said).
+    `jumps`: the derivative has a branch cut on which the formula of a conjugate is not the conjugate, so that the gradient
+    is conjugated before and after instead.
+    `node`: the name of its node, where it is not the operation's name in camel case with ``Backward0``.
+    `number_nodes`: its other name when the input at that position is a number.
+    `numbers`: which promoted inputs may be Python numbers (all unless said).
+    `factor_in_single`: beside a half-precision tensor the second of two inputs is taken in single precision if it is a
+    number or has no dimensions: as a loss scale, it may be too large or too small for half precision.
+    `refuses`: the exceptions for dtypes it has no meaning for, as {NumPy kind: (type, message)}, a ``{}`` in the message
+    being the dtype's name.
+    `check`: a function of the inputs that raises if they do not go together, called at least where they are of different
+    dtypes or of a refused one.
+    `saved_as`: PyTorch's names for what `_saved_…` attributes show.
+    `public`: the function's name, where it is not the operation's.
     """
     record = Op()
     record.name = name
