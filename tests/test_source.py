@@ -211,3 +211,90 @@ def test_a_cell_of_ipython_is_called_by_its_number(monkeypatch):
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     assert short_path("/tmp/ipykernel_1/2.py") == "In[3]"
     assert short_path("/nowhere/else.py") == "/nowhere/else.py"
+
+
+def test_a_loop_is_told_by_what_it_runs_over():
+    names = run(
+        "x = torch.ones(2, 3, requires_grad=True)\n"
+        "for row in x.unbind():\n    pass\n"
+        "for n, one in enumerate(x):\n    y = one\n    y = y + 1\n"
+        "for other in x:\n    y = other\n    y = y + 1\n"
+        "for mapped in map(torch.exp, [x]):\n    z = mapped\n    z = z + 1\n"
+    )
+    sources = [names[name].grad_fn.source for name in ("row", "one", "other", "mapped")]
+    assert [(s.line, s.end_line, s.text) for s in sources] == [
+        (2, 2, "x.unbind()"),
+        (4, 4, "enumerate(x)"),
+        (7, 7, "x"),
+        (10, 10, "map(torch.exp, [x])"),
+    ]
+
+
+def test_a_write_to_a_part_is_told_by_its_line():
+    names = run("x = torch.ones(2, requires_grad=True)\na = x * 1\na[0] = (\n    x[1]\n)\nb, c = x  # two\n")
+    source = names["a"].grad_fn.source
+    assert (source.line, source.text) == (3, "a[0] = (")
+    assert names["c"].grad_fn.source.text == "b, c = x  # two"
+
+
+def test_a_module_in_an_archive_can_be_read(tmp_path, monkeypatch):
+    import sys
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        archive.writestr("inside_archive.py", "def triple(x):\n    return x * 3\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "archive.zip"))
+    monkeypatch.delitem(sys.modules, "inside_archive", raising=False)
+    from inside_archive import triple
+
+    source = triple(torch.ones(2, requires_grad=True)).grad_fn.source
+    assert (source.line, source.text) == (2, "x * 3")
+    assert str(source).endswith("archive.zip/inside_archive.py:2: x * 3")
+
+
+def test_a_file_that_was_written_anew_is_read_anew(tmp_path, monkeypatch):
+    import importlib
+    import os
+
+    file = tmp_path / "written_anew.py"
+    file.write_text("def change(x):\n    return x * 3\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import written_anew as module
+
+    x = torch.ones(2, requires_grad=True)
+    assert module.change(x).grad_fn.source.text == "x * 3"
+    file.write_text("# more\n\n\ndef change(x):\n    return x.exp()\n")
+    os.utime(file, (1, 1))
+    importlib.reload(module)
+    source = module.change(x).grad_fn.source
+    assert (source.line, source.text) == (5, "x.exp()")
+
+
+def test_a_cell_of_ipython_is_shown_by_its_number_everywhere(monkeypatch):
+    import sys
+    from types import SimpleNamespace
+
+    from chainrule.insight import briefly
+
+    names = run("x = torch.ones(2, requires_grad=True)\ny = x * 2\n", "/tmp/ipykernel_1/7.py")
+    shell = SimpleNamespace(compile=SimpleNamespace(_filename_map={"/tmp/ipykernel_1/7.py": 4}))
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    source = names["y"].grad_fn.source
+    assert source.file == "/tmp/ipykernel_1/7.py"
+    assert str(source) == "In[4]:2: x * 2"
+    assert briefly.place(source) == "In[4]:2"
+
+
+def test_what_adds_to_a_leaf_has_no_line():
+    x = torch.ones(2, requires_grad=True)
+    accumulator = (x * 2).grad_fn.next_functions[0][0]
+    assert accumulator.source is None
+
+
+def test_columns_count_bytes_as_those_of_ast_do():
+    import ast
+
+    text = 'x = torch.ones(2, requires_grad=True)\ns = "äöü"; y = x * 2\n'
+    source = run(text)["y"].grad_fn.source
+    product = next(node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.BinOp))
+    assert (source.column, source.end_column) == (product.col_offset, product.end_col_offset)

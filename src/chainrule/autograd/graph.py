@@ -48,6 +48,7 @@ class AccumulateGrad(Node):
 
     sequence = 2**64 - 1  # before every other node, as PyTorch numbers it
     saves_tensors = False
+    source = None  # no line recorded it: it is made when somebody looks at it
 
     def __init__(self, variable: Tensor) -> None:
         self.variable = variable
@@ -98,7 +99,9 @@ def metadata(self) -> dict:
 
 
 def source(self) -> Any:
-    """Where the user's program recorded this node: a `chainrule.insight.Source` with file, line, columns and text."""
+    """Where the user's program recorded this node: a `chainrule.insight.Source` with file, line, columns and text.
+
+    None of an `AccumulateGrad`, which no line recorded."""
     from ..insight.source import Source
 
     return Source(self.code, self.lasti)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import from_numpy_dtype
-from .source import Source
+from .source import Source, shown_name
 
 MOST_ELEMENTS = 8  # shown one by one
 LONGEST_LINE = 72
@@ -78,7 +78,8 @@ def line(text: str) -> str:
 
 
 def file_name(file: str) -> str:
-    """The last part of a file's path; what is no path stays whole."""
+    """The last part of a file's path; what is no path stays whole, and a cell of IPython is In[3]."""
+    file = shown_name(file)
     return file if file.startswith("<") else os.path.basename(file)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import linecache
 from collections.abc import Iterator
 from types import CodeType
 from typing import Any
 
 from ..engine import Node, is_own
 from .dataflow import Place
-from .source import Source, short_path
+from .source import Source, lines_of, short_path
 from .syntax import simple_name, syntax_of
 
 
@@ -18,10 +17,6 @@ def place_of(source: Source | Node) -> Place:
     """The place of a node or a source as a Place."""
     if isinstance(source, Node):
         source = Source(source.code, source.lasti)
-    syntax = syntax_of(source.file)
-    target = None if syntax is None else syntax.expression(source)
-    if isinstance(getattr(target, "ctx", None), ast.Store):  # a write: it is the whole statement that does it
-        return Place(source.file, source.line, linecache.getline(source.file, source.line).strip())
     return Place(source.file, source.line, source.text)
 
 
@@ -67,9 +62,8 @@ def ancestors(position: Position) -> Iterator[ast.AST]:
 
 def place_in(file: str, line: int) -> Place:
     """A line of a file as a Place."""
-    import linecache
-
-    return Place(file, line, linecache.getline(file, line).strip())
+    text = lines_of(file)[line - 1 : line]
+    return Place(file, line, text[0].strip() if text else "")
 
 
 def return_of(code: Any) -> Place:

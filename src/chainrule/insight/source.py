@@ -5,15 +5,14 @@ from __future__ import annotations
 import linecache
 import sys
 from itertools import islice
+from opcode import opmap
 
 
 def short_path(file: str) -> str:
     """A file's path as one would type it: from the current directory, if the file is inside it."""
     import os
 
-    cell = _cell_of(file)
-    if cell is not None:
-        return cell
+    file = shown_name(file)
     if not os.path.isabs(file):
         return file
     try:
@@ -23,39 +22,61 @@ def short_path(file: str) -> str:
     return file if relative.startswith(os.pardir) else relative
 
 
-def _cell_of(file: str) -> str | None:
-    """`In[3]`, for the name that IPython gives the text of a cell."""
+def shown_name(file: str) -> str:
+    """A file's name; `In[3]` for the name that IPython gives the text of a cell."""
     shell = sys.modules.get("IPython")
     running = None if shell is None else shell.get_ipython()
     number = None if running is None else getattr(running.compile, "_filename_map", {}).get(file)
-    return None if number is None else f"In[{number}]"
+    return file if number is None else f"In[{number}]"
+
+
+def lines_of(file: str) -> list[str]:
+    """The lines of a file, a cell, or a module in an archive, as Python knows them now; empty where there are none."""
+    linecache.checkcache(file)  # the file may have been written anew in a long session
+    lines = linecache.getlines(file)
+    if not lines and file not in linecache.cache:
+        for module in list(sys.modules.values()):
+            if getattr(module, "__file__", None) == file:
+                return linecache.getlines(file, vars(module))  # asks the loader that the module came by
+    return lines
+
+
+_LOOPS = {opmap[name] for name in ("GET_ITER", "FOR_ITER", "EXTENDED_ARG")}
+_STORES = {opmap[name] for name in ("STORE_SUBSCR", "STORE_SLICE", "UNPACK_SEQUENCE", "UNPACK_EX") if name in opmap}
 
 
 class Source:
-    """A place in a program: `file`, `line`, `end_line`, `column`, `end_column` (None where unknown), and its `text`."""
+    """A place in a program: `file`, `line`, `end_line`, `column`, `end_column`, the `function` it is in, and its `text`.
 
-    __slots__ = ("column", "end_column", "end_line", "file", "function", "line")
+    Columns count bytes of UTF-8, as those of `ast` do, and are None where Python does not know them. What a loop does
+    to its iterable stands where the iterable does, what an assignment to a part or to several names does, at these."""
+
+    __slots__ = ("column", "end_column", "end_line", "file", "function", "is_store", "line")
 
     def __init__(self, code, lasti: int) -> None:
         self.file = code.co_filename
         self.function = code.co_qualname
-        # one entry for each two-byte instruction unit
-        positions = next(islice(code.co_positions(), lasti // 2, None), (None,) * 4)
+        operations = code.co_code[::2]
+        unit = max(lasti // 2, 0)
+        while operations[unit] in _LOOPS and unit:  # up to Python 3.12 these have the place of the whole loop
+            unit -= 1
+        positions = next(islice(code.co_positions(), unit, None)) if lasti >= 0 else (None,) * 4
         line, end_line, column, end_column = positions
         self.line = code.co_firstlineno if line is None else line
         self.end_line = self.line if end_line is None else end_line
         self.column = column
         self.end_column = end_column
+        self.is_store = operations[unit] in _STORES
 
     @property
     def text(self) -> str:
-        """The expression itself where columns are known, else the whole line; empty where the source cannot be read."""
-        lines = [linecache.getline(self.file, n).rstrip("\n") for n in range(self.line, self.end_line + 1)]
+        """The expression itself; the whole line of an assignment to a part or to several names, and where columns are
+        not known. Empty where the source cannot be read."""
+        lines = [line.rstrip("\n") for line in lines_of(self.file)[self.line - 1 : self.end_line]]
         if not any(lines):
             return ""
-        if self.column is None or self.end_column is None:
-            return lines[0].strip()
-        # columns count bytes of UTF-8
+        if self.column is None or self.end_column is None or self.is_store:
+            return " ".join(line.strip() for line in lines)
         encoded = [line.encode() for line in lines]
         encoded[-1] = encoded[-1][: self.end_column]
         # a call in a chain over several lines begins at its own name: `.cos()`
@@ -64,7 +85,7 @@ class Source:
         return " ".join(part.decode(errors="replace").strip() for part in encoded)
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}"
+        place = f"{shown_name(self.file)}:{self.line}"
         text = self.text
         return f"{place}: {text}" if text else place
 

@@ -8,7 +8,7 @@ import re
 import sys
 from types import ModuleType
 
-from .source import Source
+from .source import Source, lines_of
 
 _EXPRESSIONS = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Subscript, ast.Attribute, ast.Compare, ast.AugAssign, ast.BoolOp)
 _FENCE = re.compile(r"^ *(`{3,}|~{3,})\s*(\w*)")
@@ -106,8 +106,7 @@ _parsed: dict[str, tuple[list[str], Syntax | None]] = {}
 
 def syntax_of(file: str) -> Syntax | None:
     """The parsed text of a file as Python knows it now; None where it cannot be read or parsed."""
-    linecache.checkcache(file)  # the file may have been written anew in a long session
-    lines = linecache.getlines(file)
+    lines = lines_of(file)
     if not lines:
         return None
     known = _parsed.get(file)
