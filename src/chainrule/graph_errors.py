@@ -13,13 +13,23 @@ def remember(error: RuntimeError) -> RuntimeError:
     """Keeps the words of an error; returns the error itself."""
     global latest
     latest = RuntimeError(*error.args)
-    for text in error.__notes__:
-        latest.add_note(text)
+    latest.__dict__.update(error.__dict__)
     return error
 
 
 def note(error: RuntimeError, text: str) -> RuntimeError:
     error.add_note(text)
+    return error
+
+
+def explained(error, *given):
+    """The error with what is known of it as notes: the user's line, and the remedy; `given`: what it is about."""
+    try:
+        from .insight.refusals import explain
+
+        explain(error, given)
+    except Exception as failure:  # the error itself must reach the user, whatever their program's text looks like
+        error.add_note(f"(what led to it could not be found out: {failure!r})")
     return error
 
 
@@ -87,7 +97,7 @@ def modified_in_place(node, tensor, counter, expected: int, is_output: bool) -> 
     write = counter.writes and counter.writes.get(expected + 1)
     if write:
         note(error, f"and it was overwritten here:\n  {describe(*write)}")
-    return remember(error)
+    return remember(explained(error, node, write))
 
 
 def freed(node) -> RuntimeError:
@@ -103,7 +113,24 @@ def freed(node) -> RuntimeError:
         f"the graph was freed by the backward called here:\n  {describe(node.saved.code, node.saved.lasti)}",
     )
     note(error, f"and it was needed again for the operation recorded here:\n  {describe(node.code, node.lasti)}")
-    return remember(error)
+    return remember(explained(error, node))
+
+
+def unused(number: int, output, wanted) -> RuntimeError:
+    """autograd.grad was asked for the gradient of what the output was not computed from."""
+    return explained(
+        RuntimeError(
+            f"The differentiated Tensor at index {number} appears to not have been used in the graph. Set "
+            "allow_unused=True if this is the desired behavior."
+        ),
+        output,
+        wanted,
+    )
+
+
+def of_function(node, words: str, start: str = "function") -> RuntimeError:
+    """The backward of a custom Function did not return what it should."""
+    return explained(RuntimeError(f"{start} {type(node).__name__} {words}"), node._forward_cls)
 
 
 def leaf_moved() -> RuntimeError:
@@ -122,14 +149,9 @@ def wrong_gradient_shape(have, new) -> RuntimeError:
 
 def no_history(number: int) -> RuntimeError:
     """Backward was called on what no recorded history leads to."""
-    error = RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn")
-    try:
-        from .insight.history_note import history_note
-
-        text = history_note()
-    except Exception as failure:  # the error itself must reach the user, whatever their program's text looks like
-        text = f"(where the history was cut could not be found out: {failure!r})"
-    return error if text is None else note(error, text)
+    return remember(
+        explained(RuntimeError(f"element {number} of tensors does not require grad and does not have a grad_fn"))
+    )
 
 
 def hook_name(hook) -> str:
@@ -176,7 +198,9 @@ def check_post_accumulate(leaf, result) -> None:
 
 def inference_update() -> RuntimeError:
     """The error for a write to an inference tensor in normal mode."""
-    return RuntimeError(
-        "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "
-        "tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+    return explained(
+        RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
+            "normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+        )
     )

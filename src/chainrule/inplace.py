@@ -74,7 +74,7 @@ def refuse_view(view: Tensor, indirectly: bool = False) -> RuntimeError:
     else:
         text = f"{output} is a view and {written} modified inplace."
     advice = _ADVICE.get(creation) or _MODE_ADVICE.format("inference_mode" if inference else "no_grad")
-    return RuntimeError(text + advice)
+    return graph_errors.explained(RuntimeError(text + advice))
 
 
 def check_in_place(tensor: Tensor, differentiable: bool) -> None:
@@ -87,11 +87,13 @@ def check_in_place(tensor: Tensor, differentiable: bool) -> None:
             if view.creation != ORDINARY:
                 raise refuse_view(tensor)
             if requires_grad and view.base._node is None:
-                raise RuntimeError(
-                    "a view of a leaf Variable that requires grad is being used in an in-place operation."
+                raise graph_errors.explained(
+                    RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
                 )
         if requires_grad and tensor._node is None:  # also a view whose grad_fn was not asked for since its base got one
-            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+            raise graph_errors.explained(
+                RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+            )
 
 
 def check_inference(tensor: Tensor) -> None:

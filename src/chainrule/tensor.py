@@ -247,7 +247,7 @@ class Tensor(metaclass=Opened):
         if self._node is not None:
             raise _fixed_flag(value)
         if value and self._array.dtype.kind in "iub":
-            raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
+            raise _explained(RuntimeError("only Tensors of floating point and complex dtype can require gradients"))
         self._set_requires_grad(value)
         if local.level_stack:
             from .transforms import own_leaf
@@ -280,7 +280,7 @@ class Tensor(metaclass=Opened):
         if self._node is not None:
             raise _fixed_flag(requires_grad)
         if requires_grad and self._array.dtype.kind in "iub":
-            raise RuntimeError("only Tensors of floating point dtype can require gradients")
+            raise _explained(RuntimeError("only Tensors of floating point dtype can require gradients"))
         self._requires_grad = requires_grad
         if self._extra is not None and self._extra.batch is not None:
             self._extra.batch.value._set_requires_grad(requires_grad)
@@ -446,7 +446,13 @@ def _fixed_flag(requires_grad: bool) -> RuntimeError:
         else " If you want to use a computed variable in a subgraph that doesn't require differentiation "
         "use var_no_grad = var.detach()."
     )
-    return RuntimeError("you can only change requires_grad flags of leaf variables." + hint)
+    return _explained(RuntimeError("you can only change requires_grad flags of leaf variables." + hint))
+
+
+def _explained(error: RuntimeError) -> RuntimeError:
+    from .graph_errors import explained
+
+    return explained(error)
 
 
 def _type_word(tensor: Tensor) -> str:

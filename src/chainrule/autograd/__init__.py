@@ -117,7 +117,7 @@ def _one_for(output: Tensor | GradientEdge) -> Tensor:
 
     info = output if isinstance(output, Tensor) else output.node._input_metadata[output.output_nr]
     if info is None or info.shape.numel() != 1:
-        raise RuntimeError("grad can be implicitly created only for scalar outputs")
+        raise graph_errors.explained(RuntimeError("grad can be implicitly created only for scalar outputs"), output)
     if not info.dtype.is_floating_point:
         raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {info.dtype}")
     return ones(info.shape, dtype=info.dtype)
@@ -259,9 +259,11 @@ def grad(
     gradients = _root_gradients(outputs, gradients, is_grads_batched)
     roots = _roots(outputs)
     edges = _input_edges(inputs, "grad")
-    for node, _ in edges:
+    for number, (node, _) in enumerate(edges):
         if node is None:
-            raise RuntimeError("One of the differentiated Tensors does not require grad")
+            raise graph_errors.explained(
+                RuntimeError("One of the differentiated Tensors does not require grad"), outputs[0], inputs[number]
+            )
     retain_graph = create_graph if retain_graph is None else retain_graph
     unused_allowed = bool(allow_unused or materialize_grads)
 
@@ -275,10 +277,7 @@ def grad(
         )
         unused = () if unused_allowed else [i for i, g in enumerate(found) if g is None]
         if unused:
-            raise RuntimeError(
-                f"The differentiated Tensor at index {unused[0]} appears to not have been used in the graph. Set "
-                "allow_unused=True if this is the desired behavior."
-            )
+            raise graph_errors.unused(unused[0], outputs[0], inputs[unused[0]])
         if local.levels:
             from ..batching import raised
 

@@ -216,9 +216,8 @@ class FunctionNode(Node):
         if len(results) > count and all(r is None for r in results[count:]):
             results = results[:count]
         if len(results) != count:
-            raise RuntimeError(
-                f"function {type(self).__name__} returned an incorrect number of gradients (expected {count}, got "
-                f"{len(results)})"
+            raise graph_errors.of_function(
+                self, f"returned an incorrect number of gradients (expected {count}, got {len(results)})"
             )
         gradients: list[Any] = []
         for position, result in enumerate(results):
@@ -274,9 +273,11 @@ def _fit_to_input(node, index: int, gradient: Tensor) -> Tensor:
     if have != shape:
         padded = (1,) * (len(have) - len(shape)) + shape
         if len(have) < len(shape) or any(n not in (1, h) for n, h in zip(padded, have)):
-            raise RuntimeError(
-                f"Function {type(node).__name__} returned an invalid gradient at index {index} - got {list(have)} but "
-                f"expected shape compatible with {list(shape)}"
+            raise graph_errors.of_function(
+                node,
+                f"returned an invalid gradient at index {index} - got {list(have)} but expected shape compatible with "
+                f"{list(shape)}",
+                "Function",
             )
     if dtype is not None and gradient.is_complex() and dtype.kind != "c":
         raise RuntimeError(

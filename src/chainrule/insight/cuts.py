@@ -58,13 +58,36 @@ CUTS = {
         "computes it in a reentrant checkpoint, none of whose inputs requires grad",
         "pass use_reentrant=False to checkpoint, or give it an input that requires grad",
     ),
+    "contained": (
+        "hands it to a custom Function inside a list, where autograd does not look for tensors",
+        "give apply each tensor as an argument of its own: Function.apply(*tensors)",
+    ),
+    "constant": (
+        "puts a constant in its place",
+        "keep the tensor in the computation: torch.where, clamp and nan_to_num change numbers and keep the history",
+    ),
+    "slope": (
+        "is the derivative of something linear in it: a constant, on which nothing depends",
+        "take 0 for the derivative of that, or check that the function is meant to be linear",
+    ),
     "copied": ("makes a copy that is another tensor", "use the tensor itself, not the copy"),
     "parameter": ("makes a new leaf of it", "use the tensor itself; a Parameter starts a history of its own"),
 }
 
 
+# the ways by which nobody makes a constant: detach() and no_grad are how it is done on purpose
+BY_ACCIDENT = ("gradient", "item", "number", "numpy", "remade", "data")
+
+
+def is_backward(block: Place) -> bool:
+    """Whether what switches recording off is the backward of a custom Function."""
+    return block.text.startswith("def backward(")
+
+
 def remedy_of_block(block: Place, remedy: str) -> str:
     """What to do about what switches recording off, a with block if nothing better is known."""
+    if is_backward(block):
+        return "compute it in a block with torch.enable_grad(), from detached copies of what was saved; or write the derivative out"
     if "checkpoint(" in block.text:
         return CUTS["checkpoint"][1]
     if "inference_mode" in block.text and not block.text.startswith("@"):

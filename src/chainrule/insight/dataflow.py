@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from .source import short_path
-from .syntax import Syntax, is_module, program_files, simple_name, syntax_of
+from .syntax import Syntax, is_module, program_files, simple_name, syntax_of, values_used
 
 MOST_STEPS = 30_000
 DEEPEST_CALL = 12
@@ -65,6 +65,7 @@ class Value:
     is_class: bool = False
     bound: Value | None = None  # of a method: what it is a method of
     origin: Origin | None = None  # where it was last bound to a name
+    suspect: Cut | None = None  # where its history ends, should it turn out to have none
 
 
 class Function(NamedTuple):
@@ -143,6 +144,7 @@ REMAKING = {
     "new_tensor",
     "scalar_tensor",
 }
+_DERIVATIVES = {"jacobian", "hessian", "hvp", "vhp"}
 _OF_CHECKPOINT = {"use_reentrant", "preserve_rng_state", "context_fn", "determinism_check", "debug", "early_stop"}
 INTEGER_DTYPES = {"int", "long", "short", "int8", "int16", "int32", "int64", "uint8", "bool", "LongTensor", "IntTensor"}
 WITH_INDICES = {"max", "min", "sort", "topk", "kthvalue", "median", "mode", "cummax", "cummin"}
@@ -209,6 +211,8 @@ class Run:
                 if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and syntax.file == self.file:
                     if node.lineno <= self.query[0] <= (node.end_lineno or 0) and node.name == name.rpartition(".")[2]:
                         self.syntax = syntax
+                        if node.name == "backward" and isinstance(syntax.parents.get(node), ast.ClassDef):
+                            self._blocks.append(self.place(node))  # of a custom Function
                         self._call(Function(node, self.main, syntax), [], {}, node)
                         return
 
@@ -225,11 +229,13 @@ class Run:
 
     def _merged(self, values: Iterable[Value]) -> Value:
         flows: Flows = {}
+        suspect = None
         for value in values:
+            suspect = suspect or value.suspect
             for origin, cut in value.flows.items():
                 if origin not in flows or cut is None:
                     flows[origin] = cut
-        return Value(flows)
+        return Value(flows, suspect=suspect)
 
     def _cut(self, value: Value, kind: str, node: ast.AST) -> Value:
         """The value with every way that was open ended here."""
@@ -285,7 +291,10 @@ class Run:
             scope.bind(node.name, Value(methods=methods, is_class=True))
         elif isinstance(node, ast.Return):
             if self._returns:
-                self._returns[-1].append(self.value(node.value, scope) if node.value is not None else Value())
+                value = self.value(node.value, scope) if node.value is not None else Value()
+                if not value.flows and value.suspect is None:
+                    value = replace(value, suspect=Cut("constant", self.place(node)))
+                self._returns[-1].append(value)
                 raise _Returned
         elif isinstance(node, (ast.For, ast.AsyncFor)):
             iterated = self.value(node.iter, scope)
@@ -390,6 +399,9 @@ class Run:
                 scope.values[name] = first
                 continue
             merged = self._merged(choices)
+            constants = [c.origin for c in choices if c.origin is not None and set(c.flows) == {c.origin}]
+            if merged.suspect is None and constants and len(merged.flows) > len(constants):
+                merged.suspect = Cut("constant", constants[0].place)
             latest = max((c for c in choices if c.origin), key=lambda c: c.origin.serial, default=first)
             merged.origin, merged.function, merged.instance, merged.methods = (
                 latest.origin, first.function, first.instance, first.methods,
@@ -446,6 +458,8 @@ class Run:
             self.events.append(Event("clear", self.place(node), self.value(target.value, scope), node))
             return
         if isinstance(target, ast.Attribute) and target.attr == "data":
+            if isinstance(node, ast.Assign) and values_used(node.value)[1]:  # w.data = w.data - lr * w.grad
+                self.events.append(Event("step", self.place(node), self.value(target.value, scope), node))
             return
         if isinstance(target, ast.Subscript):
             old = self.value(target.value, scope)
@@ -617,6 +631,12 @@ class Run:
             return self._call_value(callee, arguments, keywords, node)
         return self._library(node, name, [callee, *arguments], keywords)
 
+    def _gradient(self, value: Value, node: ast.Call) -> Value:
+        """The result of a call that gives derivatives: it has a history only if that is asked for."""
+        if any(k.arg == "create_graph" and isinstance(k.value, ast.Constant) and k.value.value for k in node.keywords):
+            return replace(value, suspect=Cut("slope", self.place(node)))
+        return self._cut(value, "gradient", node)
+
     def _is_the_call(self) -> bool:
         """Whether the run stands where the program does: by the same calls, and in loops as late as we know."""
         if any(number < PASSES - 1 for number in self._passes):
@@ -728,6 +748,9 @@ class Run:
         if name == "backward":
             self.events.append(Event("backward", place, owner, node))
             return Value()
+        if name == "apply" and owner.is_class and "forward" in (owner.methods or {}):  # of a custom Function
+            given = [one if one.elements is None else self._cut(one, "contained", node) for one in arguments]
+            return self._computed(self._merged(given), node)
         if name in ("zero_grad", "step"):
             self.events.append(Event(name, place, owner, node))
             return Value()
@@ -777,7 +800,11 @@ class Run:
         module = base.id if isinstance(base, ast.Name) else ""
         if name in ("backward", "grad") and module:
             self.events.append(Event(name, self.place(node), arguments[1] if len(arguments) > 1 else merged, node))
-            return self._cut(merged, "gradient", node) if name == "grad" else Value()
+            return self._gradient(merged, node) if name == "grad" else Value()
+        if name in _DERIVATIVES and (
+            not module or "functional" in ast.unparse(function)
+        ):  # of torch.autograd.functional
+            return self._gradient(merged, node)
         if module in ("np", "numpy"):
             return self._cut(merged, "numpy", node)
         if module == "math" or (name in ("float", "int", "bool", "complex") and not module):

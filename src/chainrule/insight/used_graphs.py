@@ -27,28 +27,6 @@ def noted(error: BaseException, words: str) -> Place | None:
     return None
 
 
-def of_error(error: BaseException | None) -> Reason | None:
-    """What an error of autograd's knows: it is in its notes."""
-    if not isinstance(error, RuntimeError):
-        return None
-    if "backward through the graph a second time" in str(error):
-        used = noted(error, "the graph was freed by the backward")
-        where = "" if used is None else f" by the backward {lies(used)}"
-        return Reason(
-            "second backward",
-            f"backward failed because the graph was already used up{where}.",
-            "compute it again before the second backward, or pass retain_graph=True to the first",
-            used,
-        )
-    return of_overwriting(error)
-
-
-def of_overwriting(error: BaseException) -> Reason | None:
-    """What an error knows of a value that was overwritten."""
-    written = noted(error, "and it was overwritten here")
-    return None if written is None else overwritten(noted(error, "the value was saved for backward here"), written)
-
-
 def overwritten(saved: Place | None, written: Place, name: str = "backward") -> Reason:
     """Backward fails as a value saved for it at one place was overwritten at another."""
     where = "" if saved is None else f", saved {lies(saved)},"
@@ -100,20 +78,54 @@ def used_up(name: str, order: list[Node], shared: Node, place: Place) -> Reason:
     """Why the backward of `name` at `place`, through the nodes in `order`, fails at one that another has used up."""
     at = place_of(freed_at(shared))
     passed = order[: order.index(shared)]
-    is_same = (at.file, at.line) == (place.file, place.line)  # the same backward, in a loop
-    if not is_same and not any(node.saves_tensors for node in passed) and shared.saved.newest == order[0].sequence:
+    if _is_line(at, place):  # what the round before has left behind is used by this one
+        shared = _frontier(order, shared)
+        return _of_round_before(name, shared, place, shared is not order[0])
+    if not any(node.saves_tensors for node in passed) and shared.saved.newest == order[0].sequence:
         return Reason(
             "second backward",
             f"the second {name}.backward() {lies(place)} fails because the graph was used up by the first, {lies(at)}.",
             "compute it again before the second backward, or pass retain_graph=True to the first",
             place,
         )
-    if is_same:  # what the round before has left behind is used by this one
-        shared = _frontier(order, shared)
-    made = place_of(shared)
-    name_of = target_name(shared)
-    what = f"what is computed {lies(made)}" if name_of is None else f"{name_of}, computed {lies(made)},"
-    if is_same and shared is not order[0] and _is_carried(made, place):
+    return Reason(
+        "second backward",
+        f"{name}.backward() {lies(place)} fails because it shares {_called(shared)[0]} with what the backward {lies(at)} has "
+        "used up.",
+        "pass retain_graph=True to the first backward, add the losses and call backward once, or detach() what is shared",
+        at,
+    )
+
+
+def met_again(name: str, node: Node, place: Place) -> Reason:
+    """The same where only the node is known that backward came to."""
+    at = place_of(freed_at(node))
+    if _is_line(at, place):
+        return _of_round_before(name, node, place, True)
+    return Reason(
+        "second backward",
+        f"{name}.backward() {lies(place)} fails because it needs {_called(node)[0]} once more, and the backward {lies(at)} has "
+        "used that up.",
+        "compute it again before the second backward, or pass retain_graph=True to the first; losses that share it can be added, "
+        "for one backward",
+        at,
+    )
+
+
+def _is_line(one: Place, other: Place) -> bool:
+    return (one.file, one.line) == (other.file, other.line)
+
+
+def _called(node: Node) -> tuple[str, str | None]:
+    """What is computed by a node, and its name if it has one."""
+    made, name = place_of(node), target_name(node)
+    return (f"what is computed {lies(made)}" if name is None else f"{name}, computed {lies(made)},"), name
+
+
+def _of_round_before(name: str, node: Node, place: Place, may_be_carried: bool) -> Reason:
+    """The same backward, in a loop, comes to what it has used up itself."""
+    made, (what, name_of) = place_of(node), _called(node)
+    if may_be_carried and _is_carried(made, place):
         return Reason(
             "second backward",
             f"{name}.backward() {lies(place)} fails the second time because {what} is kept from one "
@@ -121,19 +133,12 @@ def used_up(name: str, order: list[Node], shared: Node, place: Place) -> Reason:
             "cut it off between rounds: " + ("detach() it" if name_of is None else f"{name_of} = {name_of}.detach()"),
             made,
         )
-    if is_same:
-        return Reason(
-            "second backward",
-            f"{name}.backward() {lies(place)} fails the second time because {what} is computed only once, "
-            "and its graph was used up in the first round.",
-            "compute it again in each round, inside the loop, detach() it, or pass retain_graph=True to backward",
-            made,
-        )
     return Reason(
         "second backward",
-        f"{name}.backward() {lies(place)} fails because it shares {what} with what the backward {lies(at)} has used up.",
-        "pass retain_graph=True to the first backward, add the losses and call backward once, or detach() what is shared",
-        at,
+        f"{name}.backward() {lies(place)} fails the second time because {what} is computed only once, "
+        "and its graph was used up in the first round.",
+        "compute it again in each round, inside the loop, detach() it, or pass retain_graph=True to backward",
+        made,
     )
 
 

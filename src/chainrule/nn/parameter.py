@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..graph_errors import explained
 from ..opened import Opened
 from ..ops.creation import empty
 from ..tensor import Tensor, memory, own_extra, version_counter, wrap_as
@@ -28,7 +29,7 @@ def _sharing(cls, data, requires_grad: bool) -> Any:
         own_extra(made).inference = True
     if requires_grad:
         if data._array.dtype.kind in "iub":
-            raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+            raise explained(RuntimeError("Only Tensors of floating point and complex dtype can require gradients"))
         made._set_requires_grad(True)
     return made
 

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from .. import dtypes
+from ..graph_errors import explained
 from ..modes import local
 from ..op import LINEAR, method, must_be_tensor, op
 from ..size import check_device, device as torch_device
@@ -286,7 +287,9 @@ def numpy(self, *, force: bool = False):
     if self._extra is not None and self._extra.special:
         _refuse_reading(self, "memory")
     if not force and self.requires_grad and local.grad_enabled:
-        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        raise explained(
+            RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        )
     if self.dtype is dtypes.bfloat16:
         raise TypeError("Got unsupported ScalarType BFloat16")
     return memory(self).view()

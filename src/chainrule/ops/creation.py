@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..dtypes import dtype as Dtype
+from ..graph_errors import explained
 from ..modes import is_quiet, local, silence
 from ..op import is_number, method, must_be_tensor, op
 from ..size import channels_last, channels_last_3d, check_device, contiguous_format, strided
@@ -53,7 +54,7 @@ def finish(array, requires_grad: bool = False, device=None, out=None) -> Tensor:
         return fill_out(out, result)
     if requires_grad:
         if array.dtype.kind in "iub":
-            raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+            raise explained(RuntimeError("Only Tensors of floating point and complex dtype can require gradients"))
         result._requires_grad = True
     if local.inference:
         own_extra(result).inference = True

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..graph_errors import explained
 from ..inplace import bump_version
 from ..modes import enable_grad, is_quiet, no_grad, silence
 from ..nn.modules.module import typename
@@ -69,7 +70,6 @@ class Optimizer:
     A subclass either overrides :meth:`step`, or gives `_update`: how one parameter's array changes.
     """
 
-    __module__ = "torch.optim.optimizer"
     _opt_called = False
 
     def __init_subclass__(cls, **kwargs) -> None:
@@ -89,7 +89,7 @@ class Optimizer:
         self.param_groups: list[dict[str, Any]] = []
         groups = list(params)
         if not groups:
-            raise ValueError("optimizer got an empty parameter list")
+            raise explained(ValueError("optimizer got an empty parameter list"))
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         for group in groups:
@@ -149,7 +149,7 @@ class Optimizer:
             if not isinstance(param, Tensor):
                 raise TypeError("optimizer can only optimize Tensors, but one of the params is " + typename(param))
             if not self.defaults.get("differentiable") and not (param.is_leaf or param.retains_grad):
-                raise ValueError("can't optimize a non-leaf Tensor")
+                raise explained(ValueError("can't optimize a non-leaf Tensor"), param)
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
                 raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")

@@ -10,7 +10,7 @@ from ...tensor import Tensor
 from ..badnumbers import is_bad
 from ..names import caller
 from ..reasons import Reason
-from ..used_graphs import of_error
+from ..refusals import reason_carried
 from .another import all_is_well, why_another
 from .failing import why_backward_fails
 from .missing import why_none
@@ -35,7 +35,7 @@ def why(x: Tensor, loss: Tensor | None = None) -> Reason:
 
 def _answer(asked: Question) -> Reason:
     x, loss = asked.x, asked.loss
-    error = of_error(sys.exc_info()[1])
+    error = reason_carried(sys.exc_info()[1])
     if error is not None:
         return error
     if loss is not None:

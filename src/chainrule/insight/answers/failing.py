@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from ...tensor import Tensor
+from ..cuts import CUTS
 from ..dataflow import Origin, Place
 from ..places import lies, place_in, place_of
 from ..reasons import Reason, not_scalar
@@ -115,6 +116,15 @@ def _no_history(asked: Question) -> Reason:
             f"{name}.backward() fails because nothing that {name} was computed from requires grad{where}.",
             f"make it with requires_grad=True, or call {asked.name}.requires_grad_() before the computation",
             made,
+        )
+    if value is not None and value.suspect is not None:
+        doing, remedy = CUTS[value.suspect.kind]
+        place = value.suspect.place
+        return Reason(
+            value.suspect.kind,
+            f"{name}.backward() fails: the history of {name} is cut {lies(place)}: that {doing}.",
+            remedy,
+            place,
         )
     origin = origin_of(value)
     made = None if origin is None else origin.place

@@ -13,9 +13,9 @@ from ..cuts import CUTS, remedy_of_block
 from ..dataflow import Cut, Origin, Value
 from ..places import lies, place_of
 from ..reasons import Reason, computed, holds_integers, made_by_update, made_of_nameless_leaf, never_required
+from ..refusals import reason_carried
 from ..source import Source
 from ..syntax import updates_itself
-from ..used_graphs import of_error
 from ..values import freed_at, reachable
 from .clearing import cleared_after_backward, cleared_reason
 from .custom import of_custom_function
@@ -35,7 +35,7 @@ def why_none(asked: Question) -> Reason:
         cleared = cleared_after_backward(asked)
         if cleared is not None:
             return cleared_reason(asked, "None", cleared)
-        failed = of_error(graph_errors.latest)
+        failed = reason_carried(graph_errors.latest)
         if failed is not None:
             return failed
         if asked.called("backward"):
@@ -58,6 +58,9 @@ def why_none(asked: Question) -> Reason:
         return cleared_reason(asked, "None", cleared)
     if asked.called("grad") and not asked.called("backward"):
         return _grad_instead(asked)
+    failed = reason_carried(graph_errors.latest)
+    if failed is not None and asked.called("backward") and all(freed_at(n) is None for n in reachable(loss.grad_fn)):
+        return failed
     if not asked.called("backward") or all(freed_at(n) is None for n in reachable(loss.grad_fn) if n.saves_tensors):
         place = asked.loss_made()
         return Reason(
@@ -71,7 +74,6 @@ def why_none(asked: Question) -> Reason:
         custom = of_custom_function(asked, Culprit(node, None, False, []), "is None")
         if custom is not None and leads((node, 0), gradient_edge(x)):
             return custom
-    failed = of_error(graph_errors.latest)
     if failed is not None:
         return failed
     return Reason(

@@ -50,6 +50,14 @@ def cut_of(origins: list[Origin], flows: dict[Origin, Cut | None]) -> Cut | None
     return next((flows[one] for one in origins if one in flows), None)
 
 
+def learns(value: Any) -> bool:
+    """Whether what a variable holds is a tensor that requires grad, or a module with one."""
+    if isinstance(value, Tensor):
+        return value.requires_grad
+    parameters = getattr(value, "parameters", None)
+    return callable(parameters) and not isinstance(value, type) and any(p.requires_grad for p in parameters())
+
+
 def _leads(loss: Tensor, target: Edge) -> bool:
     edge = gradient_edge(loss)
     return leads(edge, target)
@@ -147,11 +155,7 @@ class Question:
 
     def learns(self, name: str) -> bool:
         """Whether a variable is a tensor that requires grad, or a module with one."""
-        value = self.scope.look_up(name)
-        if isinstance(value, Tensor):
-            return value.requires_grad
-        parameters = getattr(value, "parameters", None)
-        return callable(parameters) and not isinstance(value, type) and any(p.requires_grad for p in parameters())
+        return learns(self.scope.look_up(name))
 
     def leads_to_x(self) -> bool:
         return _leads(self.loss, gradient_edge(self.x))

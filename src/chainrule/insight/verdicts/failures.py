@@ -12,12 +12,9 @@ from ...tensor import Tensor
 from ..answers.question import call_in
 from ..cuts import CUTS
 from ..dataflow import Place
-from ..holders import modules_of
 from ..places import (
     Position,
     ancestors,
-    attribute_line,
-    backward_place,
     bindings,
     expression_at,
     lies,
@@ -27,10 +24,11 @@ from ..places import (
     place_in,
     place_of,
 )
-from ..reasons import Reason, not_registered, not_scalar
+from ..reasons import Reason
+from ..refusals import reason_carried, receiver_name
 from ..source import Source
 from ..syntax import simple_name, syntax_of
-from ..used_graphs import noted, of_overwriting, used_up
+from ..used_graphs import noted, used_up
 from ..values import reachable
 from ..witness.notes import Break, Leaf, Root, parameters_of
 from .judge import Judge, innermost
@@ -52,6 +50,9 @@ def reason_of(judge: Judge, error: BaseException) -> Reason:
                 reason = explain(judge, error, frame, place)
                 if reason is not None:
                     return reason
+        known = reason_carried(error)
+        if known is not None:
+            return known
         if isinstance(error, (TypeError, AttributeError)) and "NoneType" in message:
             reason = _none_used(judge, frame, place)
             if reason is not None:
@@ -65,15 +66,21 @@ def _no_history(judge: Judge, error: BaseException, frame: FrameType, place: Pla
     if witness.attempt is None:
         return None
     roots, flows, position = witness.attempt
-    name = _receiver_name(position)
+    name = receiver_name(position)
     cuts: dict[Break, list[Leaf]] = {}
+    frozen: list[Leaf] = []
     for leaf, cut in flows.items():
-        if cut is not None:
+        if cut is not None and cut.kind == "requires_grad_false":
+            frozen.append(leaf)
+        elif cut is not None:
             cuts.setdefault(cut, []).append(leaf)
     start = f"{name} does not require grad, because"
-    frozen = _frozen_since(judge, position, start)
-    if frozen is not None:
-        return frozen
+    carried = reason_carried(error)
+    if carried is not None and carried.cause == "in backward":
+        return carried
+    since = _frozen_since(judge, position, start)
+    if since is not None:
+        return since
     if cuts:
         cut = min(cuts, key=lambda c: (-len(cuts[c]), cuts[c][0].number))
         return _of_cut(judge, cut, cuts[cut], start)
@@ -84,26 +91,31 @@ def _no_history(judge: Judge, error: BaseException, frame: FrameType, place: Pla
         known = lines.get((written.place.file, written.place.line))
         if known is not None:
             return _of_cut(judge, known, [escaped[known]], start)
+    plain = _never_required(judge, start)
+    if plain is not None:
+        return plain
+    if frozen:
+        cause = place_at(frozen[-1].frozen_at)  # type: ignore[arg-type]
+        return Reason(
+            "requires_grad_false",
+            f"{start} nothing that it was computed from does: {judge.label(frozen[-1])} and the like were made not to "
+            f"{lies(cause)}.",
+            "leave requires_grad=True for the parameters that are to be trained, such as those of the last layer",
+            cause,
+        )
     serious = [one for one in escaped if not only_shown(one.position)]
     if serious:
         return _of_cut(judge, serious[-1], [escaped[serious[-1]]], start)
     learning = [
         leaf for leaf in witness.histories.all_leaves if (held := leaf.tensor()) is not None and held._requires_grad
     ]
-    trained = [p for step in witness.gradients.optimizers.values() for p in parameters_of(step.optimizer)]
-    if witness.gradients.frozen and not (any(p._requires_grad for p in trained) if trained else learning):
-        cause = place_at(list(witness.gradients.frozen)[-1])
-        return Reason(
-            "requires_grad_false",
-            f"{start} nothing that it was computed from does: requires_grad was set to False {lies(cause)}.",
-            "leave requires_grad=True for the parameters that are to be trained, such as those of the last layer",
-            cause,
-        )
     for root in roots:
         if isinstance(root, Tensor):
             late = _turned_on_late(judge, position, name, frame)
             if late is not None:
                 return late
+    if carried is not None and carried.cause != "no requires_grad":  # what the text alone shows
+        return Reason(carried.cause, f"{start} {carried.sentence}", carried.remedy, carried.source)
     if learning:
         names = ", ".join(dict.fromkeys(judge.label(leaf) for leaf in learning[:3]))
         made = made_at(name, position) or place
@@ -126,6 +138,23 @@ def _no_history(judge: Judge, error: BaseException, frame: FrameType, place: Pla
     )
 
 
+def _never_required(judge: Judge, start: str) -> Reason | None:
+    """An optimizer was given a tensor that never required grad."""
+    for step in judge.witness.gradients.optimizers.values():
+        for tensor in parameters_of(step.optimizer):
+            name = judge.scope.names.get(id(tensor))
+            known = judge.witness.histories.leaves.get(id(tensor))
+            made = made_at(name, step.made) if name is not None and not tensor._requires_grad and known is None else None
+            if made is not None:
+                return Reason(
+                    "no requires_grad",
+                    f"{start} {name}, made {lies(made)} and given to an optimizer, does not.",
+                    f"make it with requires_grad=True, or call {name}.requires_grad_() before the computation",
+                    made,
+                )
+    return None
+
+
 def _no_tensor(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
     """Backward is called on a Python number or an array."""
     where = innermost(error)
@@ -140,7 +169,7 @@ def _no_tensor(judge: Judge, error: BaseException, frame: FrameType, place: Plac
         known = escaped.get((written.place.file, written.place.line))
         if known is not None:
             kind = re.search(r"'(\w+)' object", str(error))
-            name = _receiver_name(position)
+            name = receiver_name(position)
             start = f"{name} has no backward: it is no tensor but {'a ' + kind[1] if kind is not None else 'a number'}, because"
             return _of_cut(judge, known[0], [known[1]], start)
     return None
@@ -148,16 +177,14 @@ def _no_tensor(judge: Judge, error: BaseException, frame: FrameType, place: Plac
 
 def _frozen_since(judge: Judge, position: Position, start: str) -> Reason | None:
     """The same backward has worked before, and what it went to has been frozen since."""
-    earlier, frozen = judge.witness.roots.get(position), judge.witness.gradients.frozen
-    if earlier is None or not frozen:
+    earlier = judge.witness.roots.get(position)
+    reached = [] if earlier is None else [leaf for leaf, cut in earlier.flows.items() if cut is None and leaf.frozen_at]
+    if not reached:
         return None
-    reached = [leaf for leaf, cut in earlier.flows.items() if cut is None]
-    if not any((held := leaf.tensor()) is not None and not held._requires_grad for leaf in reached):
-        return None
-    cause = place_at(list(frozen)[-1])
+    cause = place_at(reached[-1].frozen_at)  # type: ignore[arg-type]
     return Reason(
         "requires_grad_false",
-        f"{start} requires_grad of what the same backward went to before, such as {judge.label(reached[0])}, was set to False "
+        f"{start} requires_grad of what the same backward went to before, such as {judge.label(reached[-1])}, was set to False "
         f"{lies(cause)}.",
         "set requires_grad to True again before it is trained again, or leave it and detach() what is not to be trained",
         cause,
@@ -175,7 +202,8 @@ def _of_cut(judge: Judge, cut: Break, leaves: list[Leaf], start: str) -> Reason:
 
 def _turned_on_late(judge: Judge, position: Position, name: str, frame: FrameType) -> Reason | None:
     """A tensor was told to require grad after the loss had been computed from it."""
-    lines = {line_at(p) for p in judge.witness.gradients.turned_on}
+    leaves = judge.witness.histories.all_leaves
+    lines = {line_at(leaf.turned_on_at) for leaf in leaves if leaf.turned_on_at is not None}
     for cut in judge.static_cuts(Root(position, call_in(frame))):
         if cut.kind == "late" and (cut.place.file, cut.place.line) in lines:
             doing, remedy = CUTS["late"]
@@ -183,19 +211,6 @@ def _turned_on_late(judge: Judge, position: Position, name: str, frame: FrameTyp
                 "late", f"{name} does not require grad: what is done {lies(cut.place)} {doing}.", remedy, cut.place
             )
     return None
-
-
-def _receiver_name(position: Position) -> str:
-    """What backward, or grad, was called on, as the program calls it."""
-    _, syntax = expression_at(position)
-    call = next((node for node in ancestors(position) if isinstance(node, ast.Call)), None)
-    if call is None:
-        return "the result"
-    if isinstance(call.func, ast.Attribute) and call.func.attr == "backward":
-        name = simple_name(call.func.value)
-        if name is not None and name not in syntax.modules and not name.endswith("autograd"):
-            return name
-    return (simple_name(call.args[0]) if call.args else None) or "the result"
 
 
 def _wanted(file: str) -> Place | None:
@@ -228,7 +243,7 @@ def _second(judge: Judge, error: BaseException, frame: FrameType, place: Place) 
         return None
     # the first that backward came to, after what it has freed itself
     shared = next((n for n in gone if n.saved.newest != order[0].sequence), gone[0])
-    return used_up(_receiver_name(position), order, shared, place)
+    return used_up(receiver_name(position), order, shared, place)
 
 
 def _is_at(node: Any, place: Place) -> bool:
@@ -236,136 +251,23 @@ def _is_at(node: Any, place: Place) -> bool:
     return (source.file, source.line, source.text) == place
 
 
-def _value_overwritten(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
-    """A value that backward needs was overwritten."""
-    return of_overwriting(error)
-
-
-def _leaf_written(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason:
-    return Reason(
-        "in-place",
-        f"a leaf that requires grad is overwritten {lies(place)}, while recording is on.",
-        "update it under no_grad: with torch.no_grad(): w -= lr * w.grad; to compute with a changed copy, clone() it first",
-        place,
-    )
-
-
-def _not_scalar(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
-    witness = judge.witness
-    if witness.attempt is None:
-        return None
-    roots, _, position = witness.attempt
-    name = _receiver_name(position)
-    size = roots[0]._array.size if isinstance(roots[0], Tensor) else 0
-    made = None
-    if isinstance(roots[0], Tensor) and roots[0]._node is not None:
-        made = place_of(roots[0]._node)
-    return not_scalar(name, size, made, made_at(name, position) or place)
-
-
 def _unused(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
-    """autograd.grad asks for the gradient of what the result was not computed from."""
+    """autograd.grad asks for the gradient of what the run has cut off from the result."""
     witness = judge.witness
     if witness.attempt is None:
         return None
     _, flows, position = witness.attempt
     call, _ = expression_at(position)
-    inputs = call.args[1] if isinstance(call, ast.Call) and len(call.args) > 1 else None
-    index = re.search(r"index (\d+)", str(error))
-    chosen = inputs
-    if isinstance(inputs, (ast.List, ast.Tuple)) and index is not None and int(index[1]) < len(inputs.elts):
-        chosen = inputs.elts[int(index[1])]
-    name = simple_name(chosen) or "an input"
+    name = simple_name(call.args[1]) if isinstance(call, ast.Call) and len(call.args) > 1 else None
+    wanted = None if name is None else _value(frame, name)
     for leaf, cut in flows.items():
-        if cut is not None and (leaf.name == name or leaf.tensor() is _value(frame, name)):
+        if cut is not None and name is not None and (leaf.name == name or leaf.tensor() is wanted is not None):
             return _of_cut(judge, cut, [leaf], f"the gradient of {name} is missing, because")
-    made = made_at(name, position) or place
-    return Reason(
-        "never used",
-        f"the gradient of {name} is asked for {lies(place)}, but {name}, made {lies(made)}, was not used to compute the result.",
-        f"compute the result from {name}, or pass allow_unused=True if that is meant",
-        made,
-    )
+    return None
 
 
 def _value(frame: FrameType, name: str) -> Any:
     return frame.f_locals.get(name, frame.f_globals.get(name))
-
-
-def _no_parameters(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason:
-    judge.witness.look_into_modules(frame)
-    for hidden in judge.witness.hidden.values():
-        reason = not_registered("", hidden)
-        if reason.source is not None:
-            sentence = f"the optimizer made {lies(place)} gets no parameters:{reason.sentence.partition(':')[2]}"
-            return Reason(reason.cause, sentence, reason.remedy, reason.source)
-    for module in modules_of(frame):
-        for attribute, value in vars(module).items():
-            where = attribute_line(type(module), attribute) if isinstance(value, Tensor) else None
-            if where is not None:
-                return Reason(
-                    "not registered",
-                    f"the optimizer made {lies(place)} gets no parameters: {type(module).__name__} keeps a plain tensor "
-                    f"{lies(where)}, which is no parameter.",
-                    f"make it a parameter: self.{attribute} = torch.nn.Parameter(…)",
-                    where,
-                )
-    return Reason(
-        "optimizer",
-        f"the optimizer made {lies(place)} gets no parameters: what it is given is empty (a generator that was used up, or a "
-        "module without parameters).",
-        "give it model.parameters() anew, or a list of the tensors",
-        place,
-    )
-
-
-def _non_leaf_parameter(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason:
-    made = place
-    for value in [*frame.f_locals.values(), *frame.f_globals.values()]:
-        for one in value if isinstance(value, (list, tuple)) else [value]:
-            if isinstance(one, Tensor) and one._node is not None and not one.retains_grad:
-                made = place_of(one._node)
-                break
-    return Reason(
-        "not a leaf",
-        f"the optimizer made {lies(place)} is given a tensor that is not a leaf: it is computed {lies(made)}.",
-        "make the leaf last: w = (…).detach().requires_grad_(), or give requires_grad=True to the final tensor",
-        made,
-    )
-
-
-def _numpy_refused(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason:
-    return Reason(
-        "numpy",
-        f"what is done {lies(place)} leaves torch for NumPy with a tensor that requires grad.",
-        "use the torch function instead of NumPy's where the gradient matters; x.detach().numpy() to look or to plot",
-        place,
-    )
-
-
-def _integer_leaf(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason:
-    return Reason(
-        "integer",
-        f"what is made {lies(place)} holds integers: only floating-point tensors have gradients.",
-        "write its numbers with a decimal point, or give dtype=torch.float32",
-        place,
-    )
-
-
-def _wrong_function(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
-    """A custom Function's backward gives gradients of the wrong number or shape."""
-    kind = re.search(r"(\w+)Backward", str(error))
-    for one in judge.witness.calls:
-        if kind is not None and one.__name__ == kind[1]:
-            where = backward_place(one)
-            if where is not None:
-                return Reason(
-                    "backward",
-                    f"the backward of {one.__name__} gives the wrong gradients {lies(where)}: {error}.",
-                    "return one gradient for each input of forward, of that input's shape; None for what has no gradient",
-                    where,
-                )
-    return None
 
 
 def _inference_saved(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
@@ -487,19 +389,8 @@ _KNOWN: list[tuple[str, Any]] = [
     ("object has no attribute 'backward'", _no_tensor),
     ("does not require grad and does not have a grad_fn", _no_history),
     ("backward through the graph a second time", _second),
-    ("modified by an inplace operation", _value_overwritten),
-    ("a leaf Variable that requires grad", _leaf_written),
-    ("a view of a leaf Variable that requires grad", _leaf_written),
-    ("implicitly created only for scalar outputs", _not_scalar),
     ("appears to not have been used in the graph", _unused),
     ("One of the differentiated Tensors does not require grad", _unused),
-    ("optimizer got an empty parameter list", _no_parameters),
-    ("can't optimize a non-leaf Tensor", _non_leaf_parameter),
-    ("Can't call numpy() on Tensor that requires grad", _numpy_refused),
-    ("floating point and complex dtype can require gradients", _integer_leaf),
-    ("floating point dtype can require gradients", _integer_leaf),
-    ("returned an incorrect number of gradients", _wrong_function),
-    ("returned an invalid gradient at index", _wrong_function),
     ("Inference tensors cannot be saved for backward", _inference_saved),
     ("Inplace update to inference tensor", _inference_saved),
 ]
