@@ -1,11 +1,23 @@
-"""Pickles of objects whose classes call themselves by PyTorch's module, where pickle would not find them."""
+"""Classes that call themselves by PyTorch's modules, as programs print them, and pickles of their objects, where pickle
+would not find them."""
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typing import SupportsIndex
+
+
+def call_as_pytorch(namespace: dict[str, Any]) -> None:
+    """The classes of a package's modules, of those that its namespace has, say that they are of PyTorch's."""
+    for module in [value for value in namespace.values() if isinstance(value, ModuleType)]:
+        if module.__name__.startswith(namespace["__name__"] + "."):
+            name = "torch" + module.__name__.removeprefix(__package__)
+            for value in vars(module).values():
+                if isinstance(value, type) and value.__module__ == module.__name__:
+                    value.__module__ = name
 
 
 def rebuild(path: str, name: str) -> Any:

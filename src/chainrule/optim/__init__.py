@@ -1,5 +1,6 @@
 """torch.optim: optimizers and learning rate schedulers."""
 
+from ..pickling import call_as_pytorch
 from . import lr_scheduler
 from .adadelta import Adadelta
 from .adagrad import Adagrad
@@ -10,3 +11,5 @@ from .optimizer import Optimizer
 from .rmsprop import RMSprop
 from .sgd import SGD
 from .sparse_adam import SparseAdam
+
+call_as_pytorch(globals())

@@ -22,8 +22,6 @@ __all__ = ["Adadelta"]
 class Adadelta(Optimizer):
     """Steps by the ratio of running means of past steps and past gradients (Zeiler 2012)."""
 
-    __module__ = "torch.optim.adadelta"
-
     def __init__(
         self,
         params,

@@ -21,8 +21,6 @@ __all__ = ["Adagrad"]
 class Adagrad(Optimizer):
     """Steps by the gradient over the root of the sum of its squares so far (Duchi et al. 2011)."""
 
-    __module__ = "torch.optim.adagrad"
-
     def __init__(
         self,
         params,

@@ -25,8 +25,6 @@ __all__ = ["Adam"]
 class Adam(Optimizer):
     """Steps by a running mean of gradients over the root of a running mean of their squares."""
 
-    __module__ = "torch.optim.adam"
-
     def __init__(
         self,
         params,

@@ -22,8 +22,6 @@ __all__ = ["Adamax"]
 class Adamax(Optimizer):
     """Adam with the largest of past gradients in the place of the root of their mean square (Kingma and Ba 2014)."""
 
-    __module__ = "torch.optim.adamax"
-
     def __init__(
         self,
         params,

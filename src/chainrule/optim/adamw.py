@@ -10,8 +10,6 @@ __all__ = ["AdamW"]
 class AdamW(Adam):
     """Adam whose weight decay shrinks the parameters themselves."""
 
-    __module__ = "torch.optim.adamw"
-
     def __init__(
         self,
         params,

@@ -21,7 +21,6 @@ __all__ = [
 class LRScheduler:
     """The base of schedulers: `get_lr` says the learning rate of each group at `last_epoch`."""
 
-    __module__ = "torch.optim.lr_scheduler"
     _get_lr_called_within_step = False
     _is_initial = False
 
@@ -110,8 +109,6 @@ class LRScheduler:
 class _LRScheduler(LRScheduler):
     """The base under its old name, which schedulers that users write still derive from."""
 
-    __module__ = "torch.optim.lr_scheduler"
-
 
 class _WithFunctions(LRScheduler):
     """A scheduler with one function for each group."""
@@ -145,8 +142,6 @@ class _WithFunctions(LRScheduler):
 class LambdaLR(_WithFunctions):
     """The first learning rate times a function of the epoch."""
 
-    __module__ = "torch.optim.lr_scheduler"
-
     def get_lr(self) -> list[float]:
         self._warn_outside_step()
         return [base * f(self.last_epoch) for f, base in zip(self.lr_lambdas, self.base_lrs, strict=True)]
@@ -154,8 +149,6 @@ class LambdaLR(_WithFunctions):
 
 class MultiplicativeLR(_WithFunctions):
     """The last learning rate times a function of the epoch."""
-
-    __module__ = "torch.optim.lr_scheduler"
 
     def get_lr(self) -> list[float]:
         self._warn_outside_step()
@@ -169,8 +162,6 @@ class MultiplicativeLR(_WithFunctions):
 
 class StepLR(LRScheduler):
     """The learning rate times `gamma` every `step_size` epochs."""
-
-    __module__ = "torch.optim.lr_scheduler"
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         self.step_size = step_size
@@ -190,8 +181,6 @@ class StepLR(LRScheduler):
 class MultiStepLR(LRScheduler):
     """The learning rate times `gamma` at each of the epochs `milestones`."""
 
-    __module__ = "torch.optim.lr_scheduler"
-
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
@@ -210,8 +199,6 @@ class MultiStepLR(LRScheduler):
 
 class ConstantLR(LRScheduler):
     """The learning rate times `factor` for the first `total_iters` epochs."""
-
-    __module__ = "torch.optim.lr_scheduler"
 
     def __init__(
         self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1
@@ -235,8 +222,6 @@ class ConstantLR(LRScheduler):
 
 class LinearLR(LRScheduler):
     """The learning rate times a factor that goes from `start_factor` to `end_factor` in `total_iters` epochs."""
-
-    __module__ = "torch.optim.lr_scheduler"
 
     def __init__(
         self,
@@ -273,8 +258,6 @@ class LinearLR(LRScheduler):
 class ExponentialLR(LRScheduler):
     """The learning rate times `gamma` every epoch."""
 
-    __module__ = "torch.optim.lr_scheduler"
-
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
@@ -289,8 +272,6 @@ class ExponentialLR(LRScheduler):
 
 class PolynomialLR(LRScheduler):
     """The learning rate falls to 0 in `total_iters` epochs, as a power of what is left of them."""
-
-    __module__ = "torch.optim.lr_scheduler"
 
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
         self.total_iters = total_iters
@@ -312,8 +293,6 @@ class PolynomialLR(LRScheduler):
 
 class CosineAnnealingLR(LRScheduler):
     """The learning rate follows half a cosine down to `eta_min` in `T_max` epochs (Loshchilov and Hutter 2016)."""
-
-    __module__ = "torch.optim.lr_scheduler"
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         self.T_max = T_max
@@ -347,8 +326,6 @@ class CosineAnnealingLR(LRScheduler):
 
 class ReduceLROnPlateau(LRScheduler):
     """The learning rate times `factor` when a metric has not improved for more than `patience` epochs."""
-
-    __module__ = "torch.optim.lr_scheduler"
 
     def __init__(
         self,

@@ -23,8 +23,6 @@ __all__ = ["RMSprop"]
 class RMSprop(Optimizer):
     """Steps by the gradient over the root of a running mean of its squares (Hinton 2012), with momentum."""
 
-    __module__ = "torch.optim.rmsprop"
-
     def __init__(
         self,
         params,

@@ -11,8 +11,6 @@ __all__ = ["SGD"]
 class SGD(Optimizer):
     """``param -= lr * grad``, with momentum, dampening, weight decay and Nesterov's look ahead."""
 
-    __module__ = "torch.optim.sgd"
-
     def __init__(
         self,
         params,

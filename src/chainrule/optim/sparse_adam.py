@@ -14,8 +14,6 @@ class SparseAdam(Optimizer):
 
     RuntimeError for a dense gradient; ValueError for sparse parameters."""
 
-    __module__ = "torch.optim.sparse_adam"
-
     def __init__(
         self,
         params,

@@ -1,5 +1,6 @@
 """torch.nn.modules: every module, by family."""
 
+from ...pickling import call_as_pytorch
 from .activation import *
 from .batchnorm import *
 from .channelshuffle import *
@@ -21,3 +22,4 @@ from .sparse import *
 from .upsampling import *
 
 __all__ = sorted(name for name, value in globals().items() if isinstance(value, type))
+call_as_pytorch(globals())

@@ -22,7 +22,6 @@ def _inplace(module, before: str = "") -> str:
 class _MaybeInplace(Module):
     """A function that can write its result over its input; subclasses say which."""
 
-    __module__ = "torch.nn.modules.activation"
     _function: staticmethod
 
     def __init__(self, inplace: bool = False) -> None:
@@ -39,7 +38,6 @@ class _MaybeInplace(Module):
 class _WithAlpha(Module):
     """A function with a number `alpha`, which can write its result over its input; subclasses say which."""
 
-    __module__ = "torch.nn.modules.activation"
     _function: staticmethod
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
@@ -57,7 +55,6 @@ class _WithAlpha(Module):
 class _Shrink(Module):
     """A function with a number `lambd`; subclasses say which."""
 
-    __module__ = "torch.nn.modules.activation"
     _function: staticmethod
 
     def __init__(self, lambd: float = 0.5) -> None:
@@ -74,7 +71,6 @@ class _Shrink(Module):
 class _AlongDim(Module):
     """A softmax along a dimension; subclasses say which."""
 
-    __module__ = "torch.nn.modules.activation"
     _function: staticmethod
 
     def __init__(self, dim: int | None = None) -> None:
@@ -90,8 +86,6 @@ class _AlongDim(Module):
 
 class Threshold(Module):
     """`value` where the input does not exceed `threshold`."""
-
-    __module__ = "torch.nn.modules.activation"
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__()
@@ -109,14 +103,11 @@ class Threshold(Module):
 class ReLU(_MaybeInplace):
     """The positive part."""
 
-    __module__ = "torch.nn.modules.activation"
     _function = staticmethod(F.relu)
 
 
 class RReLU(Module):
     """A leaky ReLU whose slope is drawn at random in training."""
-
-    __module__ = "torch.nn.modules.activation"
 
     def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
         super().__init__()
@@ -134,8 +125,6 @@ class RReLU(Module):
 class Hardtanh(Module):
     """The input, kept between two numbers."""
 
-    __module__ = "torch.nn.modules.activation"
-
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
         self.min_val = min_val
@@ -152,8 +141,6 @@ class Hardtanh(Module):
 class Sigmoid(Module):
     """``1 / (1 + exp(-x))``."""
 
-    __module__ = "torch.nn.modules.activation"
-
     def forward(self, input):
         return sigmoid(input)
 
@@ -161,15 +148,12 @@ class Sigmoid(Module):
 class Hardsigmoid(_MaybeInplace):
     """``relu6(x + 3) / 6``."""
 
-    __module__ = "torch.nn.modules.activation"
     _function = staticmethod(F.hardsigmoid)
     extra_repr = Module.extra_repr  # as PyTorch prints it
 
 
 class Tanh(Module):
     """The hyperbolic tangent."""
-
-    __module__ = "torch.nn.modules.activation"
 
     def forward(self, input):
         return tanh(input)
@@ -178,21 +162,18 @@ class Tanh(Module):
 class SiLU(_MaybeInplace):
     """``x * sigmoid(x)``."""
 
-    __module__ = "torch.nn.modules.activation"
     _function = staticmethod(F.silu)
 
 
 class Mish(_MaybeInplace):
     """``x * tanh(softplus(x))``."""
 
-    __module__ = "torch.nn.modules.activation"
     _function = staticmethod(F.mish)
 
 
 class Hardswish(_MaybeInplace):
     """``x * relu6(x + 3) / 6``."""
 
-    __module__ = "torch.nn.modules.activation"
     _function = staticmethod(F.hardswish)
     extra_repr = Module.extra_repr
 
@@ -200,28 +181,23 @@ class Hardswish(_MaybeInplace):
 class ELU(_WithAlpha):
     """``alpha * (exp(x) - 1)`` for negative x."""
 
-    __module__ = "torch.nn.modules.activation"
     _function = staticmethod(F.elu)
 
 
 class CELU(_WithAlpha):
     """``alpha * (exp(x / alpha) - 1)`` for negative x."""
 
-    __module__ = "torch.nn.modules.activation"
     _function = staticmethod(F.celu)
 
 
 class SELU(_MaybeInplace):
     """The scaled ELU that normalizes itself."""
 
-    __module__ = "torch.nn.modules.activation"
     _function = staticmethod(F.selu)
 
 
 class GLU(Module):
     """One half of the input times the sigmoid of the other."""
-
-    __module__ = "torch.nn.modules.activation"
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()
@@ -237,8 +213,6 @@ class GLU(Module):
 class GELU(Module):
     """The input times the normal distribution function of it."""
 
-    __module__ = "torch.nn.modules.activation"
-
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
         self.approximate = approximate
@@ -253,14 +227,11 @@ class GELU(Module):
 class Hardshrink(_Shrink):
     """0 within `lambd` of 0."""
 
-    __module__ = "torch.nn.modules.activation"
     _function = staticmethod(F.hardshrink)
 
 
 class LeakyReLU(Module):
     """`negative_slope` times the input where it is negative."""
-
-    __module__ = "torch.nn.modules.activation"
 
     def __init__(self, negative_slope: float = 1e-2, inplace: bool = False) -> None:
         super().__init__()
@@ -277,16 +248,12 @@ class LeakyReLU(Module):
 class LogSigmoid(Module):
     """The logarithm of the sigmoid."""
 
-    __module__ = "torch.nn.modules.activation"
-
     def forward(self, input):
         return F.logsigmoid(input)
 
 
 class Softplus(Module):
     """``log(1 + exp(beta * x)) / beta``."""
-
-    __module__ = "torch.nn.modules.activation"
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -303,14 +270,11 @@ class Softplus(Module):
 class Softshrink(_Shrink):
     """The input moved by `lambd` towards 0."""
 
-    __module__ = "torch.nn.modules.activation"
     _function = staticmethod(F.softshrink)
 
 
 class Softsign(Module):
     """``x / (1 + abs(x))``."""
-
-    __module__ = "torch.nn.modules.activation"
 
     def forward(self, input):
         return F.softsign(input)
@@ -319,8 +283,6 @@ class Softsign(Module):
 class Tanhshrink(Module):
     """``x - tanh(x)``."""
 
-    __module__ = "torch.nn.modules.activation"
-
     def forward(self, input):
         return F.tanhshrink(input)
 
@@ -328,28 +290,23 @@ class Tanhshrink(Module):
 class Softmin(_AlongDim):
     """The softmax of the negative input."""
 
-    __module__ = "torch.nn.modules.activation"
     _function = staticmethod(F.softmin)
 
 
 class Softmax(_AlongDim):
     """Exponentials divided by their sum along `dim`."""
 
-    __module__ = "torch.nn.modules.activation"
     _function = staticmethod(F.softmax)
 
 
 class LogSoftmax(_AlongDim):
     """The logarithm of the softmax along `dim`."""
 
-    __module__ = "torch.nn.modules.activation"
     _function = staticmethod(F.log_softmax)
 
 
 class ReLU6(Hardtanh):
     """The input, kept between 0 and 6."""
-
-    __module__ = "torch.nn.modules.activation"
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(0.0, 6.0, inplace)
@@ -360,8 +317,6 @@ class ReLU6(Hardtanh):
 
 class PReLU(Module):
     """A leaky ReLU whose slope is a parameter: one, or one for each channel."""
-
-    __module__ = "torch.nn.modules.activation"
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device=None, dtype=None) -> None:
         super().__init__()
@@ -382,8 +337,6 @@ class PReLU(Module):
 
 class Softmax2d(Module):
     """The softmax over the channels of images."""
-
-    __module__ = "torch.nn.modules.activation"
 
     def forward(self, input):
         if input.dim() not in (3, 4):

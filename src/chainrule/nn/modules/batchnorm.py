@@ -14,7 +14,6 @@ __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
 class _NormBase(Module):
     """Running statistics and affine parameters of each channel."""
 
-    __module__ = "torch.nn.modules.batchnorm"
     _version = 2
     _dims: tuple[int, ...] = ()
 
@@ -83,8 +82,6 @@ class _NormBase(Module):
 
 
 class _BatchNorm(_NormBase):
-    __module__ = "torch.nn.modules.batchnorm"
-
     def forward(self, input):
         self._check_input_dim(input)
         momentum = 0.0 if self.momentum is None else self.momentum
@@ -109,19 +106,16 @@ class _BatchNorm(_NormBase):
 class BatchNorm1d(_BatchNorm):
     """Normalizes (N, C) or (N, C, L) over all but the channels."""
 
-    __module__ = "torch.nn.modules.batchnorm"
     _dims = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
     """Normalizes (N, C, H, W) over all but the channels."""
 
-    __module__ = "torch.nn.modules.batchnorm"
     _dims = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
     """Normalizes (N, C, D, H, W) over all but the channels."""
 
-    __module__ = "torch.nn.modules.batchnorm"
     _dims = (5,)

@@ -11,8 +11,6 @@ __all__ = ["ChannelShuffle"]
 class ChannelShuffle(Module):
     """Channels in the order that takes one of each group in turn."""
 
-    __module__ = "torch.nn.modules.channelshuffle"
-
     def __init__(self, groups: int) -> None:
         super().__init__()
         self.groups = groups

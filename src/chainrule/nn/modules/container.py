@@ -61,8 +61,6 @@ class _Sequence(Module):
 class Sequential(_Sequence):
     """Modules called one after the other; given one by one, or as an OrderedDict of names and modules."""
 
-    __module__ = "torch.nn.modules.container"
-
     def __init__(self, *args) -> None:
         super().__init__()
         if len(args) == 1 and isinstance(args[0], OrderedDict):
@@ -130,8 +128,6 @@ class Sequential(_Sequence):
 
 class ModuleList(_Sequence):
     """A list of modules that is registered."""
-
-    __module__ = "torch.nn.modules.container"
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
@@ -208,8 +204,6 @@ def _pairs(name: str, given) -> Iterator[tuple[str, Any]]:
 class ModuleDict(Module):
     """A dictionary of modules that is registered; it keeps the order of insertion."""
 
-    __module__ = "torch.nn.modules.container"
-
     def __init__(self, modules: Mapping[str, Module] | Iterable | None = None) -> None:
         super().__init__()
         if modules is not None:
@@ -273,8 +267,6 @@ def _described(value, tensor_name) -> str:
 class ParameterList(Module):
     """A list of parameters that is registered; tensors become parameters, other values stay as they are."""
 
-    __module__ = "torch.nn.modules.container"
-
     def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
         self._size = 0
@@ -335,8 +327,6 @@ class ParameterList(Module):
 
 class ParameterDict(Module):
     """A dictionary of parameters that is registered; tensors become parameters, other values stay as they are."""
-
-    __module__ = "torch.nn.modules.container"
 
     def __init__(self, parameters: Any = None) -> None:
         super().__init__()

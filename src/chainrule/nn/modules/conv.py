@@ -16,7 +16,6 @@ __all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "
 class _ConvNd(Module):
     """What all convolutions share: their arguments, their parameters, and how they print."""
 
-    __module__ = "torch.nn.modules.conv"
     transposed = False
 
     def __init__(
@@ -103,7 +102,6 @@ class _ConvNd(Module):
 class _Conv(_ConvNd):
     """A convolution: subclasses say of how many dimensions, and by which function."""
 
-    __module__ = "torch.nn.modules.conv"
     _dims = 0
     _function: staticmethod
 
@@ -147,7 +145,6 @@ class _Conv(_ConvNd):
 class Conv1d(_Conv):
     """The cross-correlation of (N, C, L) with learned weights."""
 
-    __module__ = "torch.nn.modules.conv"
     _dims = 1
     _function = staticmethod(F.conv1d)
 
@@ -155,7 +152,6 @@ class Conv1d(_Conv):
 class Conv2d(_Conv):
     """The cross-correlation of (N, C, H, W) with learned weights."""
 
-    __module__ = "torch.nn.modules.conv"
     _dims = 2
     _function = staticmethod(F.conv2d)
 
@@ -163,7 +159,6 @@ class Conv2d(_Conv):
 class Conv3d(_Conv):
     """The cross-correlation of (N, C, D, H, W) with learned weights."""
 
-    __module__ = "torch.nn.modules.conv"
     _dims = 3
     _function = staticmethod(F.conv3d)
 
@@ -171,7 +166,6 @@ class Conv3d(_Conv):
 class _ConvTransposeNd(_ConvNd):
     """A transposed convolution: subclasses say of how many dimensions, and by which function."""
 
-    __module__ = "torch.nn.modules.conv"
     transposed = True
     _dims = 0
     _function: staticmethod
@@ -245,7 +239,6 @@ class _ConvTransposeNd(_ConvNd):
 class ConvTranspose1d(_ConvTransposeNd):
     """The transpose of a Conv1d in its input."""
 
-    __module__ = "torch.nn.modules.conv"
     _dims = 1
     _function = staticmethod(F.conv_transpose1d)
 
@@ -253,7 +246,6 @@ class ConvTranspose1d(_ConvTransposeNd):
 class ConvTranspose2d(_ConvTransposeNd):
     """The transpose of a Conv2d in its input."""
 
-    __module__ = "torch.nn.modules.conv"
     _dims = 2
     _function = staticmethod(F.conv_transpose2d)
 
@@ -261,6 +253,5 @@ class ConvTranspose2d(_ConvTransposeNd):
 class ConvTranspose3d(_ConvTransposeNd):
     """The transpose of a Conv3d in its input."""
 
-    __module__ = "torch.nn.modules.conv"
     _dims = 3
     _function = staticmethod(F.conv_transpose3d)

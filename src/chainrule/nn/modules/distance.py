@@ -11,8 +11,6 @@ __all__ = ["CosineSimilarity", "PairwiseDistance"]
 class PairwiseDistance(Module):
     """The p-norm of the difference of two tensors along the last dimension."""
 
-    __module__ = "torch.nn.modules.distance"
-
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
         super().__init__()
         self.norm = p
@@ -25,8 +23,6 @@ class PairwiseDistance(Module):
 
 class CosineSimilarity(Module):
     """The cosine of the angle between two tensors along a dimension."""
-
-    __module__ = "torch.nn.modules.distance"
 
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
         super().__init__()

@@ -9,8 +9,6 @@ __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Fe
 
 
 class _DropoutNd(Module):
-    __module__ = "torch.nn.modules.dropout"
-
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         if p < 0 or p > 1:
@@ -25,16 +23,12 @@ class _DropoutNd(Module):
 class Dropout(_DropoutNd):
     """In training, zeroes elements with probability `p` and scales the others by ``1 / (1 - p)``."""
 
-    __module__ = "torch.nn.modules.dropout"
-
     def forward(self, input):
         return F.dropout(input, self.p, self.training, self.inplace)
 
 
 class Dropout1d(_DropoutNd):
     """Dropout of whole channels of (N, C, L) or (C, L)."""
-
-    __module__ = "torch.nn.modules.dropout"
 
     def forward(self, input):
         return F.dropout1d(input, self.p, self.training, self.inplace)
@@ -43,16 +37,12 @@ class Dropout1d(_DropoutNd):
 class Dropout2d(_DropoutNd):
     """Dropout of whole channels of (N, C, H, W)."""
 
-    __module__ = "torch.nn.modules.dropout"
-
     def forward(self, input):
         return F.dropout2d(input, self.p, self.training, self.inplace)
 
 
 class Dropout3d(_DropoutNd):
     """Dropout of whole channels of (N, C, D, H, W) or (C, D, H, W)."""
-
-    __module__ = "torch.nn.modules.dropout"
 
     def forward(self, input):
         return F.dropout3d(input, self.p, self.training, self.inplace)
@@ -61,16 +51,12 @@ class Dropout3d(_DropoutNd):
 class AlphaDropout(_DropoutNd):
     """Dropout that keeps mean and variance under SELU."""
 
-    __module__ = "torch.nn.modules.dropout"
-
     def forward(self, input):
         return F.alpha_dropout(input, self.p, self.training)
 
 
 class FeatureAlphaDropout(_DropoutNd):
     """The same of whole channels."""
-
-    __module__ = "torch.nn.modules.dropout"
 
     def forward(self, input):
         return F.feature_alpha_dropout(input, self.p, self.training)

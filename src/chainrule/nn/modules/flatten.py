@@ -10,8 +10,6 @@ __all__ = ["Flatten", "Unflatten"]
 class Flatten(Module):
     """Makes the dimensions from `start_dim` to `end_dim` one."""
 
-    __module__ = "torch.nn.modules.flatten"
-
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
         self.start_dim = start_dim
@@ -26,8 +24,6 @@ class Flatten(Module):
 
 class Unflatten(Module):
     """Makes one dimension several."""
-
-    __module__ = "torch.nn.modules.flatten"
 
     def __init__(self, dim, unflattened_size) -> None:
         super().__init__()

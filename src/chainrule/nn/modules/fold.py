@@ -11,8 +11,6 @@ __all__ = ["Fold", "Unfold"]
 class Fold(Module):
     """Columns added up to images."""
 
-    __module__ = "torch.nn.modules.fold"
-
     def __init__(self, output_size, kernel_size, dilation=1, padding=0, stride=1) -> None:
         super().__init__()
         self.output_size = output_size
@@ -33,8 +31,6 @@ class Fold(Module):
 
 class Unfold(Module):
     """The windows of images as columns."""
-
-    __module__ = "torch.nn.modules.fold"
 
     def __init__(self, kernel_size, dilation=1, padding=0, stride=1) -> None:
         super().__init__()

@@ -9,8 +9,6 @@ __all__ = ["InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"]
 
 
 class _InstanceNorm(_NormBase):
-    __module__ = "torch.nn.modules.instancenorm"
-
     def __init__(
         self,
         num_features: int,
@@ -56,19 +54,16 @@ class _InstanceNorm(_NormBase):
 class InstanceNorm1d(_InstanceNorm):
     """Normalizes each sample's channels of (N, C, L)."""
 
-    __module__ = "torch.nn.modules.instancenorm"
     _dims = (2, 3)
 
 
 class InstanceNorm2d(_InstanceNorm):
     """Normalizes each sample's channels of (N, C, H, W)."""
 
-    __module__ = "torch.nn.modules.instancenorm"
     _dims = (3, 4)
 
 
 class InstanceNorm3d(_InstanceNorm):
     """Normalizes each sample's channels of (N, C, D, H, W)."""
 
-    __module__ = "torch.nn.modules.instancenorm"
     _dims = (4, 5)

@@ -16,8 +16,6 @@ __all__ = ["Bilinear", "Identity", "LazyLinear", "Linear"]
 class Identity(Module):
     """Returns its input; takes any arguments."""
 
-    __module__ = "torch.nn.modules.linear"
-
     def __init__(self, *args, **kwargs) -> None:
         super().__init__()
 
@@ -27,8 +25,6 @@ class Identity(Module):
 
 class Linear(Module):
     """``x @ weight.T + bias``: (…, in_features) to (…, out_features)."""
-
-    __module__ = "torch.nn.modules.linear"
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True, device=None, dtype=None) -> None:
         super().__init__()
@@ -59,13 +55,9 @@ class Linear(Module):
 class NonDynamicallyQuantizableLinear(Linear):
     """What a MultiheadAttention's output projection is called."""
 
-    __module__ = "torch.nn.modules.linear"
-
 
 class Bilinear(Module):
     """``x1 @ weight[k] @ x2 + bias[k]`` for each output k."""
-
-    __module__ = "torch.nn.modules.linear"
 
     def __init__(
         self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, device=None, dtype=None
@@ -103,7 +95,6 @@ class Bilinear(Module):
 class LazyLinear(LazyModuleMixin, Linear):
     """A Linear that finds out `in_features` at its first call."""
 
-    __module__ = "torch.nn.modules.linear"
     cls_to_become = Linear
 
     def __init__(self, out_features: int, bias: bool = True, device=None, dtype=None) -> None:

@@ -16,8 +16,6 @@ __all__ = [
 class _Loss(Module):
     """A loss with a reduction, which two booleans gave in older versions."""
 
-    __module__ = "torch.nn.modules.loss"
-
     def __init__(self, size_average=None, reduce=None, reduction: str = "mean") -> None:
         super().__init__()
         if size_average is not None or reduce is not None:
@@ -28,8 +26,6 @@ class _Loss(Module):
 class _WeightedLoss(_Loss):
     """A loss with a weight for each class or element, which is a buffer."""
 
-    __module__ = "torch.nn.modules.loss"
-
     def __init__(self, weight=None, size_average=None, reduce=None, reduction: str = "mean") -> None:
         super().__init__(size_average, reduce, reduction)
         self.register_buffer("weight", weight)
@@ -38,8 +34,6 @@ class _WeightedLoss(_Loss):
 class L1Loss(_Loss):
     """The absolute difference."""
 
-    __module__ = "torch.nn.modules.loss"
-
     def forward(self, input, target):
         return F.l1_loss(input, target, reduction=self.reduction)
 
@@ -47,16 +41,12 @@ class L1Loss(_Loss):
 class MSELoss(_Loss):
     """The squared difference."""
 
-    __module__ = "torch.nn.modules.loss"
-
     def forward(self, input, target):
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
 class SmoothL1Loss(_Loss):
     """The absolute difference, a parabola below `beta`."""
-
-    __module__ = "torch.nn.modules.loss"
 
     def __init__(self, size_average=None, reduce=None, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(size_average, reduce, reduction)
@@ -69,8 +59,6 @@ class SmoothL1Loss(_Loss):
 class HuberLoss(_Loss):
     """Half the squared difference, linear beyond `delta`."""
 
-    __module__ = "torch.nn.modules.loss"
-
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction=reduction)
         self.delta = delta
@@ -81,8 +69,6 @@ class HuberLoss(_Loss):
 
 class NLLLoss(_WeightedLoss):
     """Minus the log-probability of the target class."""
-
-    __module__ = "torch.nn.modules.loss"
 
     def __init__(
         self, weight=None, size_average=None, ignore_index: int = -100, reduce=None, reduction: str = "mean"
@@ -96,8 +82,6 @@ class NLLLoss(_WeightedLoss):
 
 class CrossEntropyLoss(_WeightedLoss):
     """The log-softmax's negative log likelihood of the target: a class, or probabilities."""
-
-    __module__ = "torch.nn.modules.loss"
 
     def __init__(
         self,
@@ -126,8 +110,6 @@ class CrossEntropyLoss(_WeightedLoss):
 class PoissonNLLLoss(_Loss):
     """The negative log likelihood of counts for a Poisson rate."""
 
-    __module__ = "torch.nn.modules.loss"
-
     def __init__(
         self,
         log_input: bool = True,
@@ -151,8 +133,6 @@ class PoissonNLLLoss(_Loss):
 class GaussianNLLLoss(_Loss):
     """The negative log likelihood for a normal distribution of given mean and variance."""
 
-    __module__ = "torch.nn.modules.loss"
-
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
         super().__init__(None, None, reduction)
         self.full = full
@@ -165,8 +145,6 @@ class GaussianNLLLoss(_Loss):
 class KLDivLoss(_Loss):
     """The Kullback-Leibler divergence of the target from the input's log-probabilities."""
 
-    __module__ = "torch.nn.modules.loss"
-
     def __init__(self, size_average=None, reduce=None, reduction: str = "mean", log_target: bool = False) -> None:
         super().__init__(size_average, reduce, reduction)
         self.log_target = log_target
@@ -178,16 +156,12 @@ class KLDivLoss(_Loss):
 class BCELoss(_WeightedLoss):
     """The binary cross entropy of probabilities."""
 
-    __module__ = "torch.nn.modules.loss"
-
     def forward(self, input, target):
         return F.binary_cross_entropy(input, target, weight=self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(_Loss):
     """The binary cross entropy of logits."""
-
-    __module__ = "torch.nn.modules.loss"
 
     def __init__(self, weight=None, size_average=None, reduce=None, reduction: str = "mean", pos_weight=None) -> None:
         super().__init__(size_average, reduce, reduction)
@@ -203,8 +177,6 @@ class BCEWithLogitsLoss(_Loss):
 class HingeEmbeddingLoss(_Loss):
     """The input for targets of 1, its distance below `margin` for targets of -1."""
 
-    __module__ = "torch.nn.modules.loss"
-
     def __init__(self, margin: float = 1.0, size_average=None, reduce=None, reduction: str = "mean") -> None:
         super().__init__(size_average, reduce, reduction)
         self.margin = margin
@@ -216,16 +188,12 @@ class HingeEmbeddingLoss(_Loss):
 class MultiLabelMarginLoss(_Loss):
     """Margins between target classes and others, several targets for each sample."""
 
-    __module__ = "torch.nn.modules.loss"
-
     def forward(self, input, target):
         return F.multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
 class SoftMarginLoss(_Loss):
     """``log(1 + exp(-target * input))``."""
-
-    __module__ = "torch.nn.modules.loss"
 
     def forward(self, input, target):
         return F.soft_margin_loss(input, target, reduction=self.reduction)
@@ -234,16 +202,12 @@ class SoftMarginLoss(_Loss):
 class MultiLabelSoftMarginLoss(_WeightedLoss):
     """The binary cross entropy of logits, averaged over the classes."""
 
-    __module__ = "torch.nn.modules.loss"
-
     def forward(self, input, target):
         return F.multilabel_soft_margin_loss(input, target, weight=self.weight, reduction=self.reduction)
 
 
 class CosineEmbeddingLoss(_Loss):
     """One minus the cosine for targets of 1, the cosine above `margin` for targets of -1."""
-
-    __module__ = "torch.nn.modules.loss"
 
     def __init__(self, margin: float = 0.0, size_average=None, reduce=None, reduction: str = "mean") -> None:
         super().__init__(size_average, reduce, reduction)
@@ -256,8 +220,6 @@ class CosineEmbeddingLoss(_Loss):
 class MarginRankingLoss(_Loss):
     """How far two inputs are from being in the order that the target says."""
 
-    __module__ = "torch.nn.modules.loss"
-
     def __init__(self, margin: float = 0.0, size_average=None, reduce=None, reduction: str = "mean") -> None:
         super().__init__(size_average, reduce, reduction)
         self.margin = margin
@@ -268,8 +230,6 @@ class MarginRankingLoss(_Loss):
 
 class MultiMarginLoss(_WeightedLoss):
     """How far other classes come into the target's margin."""
-
-    __module__ = "torch.nn.modules.loss"
 
     def __init__(
         self, p: int = 1, margin: float = 1.0, weight=None, size_average=None, reduce=None, reduction: str = "mean"
@@ -290,8 +250,6 @@ class MultiMarginLoss(_WeightedLoss):
 
 class TripletMarginLoss(_Loss):
     """How much nearer the positive sample is than the negative, up to `margin`."""
-
-    __module__ = "torch.nn.modules.loss"
 
     def __init__(
         self,
@@ -326,8 +284,6 @@ class TripletMarginLoss(_Loss):
 
 class TripletMarginWithDistanceLoss(_Loss):
     """The same for any distance."""
-
-    __module__ = "torch.nn.modules.loss"
 
     def __init__(
         self, *, distance_function=None, margin: float = 1.0, swap: bool = False, reduction: str = "mean"

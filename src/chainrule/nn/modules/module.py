@@ -33,7 +33,6 @@ class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpec
     """What `load_state_dict` found missing and superfluous."""
 
     __slots__ = ()
-    __module__ = "torch.nn.modules.module"
 
     def __repr__(self) -> str:
         if not self.missing_keys and not self.unexpected_keys:
@@ -139,7 +138,6 @@ def _no_forward(self, *input: Any) -> None:
 class Module:
     """The base of all neural network modules: assign parameters, buffers and submodules, and define `forward`."""
 
-    __module__ = "torch.nn.modules.module"
     dump_patches: bool = False
     _version: int = 1
     training: bool

@@ -15,8 +15,6 @@ __all__ = ["GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]
 class LayerNorm(Module):
     """Normalizes over the last dimensions, which are of `normalized_shape`."""
 
-    __module__ = "torch.nn.modules.normalization"
-
     def __init__(
         self,
         normalized_shape,
@@ -56,8 +54,6 @@ class LayerNorm(Module):
 
 class GroupNorm(Module):
     """Normalizes over groups of channels."""
-
-    __module__ = "torch.nn.modules.normalization"
 
     def __init__(
         self,
@@ -102,8 +98,6 @@ class GroupNorm(Module):
 class RMSNorm(Module):
     """Divides by the root mean square over the last dimensions."""
 
-    __module__ = "torch.nn.modules.normalization"
-
     def __init__(
         self, normalized_shape, eps: float | None = None, elementwise_affine: bool = True, device=None, dtype=None
     ) -> None:
@@ -131,8 +125,6 @@ class RMSNorm(Module):
 
 class LocalResponseNorm(Module):
     """Divides by a power of the mean square of neighbouring channels."""
-
-    __module__ = "torch.nn.modules.normalization"
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()

@@ -15,7 +15,6 @@ __all__ = [
 class _Pad(Module):
     """A border on the last `_dims` dimensions: one width, or the widths before and after for each, the last first."""
 
-    __module__ = "torch.nn.modules.padding"
     _dims = 0
     _mode = ""
 
@@ -31,8 +30,6 @@ class _Pad(Module):
 
 
 class _ConstantPad(_Pad):
-    __module__ = "torch.nn.modules.padding"
-
     def __init__(self, padding, value: float) -> None:
         super().__init__(padding)
         self.value = value
@@ -45,8 +42,6 @@ class _ConstantPad(_Pad):
 
 
 class _ZeroPad(_ConstantPad):
-    __module__ = "torch.nn.modules.padding"
-
     def __init__(self, padding) -> None:
         super().__init__(padding, 0.0)
 
@@ -57,46 +52,36 @@ class _ZeroPad(_ConstantPad):
 class ConstantPad1d(_ConstantPad):
     """A border of a constant on the last dimension."""
 
-    __module__ = "torch.nn.modules.padding"
     _dims = 1
 
 
 class ConstantPad2d(_ConstantPad):
     """A border of a constant on the last 2 dimensions."""
 
-    __module__ = "torch.nn.modules.padding"
     _dims = 2
 
 
 class ConstantPad3d(_ConstantPad):
     """A border of a constant on the last 3 dimensions."""
 
-    __module__ = "torch.nn.modules.padding"
     _dims = 3
 
 
 class ZeroPad1d(_ZeroPad, ConstantPad1d):
     """A border of zeros on the last dimension."""
 
-    __module__ = "torch.nn.modules.padding"
-
 
 class ZeroPad2d(_ZeroPad, ConstantPad2d):
     """A border of zeros on the last 2 dimensions."""
-
-    __module__ = "torch.nn.modules.padding"
 
 
 class ZeroPad3d(_ZeroPad, ConstantPad3d):
     """A border of zeros on the last 3 dimensions."""
 
-    __module__ = "torch.nn.modules.padding"
-
 
 class ReflectionPad1d(_Pad):
     """A border of mirrored elements on the last dimension."""
 
-    __module__ = "torch.nn.modules.padding"
     _dims = 1
     _mode = "reflect"
 
@@ -104,7 +89,6 @@ class ReflectionPad1d(_Pad):
 class ReflectionPad2d(_Pad):
     """A border of mirrored elements on the last 2 dimensions."""
 
-    __module__ = "torch.nn.modules.padding"
     _dims = 2
     _mode = "reflect"
 
@@ -112,7 +96,6 @@ class ReflectionPad2d(_Pad):
 class ReflectionPad3d(_Pad):
     """A border of mirrored elements on the last 3 dimensions."""
 
-    __module__ = "torch.nn.modules.padding"
     _dims = 3
     _mode = "reflect"
 
@@ -120,7 +103,6 @@ class ReflectionPad3d(_Pad):
 class ReplicationPad1d(_Pad):
     """A border of the outermost elements on the last dimension."""
 
-    __module__ = "torch.nn.modules.padding"
     _dims = 1
     _mode = "replicate"
 
@@ -128,7 +110,6 @@ class ReplicationPad1d(_Pad):
 class ReplicationPad2d(_Pad):
     """A border of the outermost elements on the last 2 dimensions."""
 
-    __module__ = "torch.nn.modules.padding"
     _dims = 2
     _mode = "replicate"
 
@@ -136,7 +117,6 @@ class ReplicationPad2d(_Pad):
 class ReplicationPad3d(_Pad):
     """A border of the outermost elements on the last 3 dimensions."""
 
-    __module__ = "torch.nn.modules.padding"
     _dims = 3
     _mode = "replicate"
 
@@ -144,7 +124,6 @@ class ReplicationPad3d(_Pad):
 class CircularPad1d(_Pad):
     """A border of elements from the other side on the last dimension."""
 
-    __module__ = "torch.nn.modules.padding"
     _dims = 1
     _mode = "circular"
 
@@ -152,7 +131,6 @@ class CircularPad1d(_Pad):
 class CircularPad2d(_Pad):
     """A border of elements from the other side on the last 2 dimensions."""
 
-    __module__ = "torch.nn.modules.padding"
     _dims = 2
     _mode = "circular"
 
@@ -160,6 +138,5 @@ class CircularPad2d(_Pad):
 class CircularPad3d(_Pad):
     """A border of elements from the other side on the last 3 dimensions."""
 
-    __module__ = "torch.nn.modules.padding"
     _dims = 3
     _mode = "circular"

@@ -11,8 +11,6 @@ __all__ = ["PixelShuffle", "PixelUnshuffle"]
 class PixelShuffle(Module):
     """(*, C · r², H, W) to (*, C, H · r, W · r)."""
 
-    __module__ = "torch.nn.modules.pixelshuffle"
-
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
         self.upscale_factor = upscale_factor
@@ -26,8 +24,6 @@ class PixelShuffle(Module):
 
 class PixelUnshuffle(Module):
     """The inverse of PixelShuffle."""
-
-    __module__ = "torch.nn.modules.pixelshuffle"
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()

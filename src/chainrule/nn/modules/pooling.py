@@ -16,7 +16,6 @@ __all__ = [
 class _MaxPoolNd(Module):
     """Subclasses say by which function."""
 
-    __module__ = "torch.nn.modules.pooling"
     _function: staticmethod
 
     def __init__(
@@ -43,7 +42,6 @@ class _MaxPoolNd(Module):
 
 
 class _MaxUnpoolNd(Module):
-    __module__ = "torch.nn.modules.pooling"
     _dims = 0
     _function: staticmethod
 
@@ -61,7 +59,6 @@ class _MaxUnpoolNd(Module):
 
 
 class _AvgPoolNd(Module):
-    __module__ = "torch.nn.modules.pooling"
     _function: staticmethod
 
     def __init__(
@@ -99,8 +96,6 @@ class _AvgPoolNd(Module):
 class AvgPool1d(_AvgPoolNd):
     """The means of windows of (N, C, L)."""
 
-    __module__ = "torch.nn.modules.pooling"
-
     def __init__(
         self, kernel_size, stride=None, padding=0, ceil_mode: bool = False, count_include_pad: bool = True
     ) -> None:
@@ -112,7 +107,6 @@ class AvgPool1d(_AvgPoolNd):
 
 
 class _LPPoolNd(Module):
-    __module__ = "torch.nn.modules.pooling"
     _function: staticmethod
 
     def __init__(self, norm_type: float, kernel_size, stride=None, ceil_mode: bool = False) -> None:
@@ -133,7 +127,6 @@ class _LPPoolNd(Module):
 
 
 class _AdaptiveAvgPoolNd(Module):
-    __module__ = "torch.nn.modules.pooling"
     _function: staticmethod
 
     def __init__(self, output_size) -> None:
@@ -148,8 +141,6 @@ class _AdaptiveAvgPoolNd(Module):
 
 
 class _AdaptiveMaxPoolNd(_AdaptiveAvgPoolNd):
-    __module__ = "torch.nn.modules.pooling"
-
     def __init__(self, output_size, return_indices: bool = False) -> None:
         super().__init__(output_size)
         self.return_indices = return_indices
@@ -161,28 +152,24 @@ class _AdaptiveMaxPoolNd(_AdaptiveAvgPoolNd):
 class MaxPool1d(_MaxPoolNd):
     """The largest elements of windows of (N, C, L)."""
 
-    __module__ = "torch.nn.modules.pooling"
     _function = staticmethod(F.max_pool1d)
 
 
 class MaxPool2d(_MaxPoolNd):
     """The largest elements of windows of (N, C, H, W)."""
 
-    __module__ = "torch.nn.modules.pooling"
     _function = staticmethod(F.max_pool2d)
 
 
 class MaxPool3d(_MaxPoolNd):
     """The largest elements of windows of (N, C, D, H, W)."""
 
-    __module__ = "torch.nn.modules.pooling"
     _function = staticmethod(F.max_pool3d)
 
 
 class MaxUnpool1d(_MaxUnpoolNd):
     """The inverse of max pooling, as far as there is one, for (N, C, L)."""
 
-    __module__ = "torch.nn.modules.pooling"
     _dims = 1
     _function = staticmethod(F.max_unpool1d)
 
@@ -190,7 +177,6 @@ class MaxUnpool1d(_MaxUnpoolNd):
 class MaxUnpool2d(_MaxUnpoolNd):
     """The inverse of max pooling, as far as there is one, for (N, C, H, W)."""
 
-    __module__ = "torch.nn.modules.pooling"
     _dims = 2
     _function = staticmethod(F.max_unpool2d)
 
@@ -198,7 +184,6 @@ class MaxUnpool2d(_MaxUnpoolNd):
 class MaxUnpool3d(_MaxUnpoolNd):
     """The inverse of max pooling, as far as there is one, for (N, C, D, H, W)."""
 
-    __module__ = "torch.nn.modules.pooling"
     _dims = 3
     _function = staticmethod(F.max_unpool3d)
 
@@ -206,75 +191,64 @@ class MaxUnpool3d(_MaxUnpoolNd):
 class AvgPool2d(_AvgPoolNd):
     """The means of windows of (N, C, H, W)."""
 
-    __module__ = "torch.nn.modules.pooling"
     _function = staticmethod(F.avg_pool2d)
 
 
 class AvgPool3d(_AvgPoolNd):
     """The means of windows of (N, C, D, H, W)."""
 
-    __module__ = "torch.nn.modules.pooling"
     _function = staticmethod(F.avg_pool3d)
 
 
 class LPPool1d(_LPPoolNd):
     """The p-norms of windows of (N, C, L)."""
 
-    __module__ = "torch.nn.modules.pooling"
     _function = staticmethod(F.lp_pool1d)
 
 
 class LPPool2d(_LPPoolNd):
     """The p-norms of windows of (N, C, H, W)."""
 
-    __module__ = "torch.nn.modules.pooling"
     _function = staticmethod(F.lp_pool2d)
 
 
 class LPPool3d(_LPPoolNd):
     """The p-norms of windows of (N, C, D, H, W)."""
 
-    __module__ = "torch.nn.modules.pooling"
     _function = staticmethod(F.lp_pool3d)
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
     """The means of a given number of windows of (N, C, L)."""
 
-    __module__ = "torch.nn.modules.pooling"
     _function = staticmethod(F.adaptive_avg_pool1d)
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
     """The means of a given number of windows of (N, C, H, W)."""
 
-    __module__ = "torch.nn.modules.pooling"
     _function = staticmethod(F.adaptive_avg_pool2d)
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
     """The means of a given number of windows of (N, C, D, H, W)."""
 
-    __module__ = "torch.nn.modules.pooling"
     _function = staticmethod(F.adaptive_avg_pool3d)
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
     """The largest elements of a given number of windows of (N, C, L)."""
 
-    __module__ = "torch.nn.modules.pooling"
     _function = staticmethod(F.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
     """The largest elements of a given number of windows of (N, C, H, W)."""
 
-    __module__ = "torch.nn.modules.pooling"
     _function = staticmethod(F.adaptive_max_pool2d)
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
     """The largest elements of a given number of windows of (N, C, D, H, W)."""
 
-    __module__ = "torch.nn.modules.pooling"
     _function = staticmethod(F.adaptive_max_pool3d)

@@ -13,8 +13,6 @@ __all__ = ["Embedding", "EmbeddingBag"]
 class _Table(Module):
     """A table of rows that indices look up."""
 
-    __module__ = "torch.nn.modules.sparse"
-
     def _make_weight(self, weight, freeze: bool, device, dtype) -> None:
         """The table: given, or drawn from a standard normal distribution."""
         if self.padding_idx is not None:
@@ -40,8 +38,6 @@ class _Table(Module):
 
 class Embedding(_Table):
     """The rows of a table at given indices."""
-
-    __module__ = "torch.nn.modules.sparse"
 
     def __init__(
         self,
@@ -120,8 +116,6 @@ class Embedding(_Table):
 
 class EmbeddingBag(_Table):
     """The sums, means or maxima of bags of rows of a table."""
-
-    __module__ = "torch.nn.modules.sparse"
 
     def __init__(
         self,

@@ -11,8 +11,6 @@ __all__ = ["Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d"]
 class Upsample(Module):
     """(N, C, *) brought to another size, or to a multiple of its own."""
 
-    __module__ = "torch.nn.modules.upsampling"
-
     def __init__(
         self,
         size=None,
@@ -50,16 +48,12 @@ class Upsample(Module):
 class UpsamplingNearest2d(Upsample):
     """Upsample with the nearest elements."""
 
-    __module__ = "torch.nn.modules.upsampling"
-
     def __init__(self, size=None, scale_factor=None) -> None:
         super().__init__(size, scale_factor, mode="nearest")
 
 
 class UpsamplingBilinear2d(Upsample):
     """Upsample bilinearly, with aligned corners."""
-
-    __module__ = "torch.nn.modules.upsampling"
 
     def __init__(self, size=None, scale_factor=None) -> None:
         super().__init__(size, scale_factor, mode="bilinear", align_corners=True)

@@ -1,5 +1,6 @@
 """torch.utils.data: datasets, samplers, and the loader that makes batches of them."""
 
+from ...pickling import call_as_pytorch
 from . import dataloader, dataset, distributed, sampler
 from .dataloader import DataLoader, default_collate, default_convert, get_worker_info
 from .dataset import (
@@ -21,3 +22,5 @@ from .sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+
+call_as_pytorch(globals())

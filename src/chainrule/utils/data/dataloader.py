@@ -81,7 +81,6 @@ class _Endless(Sampler):
 class _SingleProcessDataLoaderIter:
     """One pass over a DataLoader."""
 
-    __module__ = "torch.utils.data.dataloader"
     __reduce_ex__ = reduce_ex
 
     def __init__(self, loader: DataLoader) -> None:
@@ -125,7 +124,6 @@ class DataLoader:
     are accepted and do nothing.
     """
 
-    __module__ = "torch.utils.data.dataloader"
     __reduce_ex__ = reduce_ex
 
     def __class_getitem__(cls, _):

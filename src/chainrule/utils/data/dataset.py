@@ -23,7 +23,6 @@ __all__ = [
 class Dataset:
     """Maps indices to samples: subclasses have ``__getitem__``, and ``__len__`` where samplers need it."""
 
-    __module__ = "torch.utils.data.dataset"
     __reduce_ex__ = reduce_ex
 
     def __class_getitem__(cls, _):
@@ -39,8 +38,6 @@ class Dataset:
 class IterableDataset(Dataset):
     """A stream of samples: subclasses have ``__iter__``."""
 
-    __module__ = "torch.utils.data.dataset"
-
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError("Subclasses of IterableDataset should implement __iter__.")
 
@@ -50,8 +47,6 @@ class IterableDataset(Dataset):
 
 class TensorDataset(Dataset):
     """Tensors whose first dimension counts the samples."""
-
-    __module__ = "torch.utils.data.dataset"
 
     def __init__(self, *tensors: Tensor) -> None:
         if any(tensors[0].size(0) != t.size(0) for t in tensors):
@@ -67,8 +62,6 @@ class TensorDataset(Dataset):
 
 class StackDataset(Dataset):
     """Datasets of one length side by side, as tuples or as dictionaries."""
-
-    __module__ = "torch.utils.data.dataset"
 
     def __init__(self, *args: Dataset, **kwargs: Dataset) -> None:
         if args and kwargs:
@@ -96,8 +89,6 @@ class StackDataset(Dataset):
 class ConcatDataset(Dataset):
     """Datasets one after the other."""
 
-    __module__ = "torch.utils.data.dataset"
-
     def __init__(self, datasets: Iterable[Dataset]) -> None:
         self.datasets = list(datasets)
         if not self.datasets:
@@ -121,8 +112,6 @@ class ConcatDataset(Dataset):
 class ChainDataset(IterableDataset):
     """Streams one after the other."""
 
-    __module__ = "torch.utils.data.dataset"
-
     def __init__(self, datasets: Iterable[Dataset]) -> None:
         super().__init__()
         self.datasets = datasets
@@ -139,8 +128,6 @@ class ChainDataset(IterableDataset):
 
 class Subset(Dataset):
     """The samples of a dataset at given indices."""
-
-    __module__ = "torch.utils.data.dataset"
 
     def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:
         self.dataset = dataset

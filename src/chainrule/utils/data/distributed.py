@@ -20,8 +20,6 @@ class DistributedSampler(Sampler):
     below `num_replicas`, or without a group.
     """
 
-    __module__ = "torch.utils.data.distributed"
-
     def __init__(
         self,
         dataset: Sized,

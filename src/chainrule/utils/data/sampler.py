@@ -19,7 +19,6 @@ __all__ = [
 class Sampler:
     """The base of samplers: subclasses have ``__iter__``, which gives indices or lists of them."""
 
-    __module__ = "torch.utils.data.sampler"
     __reduce_ex__ = reduce_ex
 
     def __class_getitem__(cls, _):
@@ -34,8 +33,6 @@ class Sampler:
 
 class SequentialSampler(Sampler):
     """0, 1, 2, ..."""
-
-    __module__ = "torch.utils.data.sampler"
 
     def __init__(self, data_source: Sized) -> None:
         self.data_source = data_source
@@ -54,8 +51,6 @@ def drawn_seed() -> int:
 
 class RandomSampler(Sampler):
     """Indices in random order, or drawn with `replacement`; `num_samples` of them (default: as many as there are)."""
-
-    __module__ = "torch.utils.data.sampler"
 
     def __init__(
         self, data_source: Sized, replacement: bool = False, num_samples: int | None = None, generator=None
@@ -97,8 +92,6 @@ class RandomSampler(Sampler):
 class SubsetRandomSampler(Sampler):
     """Given indices in random order."""
 
-    __module__ = "torch.utils.data.sampler"
-
     def __init__(self, indices: Sequence[int], generator=None) -> None:
         self.indices = indices
         self.generator = generator
@@ -113,8 +106,6 @@ class SubsetRandomSampler(Sampler):
 
 class WeightedRandomSampler(Sampler):
     """Indices drawn with probabilities proportional to their weights."""
-
-    __module__ = "torch.utils.data.sampler"
 
     def __init__(self, weights: Sequence[float], num_samples: int, replacement: bool = True, generator=None) -> None:
         if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples <= 0:
@@ -140,8 +131,6 @@ class WeightedRandomSampler(Sampler):
 
 class BatchSampler(Sampler):
     """Lists of `batch_size` indices of another sampler; `drop_last`: not a shorter one at the end."""
-
-    __module__ = "torch.utils.data.sampler"
 
     def __init__(self, sampler: Sampler | Iterable[int], batch_size: int, drop_last: bool) -> None:
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size <= 0:
