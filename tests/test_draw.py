@@ -38,7 +38,13 @@ def large(rounds):
 
 
 def data_of(page):
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
+    """What the page is told, as `Drawing.data` gives it: its nodes and groups are in columns, its texts are numbered."""
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
+    for kind in ("nodes", "groups"):
+        columns = {key: [data["texts"][n] for n in column] for key, column in data[kind]["texts"].items()}
+        columns |= data[kind]["others"]
+        data[kind] = [dict(zip(columns, row)) for row in zip(*columns.values())]
+    return data
 
 
 def by_label(data):

@@ -294,7 +294,7 @@ def test_drag_moves_and_the_wheel_zooms(browser, tmp_path):
     browser.send("Input.dispatchMouseEvent", type="mouseWheel", x=300, y=400, deltaX=0, deltaY=-200, modifiers=2)
     browser.run("new Promise((done) => setTimeout(done, 200))")
     assert browser.run("zoom") > zoom
-    browser.run("elements.get(current).focus()")
+    browser.run("elementOf(current).focus()")
     browser.key("0")
     assert browser.run("zoom") == 1
     assert browser.problems() == []

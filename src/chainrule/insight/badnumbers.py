@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ def is_bad(array: Any) -> bool:
     """Whether there is a nan or an infinity among the numbers."""
     if not isinstance(array, np.ndarray):
         array = np.asarray(array)
+    if array.dtype.kind == "V":  # half-precision types that NumPy does not know
+        array = array.astype(np.float32)
     return array.dtype.kind in "fc" and not np.isfinite(array).all()
 
 
@@ -294,6 +296,11 @@ SECOND_WHERE = (
 )
 
 
+def _chooses(node: Node) -> bool:
+    record = record_of(node)
+    return record is not None and record.name.startswith(("where", "masked", "index", "select"))
+
+
 def _makers_of_makers(node: Node) -> list[str]:
     behind = [e[0] for e in edges_of(node) if e is not None and not isinstance(e[0], Tensor)]
     further = [e[0] for one in behind for e in edges_of(one) if e is not None and not isinstance(e[0], Tensor)]
@@ -309,7 +316,9 @@ def remedy_for(culprit: Culprit, values: Values | None = None, operation: str = 
     record = record_of(node)
     name = operation if record is None else record.name
     if culprit.masked and not culprit.is_forward:
-        return SECOND_WHERE
+        chosen = values is not None and any(_chooses(one) for one in values.order)
+        own = remedy_for(replace(culprit, masked=False), values, operation)
+        return SECOND_WHERE if chosen else f"{own}; or, where the result is masked out: {SECOND_WHERE.partition(': ')[2]}"
     makers = [] if node is None else [record_of(e[0]).name for e in edges_of(node) if e is not None and not isinstance(e[0], Tensor) and record_of(e[0])]  # fmt: skip
     if name in ("log", "log2", "log10"):
         makers += [] if node is None else _makers_of_makers(node)
@@ -360,6 +369,7 @@ ZEROS = {
     "ceil": ("ceil is constant between its jumps", "pass the gradient straight through: x + (x.ceil() - x).detach()"),
     "trunc": ("trunc is constant between its jumps", "pass the gradient straight through: x + (x.trunc() - x).detach()"),
     "sign": ("sign is constant on either side of 0", "pass the gradient straight through: x + (x.sign() - x).detach(), or use tanh(k * x) for a smooth sign"),
+    "normal_mean_std": ("a random draw has no slope", "draw noise and compute with it: mean + std * torch.randn_like(std), or use rsample()"),
     "bernoulli": ("a random draw has no slope", "use a relaxation such as sigmoid((logit + noise) / temperature)"),
     "clamp": ("all its inputs are outside the bounds", "clamp only for output, or widen the bounds"),
     "clamp_min": ("all its inputs are below the bound", "clamp only for output, or lower the bound"),

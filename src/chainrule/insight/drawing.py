@@ -16,7 +16,7 @@ from .briefly import place as place_of
 from .figure import Figure
 from .graph import Graph, Item, graph_of
 from .layout import SPACING, Bend, Group, arrange, chains_of, letters_in, place, width_of
-from .pictures import clean
+from .pictures import STYLE, clean, variables
 
 SHOWN_AT_FIRST = 100  # about as many nodes and groups are open in a large graph
 LONGEST_LABEL = 40
@@ -73,19 +73,34 @@ class Drawing:
         """The boxes and lines of the picture."""
         return Figure(self, (lambda group: id(group) in self.folded) if folded else (lambda group: False))
 
+    def mark_of(self, group: Group) -> tuple[str, str]:
+        """What a folded group shows of what is in it: its mark and its badge; empty if there is nothing to see."""
+        inside = [self.graph.items[n] for n in group.nodes()]
+        for mark, told, count in (
+            ("bad", "not finite", sum(item.is_bad for item in inside)),
+            ("unreached", "no ∂", sum(not item.is_reached for item in inside)),
+        ):
+            if count:
+                return mark, f"{count} {told}"
+        return "", ""
+
     def html(self) -> str:
         """One page with everything in it: it loads nothing from anywhere."""
-        template = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
-        script = re.search("<script>(.*)</script>", template, re.DOTALL)
-        assert script is not None
-        digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
+        page = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+        page = page.replace("{{colors}}", variables())
+        # the page may run and look like this, and nothing else that might get into it
+        styles = [_digest(page, "style"), _sha256(STYLE)]
+        policy = (
+            f"default-src 'none'; style-src {' '.join(styles)}; script-src {_digest(page, 'script')}; "
+            "base-uri 'none'; form-action 'none'"
+        )
         parts = {
             "picture": self.svg(),
             "title": escape(clean(f"Graph of {self.graph.name}")),
-            "policy": f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'",
-            "data": _json(self.data()),
+            "policy": policy,
+            "data": _json(_in_columns(self.data())),
         }
-        return re.sub(r"\{\{(title|policy|data|picture)\}\}", lambda found: parts[found[1]], template)
+        return re.sub(r"\{\{(title|policy|data|picture)\}\}", lambda found: parts[found[1]], page)
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the page (.html), the picture (.svg), or a LaTeX document with the picture (.tex).
@@ -147,6 +162,8 @@ class Drawing:
                     "slope": item.slope,
                     "note": item.note,
                     "bad": item.is_bad,
+                    "reached": item.is_reached,
+                    "badge": item.badge,
                     "step": item.step,
                     "place": "" if item.source is None else place_of(item.source),
                     "text": "" if item.source is None else item.source.text,
@@ -157,7 +174,10 @@ class Drawing:
             "groups": [
                 {
                     "label": group.label,
+                    "told": group.told,
                     "kind": group.kind,
+                    "mark": mark,
+                    "badge": badge,
                     "width": group.width,
                     "folded": id(group) in self.folded,
                     "rows": [[reference(one) for one in row] for row in group.rows],
@@ -165,6 +185,7 @@ class Drawing:
                     "along": [[reference(one), reference(other)] for one, other in group.along.items()],
                 }
                 for group in groups
+                for mark, badge in [self.mark_of(group)]
             ],
         }
 
@@ -176,6 +197,32 @@ def _short(text: str) -> str:
 def _detail(item: Item) -> str:
     """A node's second line: its value if that is short, else its shape."""
     return item.value if item.value and len(item.value) <= 14 else item.shape.partition("; ")[0]
+
+
+def _in_columns(data: dict[str, Any]) -> dict[str, Any]:
+    """The same with nodes and groups in columns, and each text once: a graph of 50,000 nodes has few different ones."""
+    texts: dict[str, int] = {}
+    packed = dict(data)
+    for kind in ("nodes", "groups"):
+        rows, columns = data[kind], {"texts": {}, "others": {}}
+        for key in rows[0]:
+            column = [row[key] for row in rows]
+            if isinstance(column[0], str):
+                columns["texts"][key] = [texts.setdefault(text, len(texts)) for text in column]
+            else:
+                columns["others"][key] = [int(one) if isinstance(one, bool) else one for one in column]
+        packed[kind] = columns
+    return packed | {"texts": list(texts)}
+
+
+def _digest(page: str, tag: str) -> str:
+    found = re.search(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+    assert found is not None
+    return _sha256(found[1])
+
+
+def _sha256(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _json(data: object) -> str:

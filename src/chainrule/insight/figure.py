@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .briefly import place as place_of
 from .latex import escape as in_latex
-from .layout import Box, Group, chains_of, levels_of, place, points_between, steps_of
+from .layout import SPACING, Box, Group, chains_of, letters_in, levels_of, place, points_between, steps_of
 from .pictures import clean, picture, text_at
 
 if TYPE_CHECKING:
@@ -24,11 +24,20 @@ class Text(NamedTuple):
     x: float
     y: float  # of the letters' foot
     text: str
-    kind: str  # "label", "detail" or "title"
+    kind: str  # "label", "detail", "title" or "badge"
+
+    @property
+    def plate(self) -> Box | None:
+        """What is behind a text that stands on lines or a border."""
+        letter = {"title": SPACING["titleLetter"], "badge": SPACING["badgeLetter"]}.get(self.kind)
+        if letter is None:
+            return None
+        width = letters_in(self.text) * letter + 10
+        return Box(self.x - 5 if self.kind == "title" else self.x - width / 2, self.y - 12, width, 16)
 
 
 class Shape(NamedTuple):
-    """A box: its kind and marks ("node", "leaf", "folded", "frame"; "bad", "root", "marked", "cut"), and what is in it."""
+    """A box and what is in it; its kind ("node", "leaf", "folded", "frame") and marks ("bad", "unreached", "root", "marked", "cut")."""
 
     kinds: tuple[str, ...]
     box: Box
@@ -65,6 +74,7 @@ class Figure:
         marks = {
             "leaf": item.source is None,
             "bad": item.is_bad,
+            "unreached": not item.is_reached,
             "root": is_root,
             "marked": item.is_marked,
             "cut": item.is_cut,
@@ -73,6 +83,7 @@ class Figure:
         texts = (
             Text(middle, box.y + 17, self.drawing.labels[number], "label"),
             Text(middle, box.y + 32, self.drawing.details[number], "detail"),
+            *_badge(box, item.badge),
         )
         radius = box.height / 2 if item.source is None else 6
         return Shape(("node", *(mark for mark, has in marks.items() if has)), box, radius, texts, _told(item))
@@ -84,12 +95,13 @@ class Figure:
     def _folded(self, group: Group) -> Shape:
         box, count = self.boxes[group], f"{sum(1 for _ in group.nodes())} nodes"
         middle = box.x + box.width / 2
-        return Shape(
-            ("folded",),
-            box,
-            6,
-            (Text(middle, box.y + 17, group.label, "label"), Text(middle, box.y + 32, count, "detail")),
+        mark, badge = self.drawing.mark_of(group)
+        texts = (
+            Text(middle, box.y + 17, group.label, "label"),
+            Text(middle, box.y + 32, count, "detail"),
+            *_badge(box, badge),
         )
+        return Shape(("folded", mark) if mark else ("folded",), box, 6, texts)
 
     def _lines(self) -> list[Line]:
         """One line for each visible pair that the graph's edges join."""
@@ -150,11 +162,24 @@ class Figure:
         return "\\begin{tikzpicture}[" + _TIKZ_STYLES + "]\n" + "\n".join(body) + "\n\\end{tikzpicture}"
 
 
+def _badge(box: Box, text: str) -> tuple[Text, ...]:
+    """On the right end of a box's upper border, if there is one."""
+    width = letters_in(text) * SPACING["badgeLetter"] + 10
+    return (Text(box.x + box.width + 6 - width / 2, box.y, text, "badge"),) if text else ()
+
+
 def _svg_of(shape: Shape) -> str:
-    box, told = shape.box, f"<title>{escape(clean(shape.told))}</title>" if shape.told else ""
-    rectangle = f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" rx="{shape.radius:.0f}"/>'
-    texts = "".join(text_at(*text) for text in shape.texts)
-    return f'<g class="{" ".join(shape.kinds)}">{told}{rectangle}{texts}</g>'
+    told = f"<title>{escape(clean(shape.told))}</title>" if shape.told else ""
+    parts = [_rectangle(shape.box, shape.radius)]
+    for text in shape.texts:
+        if text.plate is not None:
+            parts.append(_rectangle(text.plate, 4, f'class="behind-{text.kind}" '))
+        parts.append(text_at(*text))
+    return f'<g class="{" ".join(shape.kinds)}">{told}{"".join(parts)}</g>'
+
+
+def _rectangle(box: Box, radius: float, more: str = "") -> str:
+    return f'<rect {more}x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" rx="{radius:.0f}"/>'
 
 
 def _curve(points: list[tuple[float, float]]) -> str:
@@ -205,7 +230,9 @@ _TIKZ_STYLES = f"""
   graph edge/.style={{->, draw=black!50}},
   graph label/.style={{anchor=base, inner sep=0pt, font=\\ttfamily\\frenchspacing\\fontsize{{9}}{{11}}\\selectfont}},
   graph detail/.style={{anchor=base, inner sep=0pt, font=\\ttfamily\\frenchspacing\\fontsize{{7.5}}{{9}}\\selectfont, text=black!65}},
-  graph title/.style={{anchor=base west, inner sep=0pt, font=\\ttfamily\\frenchspacing\\fontsize{{8}}{{10}}\\selectfont, text=black!65}},
+  graph unreached/.style={{densely dotted}},
+  graph badge/.style={{anchor=base, fill=white, draw=black!65, inner sep=1.2pt, font=\\ttfamily\\frenchspacing\\fontsize{{7}}{{8}}\\selectfont}},
+  graph title/.style={{anchor=base west, fill=white, inner sep=1pt, font=\\ttfamily\\frenchspacing\\fontsize{{8}}{{10}}\\selectfont, text=black!65}},
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from ..engine import Node
 from ..tensor import Tensor, gradient_edge
 from . import briefly
+from .badnumbers import is_bad
 from .layout import MOST_MEMBERS, Group, divide, runs
 from .names import Scope, caller
 from .source import Source
@@ -32,8 +34,8 @@ class Item:
     """One node of the picture: a recorded operation, or a leaf."""
 
     __slots__ = (
-        "gradient", "inputs", "is_bad", "is_cut", "is_marked", "key", "name", "note", "operation", "shape", "short", "slope", "source",
-        "step", "value",
+        "bad_gradient", "bad_value", "gradient", "inputs", "is_cut", "is_marked", "is_reached", "key", "name", "note", "operation",
+        "shape", "short", "slope", "source", "step", "value",
     )  # fmt: skip
 
     def __init__(self, operation: str, name: str, source: Source | None, key: Any) -> None:
@@ -46,7 +48,8 @@ class Item:
         self.shape = self.value = self.gradient = self.note = ""
         self.short = name  # inside a frame that names its module
         self.slope = ""  # the gradient in a few letters
-        self.is_bad = False  # nan or inf in its value or gradient
+        self.bad_value = self.bad_gradient = ""  # "nan" or "inf" if there is one
+        self.is_reached = True  # a gradient arrives
         self.is_marked = False  # pointed out
         self.is_cut = False  # stands for a value whose history was cut
 
@@ -56,6 +59,18 @@ class Item:
         if not self.operation:
             return self.name
         return f"{self.name} = {self.operation}" if self.name else self.operation
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether there is nan or inf in its value or gradient."""
+        return bool(self.bad_value or self.bad_gradient)
+
+    @property
+    def badge(self) -> str:
+        """What has to be seen at once: nan or inf in the value, or in the gradient (∂), or that no gradient arrives."""
+        if not self.is_reached:
+            return " ".join(filter(None, (self.bad_value, "no ∂")))
+        return " ".join(filter(None, (self.bad_value, self.bad_gradient and f"∂ {self.bad_gradient}")))
 
 
 class Graph:
@@ -208,14 +223,15 @@ class Graph:
 
     def _fill(self, item: Item, one: Any, values: Values, gradients: dict) -> None:
         shapes, texts, slopes = [], [], []
-        for number in range(1 if isinstance(one, Tensor) else one.n_outputs):
-            edge = one, number
+        edges = [(one, number) for number in range(1 if isinstance(one, Tensor) else one.n_outputs)]
+        item.is_reached = any(edge in gradients for edge in edges)
+        for edge in edges:
             gradient = gradients.get(edge)
             try:
                 value = values.value(edge)
                 shapes.append(briefly.shape(value))
                 texts.append(briefly.array(value))
-                item.is_bad |= _is_bad(value)
+                item.bad_value = item.bad_value or _bad(value)
             except Unknown as error:
                 item.note = str(error)
                 if isinstance(gradient, np.ndarray):
@@ -225,7 +241,7 @@ class Graph:
             elif gradient is not None:
                 slopes.append(briefly.array(gradient))
                 item.slope = briefly.slope(gradient)
-                item.is_bad |= _is_bad(gradient)
+                item.bad_gradient = item.bad_gradient or _bad(gradient)
         item.shape, item.value, item.gradient = "; ".join(shapes), "; ".join(texts), "; ".join(slopes)
 
     # ---- groups
@@ -272,8 +288,8 @@ class Graph:
         source = self.items[nodes[0]].source
         texts = {self.items[n].source.text for n in nodes}
         text = texts.pop() if len(texts) == 1 else _line_text(source)
-        label = f"{briefly.place(source)}  {text}" if text else briefly.place(source)
-        label = label if len(label) <= LONGEST_TITLE else label[: LONGEST_TITLE - 1] + "…"
+        told = f"{briefly.place(source)}  {text}" if text else briefly.place(source)
+        label = told if len(told) <= LONGEST_TITLE else told[: LONGEST_TITLE - 1] + "…"
         # what one expression recorded is one step of the line; a loop comes by again
         steps = [
             Group("", "step", self._modules(step), self.items[step[0]].key)
@@ -283,7 +299,7 @@ class Graph:
         if members is steps:
             members = [m for step in steps for m in step.members]
             members = divide([Group("", "step", [m], m) if isinstance(m, int) else m for m in members], self._label)
-        return Group(label, "line", members, self.items[nodes[0]].key[:2])
+        return Group(label, "line", members, self.items[nodes[0]].key[:2], told)
 
     def _modules(self, nodes: list[int]) -> list:
         """What one expression recorded, such as the call of a Sequential, with a group for each module that shows."""
@@ -296,6 +312,10 @@ class Graph:
                 and self.items[nodes[i]].operation == "t"
             ):
                 owners[i] = owners[i + 1]
+        named = [i for i, owner in enumerate(owners) if owner]
+        for i, j in pairwise(named):  # and what is between two operations of one module, such as a view
+            if owners[i] == owners[j]:
+                owners[i:j] = [owners[i]] * (j - i)
         if len({owner for owner in owners if owner}) < 2:
             return list(nodes)
         found: list = []
@@ -398,15 +418,18 @@ def operation(node: Node) -> str:
     name = node.name().rpartition("::")[2]
     if getattr(type(node), "op", None) is None:
         return name.removesuffix("Backward")
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", re.sub(r"Backward\d*$", "", name)).lower()
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])", "_", re.sub(r"Backward\d*$", "", name))
+    return words.lower()
 
 
 def _stands_at(source: Any, place: Any) -> bool:
     return (source.file, source.line) == (place.file, place.line)
 
 
-def _is_bad(value: np.ndarray) -> bool:
-    return value.dtype.kind in "fc" and not np.isfinite(np.asarray(value)).all()
+def _bad(value: np.ndarray) -> str:
+    if not is_bad(value):
+        return ""
+    return "nan" if np.isnan(value).any() else "inf"
 
 
 def _called(source: Source) -> str:

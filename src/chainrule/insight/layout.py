@@ -25,8 +25,9 @@ MOST_SWAPS = 10  # times that a row's neighbours are exchanged in one of them
 class Group:
     """Members that belong together: nodes (their numbers) and groups."""
 
-    def __init__(self, label: str, kind: str, members: list, key: Hashable = None) -> None:
+    def __init__(self, label: str, kind: str, members: list, key: Hashable = None, told: str = "") -> None:
         self.label = label
+        self.told = told  # in full, where the label is cut off
         self.kind = kind  # "graph", "function", "module", "line", "round", "part" or "leaves"
         self.span: tuple[int, int, int] | None = (
             None  # of rounds and parts: the first and the last inside, and of how many
@@ -429,6 +430,8 @@ SPACING = {
     "bend": 10.0,  # the width that a passing line takes
     "nodeHeight": 40.0,
     "letter": 7.4,  # the width of a letter
+    "titleLetter": 6.7,  # and of smaller ones
+    "badgeLetter": 6.1,
     "narrowest": 64.0,
     "sweeps": 24,  # of setting members in line
 }

@@ -8,13 +8,15 @@ from html import escape
 
 from .layout import letters_in, width_of
 
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 LINE_HEIGHT = 17
 MARGIN = 12
 
 
 def clean(text: str) -> str:
-    """Text without the characters that XML and HTML cannot hold."""
+    """Text without the characters that XML and HTML cannot hold, and those that turn around what stands beside them."""
     return _UNPRINTABLE.sub("�", text)
 
 
@@ -72,13 +74,52 @@ def page(title: str, body: str) -> str:
 # ---------------------------------------------------------------- style
 
 
+# {part: (its colour in light, in dark, on paper)}; the pages use them as variables
+COLORS = {
+    "page": ("#f7f8fa", "#12161d", "#fff"),
+    "panel": ("#fff", "#1a202a", "#fff"),
+    "text": ("#1d2430", "#e6ebf2", "#000"),
+    "soft": ("#4d5866", "#b3bdca", "#333"),
+    "line": ("#647182", "#8896ab", "#555"),
+    "frame": ("#a3afbe", "#4d5b73", "#888"),
+    "tint": ("#7f8fa612", "#a0b4d20f", "transparent"),
+    "node": ("#fff", "#1c2330", "#fff"),
+    "node-line": ("#3567b5", "#7aa7f0", "#000"),
+    "leaf": ("#eaf6ea", "#16281a", "#fff"),
+    "leaf-line": ("#2e7d32", "#7cc47f", "#000"),
+    "fold": ("#e6eefb", "#20304d", "#fff"),
+    "bad": ("#b3261e", "#ff8a80", "#000"),
+    "on-bad": ("#fff", "#12161d", "#fff"),
+    "told": ("#ffe1dd", "#571f1b", "#ddd"),
+    "now": ("#ffe9b8", "#4a380d", "#fff"),
+    "now-line": ("#955400", "#ffca66", "#000"),
+    "found": ("#ffd54a", "#5c4a00", "#fff"),
+    "found-line": ("#7a5b00", "#ffd54a", "#000"),
+    "focus": ("#0b57d0", "#a8c7fa", "#000"),
+}
+
+
+def variables() -> str:
+    """The colours as CSS variables, in light, dark, print, and where the reader's system has colours of its own."""
+
+    def of(kind: int) -> str:
+        return ":root{" + ";".join(f"--{part}:{colors[kind]}" for part, colors in COLORS.items()) + "}"
+
+    forced = ";".join(f"--{part}:{color}" for part, color in _FORCED.items())
+    return f"{of(0)}@media(prefers-color-scheme:dark){{{of(1)}}}@media(forced-colors:active){{:root{{{forced}}}}}@media print{{{of(2)}}}"
+
+
+_FORCED = {
+    **dict.fromkeys(COLORS, "CanvasText"),
+    **dict.fromkeys(("page", "panel", "node", "leaf", "fold", "told", "now", "found", "on-bad"), "Canvas"),
+    **dict.fromkeys(("now-line", "found-line", "focus"), "Highlight"),
+    "tint": "transparent",
+}
 _PAGE = (
-    ":root{--page:#f7f8fa;--text:#1d2430;--panel:#fff;--line:#b9c3d0;--told:#ffe1dd}"
-    "@media(prefers-color-scheme:dark){:root{--page:#12161d;--text:#e6ebf2;--panel:#1a202a;--line:#435066;--told:#571f1b}}"
-    "@media print{:root{--page:#fff;--text:#000;--panel:#fff;--line:#888;--told:#ddd}}"
+    f"{variables()}"
     "body{margin:1.5rem auto;padding:0 1rem;max-width:75rem;background:var(--page);color:var(--text);"
     "font:15px/1.5 system-ui,sans-serif}h1{font-size:1.2rem}h2{font-size:1.05rem;overflow-wrap:anywhere}"
-    "section{margin:1.2rem 0;padding:.2rem 1rem 1rem;background:var(--panel);border:1px solid var(--line);border-radius:6px}"
+    "section{margin:1.2rem 0;padding:.2rem 1rem 1rem;background:var(--panel);border:1px solid var(--frame);border-radius:6px}"
     "pre{overflow-x:auto;font:13px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}"
     "mark{background:var(--told);color:inherit}.graph{overflow-x:auto}summary{cursor:pointer}"
 )
@@ -91,30 +132,28 @@ def _scoped(rules: str) -> str:
     )
 
 
-_LIGHT = (
-    ".page{fill:#f7f8fa}text{fill:#1d2430;stroke:none}.detail,.title,.soft{fill:#4d5866}.title{stroke:#f2f4f7}"
-    ".node rect{fill:#fff;stroke:#3567b5}.leaf rect{fill:#eaf6ea;stroke:#2e7d32}.folded rect{fill:#e6eefb;stroke:#3567b5}"
-    ".frame rect{fill:#7f8fa612;stroke:#b9c3d0}.bad rect{stroke:#b3261e}.edge{stroke:#8693a5}.tip{fill:#8693a5}"
-    "rect.told{fill:#ffe1dd}.marked rect{fill:#ffe1dd;stroke:#b3261e}.edge.cut{stroke:#b3261e}"
-)
-_DARK = (
-    ".page{fill:#12161d}text{fill:#e6ebf2;stroke:none}.detail,.title,.soft{fill:#a9b4c3}.title{stroke:#171c25}"
-    ".node rect{fill:#1c2330;stroke:#7aa7f0}.leaf rect{fill:#16281a;stroke:#7cc47f}.folded rect{fill:#20304d;stroke:#7aa7f0}"
-    ".frame rect{fill:#a0b4d20f;stroke:#435066}.bad rect{stroke:#ff8a80}.edge{stroke:#77859a}.tip{fill:#77859a}"
-    "rect.told{fill:#571f1b}.marked rect{fill:#571f1b;stroke:#ff8a80}.edge.cut{stroke:#ff8a80}"
-)
-_PRINT = (
-    ".page{fill:none}text,.detail,.title,.soft{fill:#000}.title{stroke:#fff}.node rect,.leaf rect,.folded rect{fill:#fff;"
-    "stroke:#000}.frame rect{fill:none;stroke:#888}.bad rect{stroke:#000}.edge{stroke:#555}.tip{fill:#555}"
-    "rect.told{fill:#ddd}.marked rect{fill:#ddd;stroke:#000}.edge.cut{stroke:#000}"
-)
+def _colored(kind: int) -> str:
+    """The rules with colours: not as variables, which not every program that shows an SVG knows."""
+    return _scoped(re.sub(r"\$([a-z-]+)", lambda found: COLORS[found[1]][kind], _COLORED))
+
+
 _SHAPES = (
     "text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;text-anchor:middle}.detail{font-size:10px}"
-    ".title{font-size:11px;text-anchor:start;paint-order:stroke;stroke-width:4px;stroke-linejoin:round}"
+    ".title{font-size:11px;text-anchor:start}.badge{font-size:10px;font-weight:bold}"
     ".line{text-anchor:start}.heading{font-weight:bold}"
     ".edge{fill:none}.folded rect{stroke-dasharray:5 3}.root rect{stroke-width:2.5px}.bad rect,.marked rect{stroke-width:3px}"
-    ".cut rect{stroke-dasharray:7 4}.edge.cut{stroke-dasharray:5 4}"
+    ".unreached rect{stroke-dasharray:2 3}.cut rect{stroke-dasharray:7 4}.edge.cut{stroke-dasharray:5 4}"
+    ".node .behind-badge,.folded .behind-badge{stroke-width:1px;stroke-dasharray:none}"
+)
+_COLORED = (
+    ".page{fill:$page}text{fill:$text}.detail,.title,.soft,.badge{fill:$soft}"
+    ".node rect{fill:$node;stroke:$node-line}.leaf rect{fill:$leaf;stroke:$leaf-line}.folded rect{fill:$fold;stroke:$node-line}"
+    ".frame rect{fill:$tint;stroke:$frame}.frame .behind-title{fill:$page;stroke:none}.bad rect{stroke:$bad}"
+    ".edge{stroke:$line}.tip{fill:$line}.marked rect{fill:$told;stroke:$bad}.edge.cut{stroke:$bad}"
+    ".unreached .behind-badge{fill:$page;stroke:$soft}.bad .behind-badge{fill:$bad;stroke:$bad}.bad .badge{fill:$on-bad}"
+    "rect.told{fill:$told}"
 )
 STYLE = (
-    f"{_scoped(_SHAPES + _LIGHT)}@media(prefers-color-scheme:dark){{{_scoped(_DARK)}}}@media print{{{_scoped(_PRINT)}}}"
+    f"{_scoped(_SHAPES)}{_colored(0)}@media(prefers-color-scheme:dark){{{_colored(1)}}}"
+    f"@media print{{{_colored(2)}{_scoped('.page{fill:none}')}}}"
 )
