@@ -8,6 +8,7 @@ from typing import Any
 _LAZY = {
     "explain": "derivation",
     "Explanation": "explanation",
+    "Explanations": "explanation",
     "why": "answers",
     "Reason": "reasons",
     "Source": "source",

@@ -382,7 +382,9 @@ def at_least(position: Position) -> Formula:
 
 
 def within(position: Position, size: int) -> Formula:
-    """1 where a position is one of a dimension with `size` elements."""
+    """1 where a position is one of a dimension with `size` elements; there is none where that has none."""
+    if not size:
+        return ONE
     return at_least(position) * at_least(difference(size - 1, position))
 
 

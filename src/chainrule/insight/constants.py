@@ -74,6 +74,12 @@ class Constants:
                         return simple_name(one)
         return None
 
+    def is_left(self, node: Node, value: Any) -> bool:
+        """Whether an operator's left operand is this number."""
+        expression: Any = expression_of(node)
+        left = self._numbers_of(node, expression.left) if isinstance(expression, ast.BinOp) else None
+        return left is not None and _close(left.value, value)
+
     def _numbers_of(self, node: Node, expression: ast.expr) -> Written | None:
         self.syntax, self.code = syntax_of(node.code.co_filename), node.code
         try:

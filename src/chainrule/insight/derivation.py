@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Sequence
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -28,15 +30,15 @@ from .algebra import (
 )
 from .complexes import conjugated, joined, real_part
 from .evaluation import values_of
-from .explanation import MOST_NUMBERS, MOST_SHOWN, Explanation, Quantity
+from .explanation import MOST_NUMBERS, MOST_SHOWN, Explanation, Explanations, Quantity
 from .formulas import Formulas, NoFormula, Place, is_elementwise, places
 from .names import Scope, caller, name_everything
 from .positions import Index
 from .shares import Shares, on_the_way
-from .simplification import simplest
+from .simplification import by_way_of, simplest
 from .source import Source, short_path
 from .syntax import simple_name
-from .values import Edge, Unknown, Values, edges_of, freed_at, reachable, same
+from .values import Edge, Unknown, Values, edges_of, expression_of, freed_at, reachable, same
 from .writing import TEXT, Letters, shown_name, text
 
 MOST_QUANTITIES = 200  # for which formulas are worked out
@@ -45,24 +47,39 @@ LARGEST = 100  # atoms of the derivative
 MOST_CHAINS = 6  # written out as a sum
 
 
-def explain(y: Tensor, x: Tensor) -> Explanation:
+@overload
+def explain(y: Tensor, x: Tensor) -> Explanation: ...
+@overload
+def explain(y: Tensor, x: Sequence[Tensor]) -> Explanations: ...
+def explain(y: Tensor, x: Tensor | Sequence[Tensor]) -> Explanation | Explanations:
     """Derives ∂y/∂x from the graph recorded behind `y`: local derivatives, the chain rule, closed form and number.
 
     Where `y` has several elements, the derivative is that of their sum. Hooks are not run, and nothing is freed or
-    accumulated. After a backward that freed the graph, values are computed again from the leaves.
+    accumulated. After a backward that freed the graph, values are computed again from the leaves. Of several `x`, in a
+    tuple or a list, each has a derivation of its own; together they are a tuple that is printed as one.
 
     Raises:
-        TypeError: `y` or `x` is not a Tensor.
+        TypeError: `y` is not a Tensor, or `x` is neither one nor a tuple or list of them.
         ValueError: `y` does not depend on `x` through the recorded graph; `chainrule.why` tells where it is cut.
     """
+    scope = Scope(caller(2))
+    written = scope.argument_texts()
+    if isinstance(x, (tuple, list)):
+        parts = written[1].elts if len(written) > 1 and isinstance(written[1], (ast.Tuple, ast.List)) else []
+        texts = [[written[0], part] for part in parts] if len(parts) == len(x) else [written[:1]] * len(x)
+        return Explanations(_explained(y, one, scope, text) for one, text in zip(x, texts))
+    return _explained(y, x, scope, written)
+
+
+def _explained(y: Any, x: Any, scope: Scope, written: list[ast.expr]) -> Explanation:
+    """`explain` of one x; `written` are its arguments in the program."""
     for name, value in (("y", y), ("x", x)):
         if not isinstance(value, Tensor):
             raise TypeError(f"explain(): {name} must be a Tensor, not {type(value).__name__}")
     root, target = gradient_edge(y), gradient_edge(x)
-    scope = Scope(caller(2))
     if root[0] is None or target[0] is None or (routes := _count_routes(root, target))[root] == 0:
         raise ValueError("y does not depend on x through the recorded graph; chainrule.why(x, y) tells where it is cut")
-    return _Derivation(y, x, root, target, scope, routes).explanation()
+    return _Derivation(y, x, root, target, scope, routes, written).explanation()
 
 
 def _count_routes(root: Edge, target: Edge) -> dict[Edge, int]:
@@ -79,7 +96,16 @@ def _count_routes(root: Edge, target: Edge) -> dict[Edge, int]:
 class _Derivation:
     """The work of one call of `explain`."""
 
-    def __init__(self, y: Tensor, x: Tensor, root: Edge, target: Edge, scope: Scope, routes: dict[Edge, int]) -> None:
+    def __init__(
+        self,
+        y: Tensor,
+        x: Tensor,
+        root: Edge,
+        target: Edge,
+        scope: Scope,
+        routes: dict[Edge, int],
+        written: list[ast.expr],
+    ) -> None:
         self.y, self.x, self.root, self.target, self.routes = y, x, root, target, routes
         self.notes: list[str] = []
         held = [t for t in scope.tensors if t is not y]
@@ -88,15 +114,16 @@ class _Derivation:
         self.values.known.setdefault(root, np.asarray(y._array))
         self.values.known.setdefault(target, np.asarray(x._array))
         self.on_the_way = on_the_way(self.values, routes)
-        self.symbols = name_everything(self.values.order, root, target, scope, self._given(scope))
+        self.symbols = name_everything(self.values.order, root, target, scope, self._given(scope, written))
         if target not in self.symbols or root not in self.symbols:  # y is x
             self.symbols.setdefault(root, "y")
             self.symbols.setdefault(target, self.symbols[root])
         self.formulas = Formulas(self.values, self.symbols, scope.arrays)
 
-    def _given(self, scope: Scope) -> dict[Edge, str]:
+    def _given(self, scope: Scope, written: list[ast.expr]) -> dict[Edge, str]:
+        """{edge: name} of y and x, as the call of `explain` names them."""
         given = {}
-        for edge, tensor, argument in zip((self.root, self.target), (self.y, self.x), scope.argument_texts()):
+        for edge, tensor, argument in zip((self.root, self.target), (self.y, self.x), written):
             name = simple_name(argument)  # without an index that is no constant
             if name is not None and (name.isidentifier() or id(tensor) not in scope.names):
                 given[edge] = name
@@ -293,7 +320,7 @@ class _Derivation:
             return
         formula = self.formulas.definition(quantity.edge, quantity.place)
         if quantity.edge not in self.formulas.opaque:
-            quantity.definition = formula
+            quantity.definition = simplest(formula) if _is_derivative(quantity.edge[0]) else formula
         else:
             quantity.inputs = [self.symbols[e] for e in edges_of(quantity.edge[0]) if e is not None]
 
@@ -346,7 +373,19 @@ class _Derivation:
                         whole[parent_edge] = whole.get(parent_edge, ZERO) + added
                 except TooLong:
                     complete = False
-        return simplest(self._gradient(whole.get(self.target, ZERO))) if complete else None
+        return self._in_shortest_names(self._gradient(whole.get(self.target, ZERO)), quantities) if complete else None
+
+    def _in_shortest_names(self, formula: Formula, quantities: list[Quantity]) -> Formula:
+        """The formula simplified, also with the help of what names stand for: e·(…)/Σ e is p·(…), if p = e/Σ e."""
+        formula = simplest(formula)
+        for quantity in quantities:
+            if (
+                quantity.definition is not None
+                and quantity.edge is not self.root
+                and not self.formulas.is_complex(quantity.edge)
+            ):
+                formula = by_way_of(formula, quantity.symbol, quantity.definition)
+        return formula
 
     def _gradient(self, derivative: Formula) -> Formula:
         """What backward gives: of a complex x the derivative by its conjugate, twice."""
@@ -586,6 +625,16 @@ def _alone(definition: Formula) -> Atom | None:
         if coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1:
             return monomial[0][0]
     return None
+
+
+_DERIVATIVES = {"grad", "backward", "jacobian", "hessian", "jacrev", "jacfwd", "jvp", "vjp", "hvp", "vhp"}
+
+
+def _is_derivative(node: Node) -> bool:
+    """Whether a backward recorded a node: its formula is nobody's, and may be put into a better form."""
+    expression = expression_of(node)
+    called = getattr(expression, "func", None)
+    return getattr(called, "attr", getattr(called, "id", "")) in _DERIVATIVES
 
 
 def _has_hooks(node: Node) -> bool:

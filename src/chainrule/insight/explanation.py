@@ -123,14 +123,20 @@ class Explanation:
     def _target(self) -> Quantity:
         return next(q for q in self.quantities if q.name == self.x)
 
+    @property
+    def _is_total(self) -> bool:
+        """Whether y depends on x both directly and by way of others: dy/dx = ∂y/∂x + ∂y/∂u·∂u/∂x."""
+        root = self.quantities[0]
+        return len(self.quantities) > 2 and self._target.edge in root.parents and not self._target.is_complex
+
     def _left(self, notation: Any, letters: Letters) -> str:
         y = Symbol(("Σ" if notation is TEXT else r"\Sigma\,") + self.y) if self.is_sum else Symbol(self.y)
         if notation is TEXT:
-            twice = "2·" if self._target.is_complex else ""
-            return f"{twice}∂{shown_name(y.name)}/∂{TEXT.symbol(self._target.variable, letters)}"
+            twice, d = "2·" if self._target.is_complex else "", "d" if self._is_total else "∂"
+            return f"{twice}{d}{shown_name(y.name)}/{d}{TEXT.symbol(self._target.variable, letters)}"
         top = (r"\Sigma\, " if self.is_sum else "") + LATEX.symbol(Symbol(self.y), letters)
-        twice = r"2 \, " if self._target.is_complex else ""
-        return rf"{twice}\frac{{\partial {top}}}{{\partial {LATEX.symbol(self._target.variable, letters)}}}"
+        twice, d = r"2 \, " if self._target.is_complex else "", r"\mathrm{d}" if self._is_total else r"\partial"
+        return rf"{twice}\frac{{{d} {top}}}{{{d} {LATEX.symbol(self._target.variable, letters)}}}"
 
     def _steps(self, write: Any) -> list[str]:
         """The right sides of the equations for ∂y/∂x, each simpler than the one before, without repetitions."""
@@ -239,7 +245,7 @@ class Explanation:
         sides = self._steps(text)
         if self.chain is None and self.chains and local:
             sides.insert(0, "the product of these" if self.chains == 1 else f"a sum of {self.chains} products of these")
-        if self.value is not None:
+        if self.value is not None and shown_value(self.value._array) not in sides[-1:]:
             sides.append(shown_value(self.value._array))
         lines.append("")
         for i, side in enumerate(sides):
@@ -311,7 +317,7 @@ class Explanation:
             sides = [side for side in (formula, _latex_value(number)) if side]
             rows.append(f"{left} &= " + " = ".join(sides) if sides else f"& {left}")
         sides = self._steps(latex)
-        if self.value is not None:
+        if self.value is not None and shown_value(self.value._array) not in sides[-1:]:
             sides.append(_latex_value(shown_value(self.value._array)))
         left = self._left(LATEX, Letters(_free(self._target.place)))
         rows += [f"{left if not i else ''} &= {side}" for i, side in enumerate(sides)]
@@ -340,6 +346,42 @@ class Explanation:
     def _repr_html_(self) -> str:
         closing = "".join(f"<div>{escape(line)}</div>" for line in self._closing())
         return f'<div class="chainrule-explanation">{escape(self._repr_latex_())}{closing}</div>'
+
+
+class Explanations(tuple):
+    """The derivations of one y by several tensors, in their order; printed one after another."""
+
+    def text(self) -> str:
+        """The derivations as text."""
+        return "\n\n".join(one.text().rstrip() for one in self)
+
+    def latex(self) -> str:
+        """The derivations as LaTeX's mathematics, an `aligned` environment for each."""
+        return "\n\\\\[2ex]\n".join(one.latex() for one in self)
+
+    def html(self) -> str:
+        """The derivations as HTML that needs nothing else."""
+        return "\n".join(one.html() for one in self)
+
+    def svg(self) -> str:
+        """The derivations as one SVG picture of their text."""
+        return text_picture(
+            self[0].text().partition("\n")[0] if self else "", [("", line) for line in self.text().splitlines()]
+        )
+
+    def __str__(self) -> str:
+        return self.text()
+
+    __repr__ = __str__
+
+    def _repr_latex_(self) -> str:
+        return "\n".join(one._repr_latex_() for one in self)
+
+    def _repr_markdown_(self) -> str:
+        return "\n\n".join(one._repr_markdown_() for one in self)
+
+    def _repr_html_(self) -> str:
+        return "".join(one._repr_html_() for one in self)
 
 
 def document(explanations: list[Explanation]) -> str:

@@ -26,6 +26,7 @@ from .values import Edge, Unknown, Values, edges_of, operand_of, record_of, same
 from .writing import shown_name
 
 LONGEST_NAME = 24  # of an expression that stands for its value
+LONGEST_MEANING = 60  # of an expression that says what a letter stands for
 DEEPEST = 24  # operations in one formula, along one way down
 MOST_PARTS = 100  # of one, of which a number that was divided is made: 1/3
 DIGITS_OF_A_QUOTIENT = 9  # a number with fewer was written in decimals
@@ -190,11 +191,18 @@ class Formulas:
         shown = name or self.name_of(node, place, value)
         if value.size == 1 and shown is None:
             return rational_of(value.reshape(())[()])
-        if shown is None:
-            shown = _condition_text(operand_of(node, place)) if value.dtype.kind == "b" else "c"
         if position is None:
             raise NoFormula
-        return self.given(shown, value, position)
+        if shown is not None:
+            return self.given(shown, value, position)
+        expression = operand_of(node, place)
+        if value.dtype.kind == "b":
+            return self.given(_condition_text(expression), value, position)
+        text = "" if expression is None else ast.unparse(expression)
+        meaning = (
+            "{} is " + text.replace("{", "{{").replace("}", "}}") + "." if 0 < len(text) <= LONGEST_MEANING else ""
+        )
+        return self.given("c", value, position, meaning)
 
     def name_of(self, node: Node, place: int, value: np.ndarray) -> str | None:
         """The variable that holds an array which a node was given; None if there is none."""
@@ -271,6 +279,13 @@ class Call:
             return values.constant(self.node, place) if edge is None else values.value(edge)
         except Unknown as error:
             raise NoFormula(str(error)) from None
+
+    def is_number_first(self) -> bool:
+        """Whether a product's second factor is a number that the program writes on the left."""
+        if self.edges[1] is not None:
+            return False
+        value = self.array(1)
+        return not isinstance(value, np.ndarray) and self.formulas.written.is_left(self.node, value)
 
     @property
     def out_shape(self) -> tuple[int, ...]:

@@ -257,6 +257,11 @@ def name_everything(order: list[Node], root: Edge, x: Edge, scope: Scope, given:
         for place, edge in enumerate(edges_of(node)):
             if edge is not None and isinstance(edge[0], Tensor) and (edge not in leaves or leaves[edge] == "leaf"):
                 leaves[edge] = given.get(edge) or scope.names.get(id(edge[0])) or _operand_name(node, place) or "leaf"
+    for edge in (x, root):  # without a graph between them, each is itself
+        if isinstance(edge[0], Tensor) and edge not in leaves:
+            name = given.get(edge) or scope.names.get(id(edge[0]))
+            if name is not None:
+                leaves[edge] = name
     wanted += leaves.items()
     used = {root, x, *(edge for node in order for edge in edges_of(node) if edge is not None and edge not in leaves)}
     for node in reversed(order):

@@ -87,7 +87,7 @@ def bounds(position: Position) -> tuple[int, int]:
     if isinstance(position, int):
         return position, position
     if isinstance(position, (Index, Entry)):
-        return 0, max(position.size - 1, 0)
+        return 0, position.size - 1 if position.size else 1  # two places of nothing are not taken for one
     if isinstance(position, Part):
         low, high = bounds(position.of)
         return (0, position.by - 1) if position.rest else (low // position.by, high // position.by)

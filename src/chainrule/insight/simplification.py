@@ -22,8 +22,10 @@ from .algebra import (
     opened,
     parts_of,
     product,
+    substituted,
     total,
 )
+from .positions import Position
 
 LARGEST = 120  # atoms of a formula that is looked at
 HIGHEST_POWER = 3  # of a sum that is multiplied out
@@ -48,6 +50,70 @@ def simplest(formula: Formula) -> Formula:
     return result
 
 
+def by_way_of(formula: Formula, name: Symbol, definition: Formula) -> Formula:
+    """The formula with a name that is a product replaced by what it stands for, simplified, and put back in where it
+    comes out again; as it was if that is not shorter."""
+    if len(definition.terms) != 1 or not any(
+        isinstance(one, Symbol) and one.name == name.name for one in formula.atoms()
+    ):
+        return formula
+    try:
+        spelled = simplest(substituted(formula, lambda one: _named(one, name, definition)))
+        again = _put_back(spelled, name, definition)
+    except TooLong:
+        return formula
+    return again if _length(again) < _length(formula) else formula
+
+
+def _named(one: Atom, name: Symbol, definition: Formula) -> Formula | None:
+    """What an element of the name stands for; None for other atoms."""
+    return _at(definition, name, one.index) if isinstance(one, Symbol) and one.name == name.name else None
+
+
+def _at(definition: Formula, name: Symbol, place: tuple[Position, ...]) -> Formula:
+    for old, new in zip(name.index, place):
+        definition = definition.rename(old, new)
+    return definition
+
+
+def _put_back(formula: Formula, name: Symbol, definition: Formula) -> Formula:
+    """The formula with the name for the factors of its definition, where all of them meet."""
+    result = ZERO
+    for monomial, coefficient in formula.terms.items():
+        inside = tuple((_put_back_inside(one, name, definition), e) for one, e in monomial)
+        result = result + (_gathered(inside, coefficient, name, definition) or product(coefficient, inside))
+    return result
+
+
+def _put_back_inside(one: Atom, name: Symbol, definition: Formula) -> Atom:
+    if isinstance(one, (Group, Total)):
+        return one._replace(body=_put_back(one.body, name, definition))
+    return one
+
+
+def _gathered(monomial: Monomial, coefficient: Fraction, name: Symbol, definition: Formula) -> Formula | None:
+    """A product in which the definition of an element is replaced by its name; None if it is not in there."""
+    ((parts, scale),) = definition.terms.items()
+    leading = next((one for one, _ in parts if isinstance(one, Symbol) and set(one.index) >= set(name.index)), None)
+    if leading is None:
+        return None
+    for met, _ in monomial:
+        if not isinstance(met, Symbol) or met.name != leading.name:
+            continue
+        places = dict(zip(leading.index, met.index))
+        place = tuple(places[index] for index in name.index)
+        ((here, _),) = _at(definition, name, place).terms.items()
+        rest = dict(monomial)
+        for one, exponent in here:
+            left = rest.get(one, Fraction(0))
+            if left == 0 or (left > 0) != (exponent > 0) or abs(left) < abs(exponent):
+                break
+            rest[one] = left - exponent
+        else:
+            return product(coefficient / scale, (*rest.items(), (name._replace(index=place), Fraction(1))))
+    return None
+
+
 def _is_number_times_sum(formula: Formula) -> bool:
     """2(3x + 2), which says more than 6x + 4 where one value was put in for another."""
     return len(formula.terms) == 1 and all(
@@ -56,7 +122,16 @@ def _is_number_times_sum(formula: Formula) -> bool:
 
 
 def _shortest(formula: Formula) -> Formula:
-    return min(_forms(_signed_alike(_inside(formula))), key=_length)  # the first of those that are equally long
+    formula = _signed_alike(_inside(formula))
+    without_quotients = _multiplied_out(formula, True)
+    forms = [*_forms(formula), *(_forms(without_quotients) if without_quotients != formula else ())]
+    best = min(forms, key=_length)  # the first of those that are equally long
+    try:
+        spread = min(_forms(_multiplied_out(without_quotients, False)), key=_length)
+    except TooLong:
+        return best
+    is_apart = len(best.terms) == 1 < len(spread.terms)  # a product stays one: a·(1 - a), not a - a²
+    return spread if _length(spread) + is_apart < _length(best) else best
 
 
 def _length(formula: Formula) -> int:
@@ -115,24 +190,15 @@ def _signed_alike(formula: Formula) -> Formula:
 
 
 def _forms(formula: Formula) -> Iterator[Formula]:
-    bases = [formula]
-    for quotients_only in (True, False):
-        try:
-            made = _multiplied_out(formula, quotients_only)
-        except TooLong:
-            continue
-        if made not in bases:
-            bases.append(made)
-    for base in bases:
-        if not _is_polynomial(base):
-            yield _with_factors_out(base)
-        yield base
-        try:
-            joined = _over_one_denominator(base)
-        except TooLong:
-            continue
-        if joined is not base:
-            yield joined
+    if not _is_polynomial(formula):
+        yield _with_factors_out(formula)
+    yield formula
+    try:
+        joined = _over_one_denominator(formula)
+    except TooLong:
+        return
+    if joined is not formula:
+        yield joined
 
 
 def _is_polynomial(formula: Formula) -> bool:

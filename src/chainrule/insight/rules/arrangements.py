@@ -151,7 +151,7 @@ class Pattern(NamedTuple):
     there: Formula
 
 
-def _rearranged(call: Call, p: Place) -> Formula:
+def rearranged(call: Call, p: Place) -> Formula:
     """The sum of what each input passes on, and of what comes from nowhere: a number that is filled in."""
     result = ZERO
     key = call.node, call.number, "passes"
@@ -168,7 +168,7 @@ def _rearranged(call: Call, p: Place) -> Formula:
 
 
 for _name in (
-    "amax", "amin", "aminmax", "max", "min", "max_dim", "min_dim", "median", "median_dim", "nanmedian", "nanmedian_dim",
+    "aminmax", "max_dim", "min_dim", "median", "median_dim", "nanmedian", "nanmedian_dim",
     "mode", "kthvalue", "topk", "sort", "sort_stable", "cummax", "cummin", "as_strided", "as_strided_backward",
     "as_strided_gather", "as_strided_scatter", "diag_embed", "diagonal", "diagonal_backward", "diagonal_copy",
     "diagonal_scatter", "fill", "fill_diagonal", "flip", "gather", "gather_backward", "index", "index_add", "index_backward",
@@ -182,7 +182,7 @@ for _name in (
     "replication_pad2d", "replication_pad3d", "im2col", "col2im", "embedding", "embedding_backward", "zero",
     "scatter_reduce", "index_reduce", "fractional_max_pool2d", "fractional_max_pool3d",
 ):  # fmt: skip
-    RULES[_name] = _rearranged
+    RULES[_name] = rearranged
 
 # what a table of places is called where the program has no name for it
 _TABLE_NAMES = {

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..algebra import ONE, ZERO, Formula, apply, number
+from ..algebra import ONE, ZERO, Apply, Formula, apply, number
 from ..formulas import RULES, Call, NoFormula, Place, rational_of, rule
 from ..functions import HALF, PI, above, not_below, root
 
@@ -31,6 +31,18 @@ def either(condition: Formula, then: Formula, otherwise: Formula) -> Formula:
     return condition * then + (ONE - condition) * otherwise
 
 
+def _inverse(u: Formula) -> Formula:
+    """1/u; σ(v) where u is 1 + exp(-v)."""
+    others = [(monomial, coefficient) for monomial, coefficient in u.terms.items() if monomial]
+    if u.terms.get(()) == 1 and len(others) == 1:
+        monomial, coefficient = others[0]
+        if coefficient == 1 and len(monomial) == 1 and monomial[0][1] == 1:
+            one = monomial[0][0]
+            if isinstance(one, Apply) and one.function == "exp" and all(c < 0 for c in one.arguments[0].terms.values()):
+                return logistic(ZERO - one.arguments[0])
+    return u.power(-1)
+
+
 _PLAIN = {
     "special_erfcx": "erfcx", "special_ndtri": "Phi_inverse", "special_i1": "i1",
 } | {
@@ -45,7 +57,7 @@ for _name, _function in _PLAIN.items():
 _unary("neg", lambda u: ZERO - u)
 _unary("sqrt", root)
 _unary("rsqrt", lambda u: root(u).power(-1))
-_unary("reciprocal", lambda u: u.power(-1))
+_unary("reciprocal", lambda u: _inverse(u))
 _unary("exp2", lambda u: apply("pow", _TWO, u))
 _unary("expm1", lambda u: apply("exp", u) - ONE)
 _unary("log1p", lambda u: apply("log", ONE + u))
@@ -69,7 +81,7 @@ _unary("special_log_ndtr", lambda u: apply("log", apply("Phi", u)))
 _binary("add", lambda a, b: a + b)
 _binary("sub", lambda a, b: a - b)
 _binary("rsub", lambda a, b: b - a)
-_binary("div", lambda a, b: a * b.power(-1))
+_binary("div", lambda a, b: a * _inverse(b))
 _binary("div_floor", lambda a, b: apply("floor", a * b.power(-1)))
 _binary("floor_divide", lambda a, b: apply("floor", a * b.power(-1)))
 _binary("div_trunc", lambda a, b: apply("trunc", a * b.power(-1)))
@@ -194,7 +206,19 @@ def _threshold(call: Call, p: Place) -> Formula:
 
 @rule("where")
 def _where(call: Call, p: Place) -> Formula:
+    condition = np.asarray(call.array(0))
+    for place, never in ((1, not condition.any()), (2, condition.all())):
+        if never and not _has_numbers(call, place):
+            return call(3 - place, p)
     return either(call(0, p), call(1, p), call(2, p))
+
+
+def _has_numbers(call: Call, place: int) -> bool:
+    """Whether an input is something that gradients reach, or a constant whose numbers are known and finite."""
+    try:
+        return call.edges[place] is not None or bool(np.all(np.isfinite(call.array(place))))
+    except NoFormula:
+        return False
 
 
 @rule("masked_fill", "masked_fill_tensor")

@@ -77,6 +77,9 @@ def _inverse(call: Call) -> tuple[str, np.ndarray]:
         raise NoFormula from None
 
 
+WELL_CONDITIONED = 1e6  # a matrix whose determinant's derivative is written with its inverse
+
+
 class _Inverse(Matrix):
     def within(self, one, at, place, inner):
         i, j = self.own(at)
@@ -94,6 +97,8 @@ def _inv(call: Call, p: Place) -> Formula:
 class _Determinant(Matrix):
     def within(self, one, at, place, inner):
         k, m = inner
+        if np.all(np.linalg.cond(exact(self.call.array(0))) < WELL_CONDITIONED):
+            return self.moved(one, at) * self.given(*_inverse(self.call), at, m, k)
         name = self.call.input_name(0)
         meaning = f"{{}}ᵢⱼ is (-1)ⁱ⁺ʲ times the determinant of {shown_name(name)} without row i and column j."
         return self.given(f"cofactor({name})", _cofactors(exact(self.call.array(0))), at, k, m, meaning=meaning)

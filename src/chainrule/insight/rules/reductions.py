@@ -276,6 +276,49 @@ def extreme_of(call: Call, p: Place, largest: bool) -> Formula:
     return chosen(call, 0, where, p, "argmax" if largest else "argmin")
 
 
+@rule("amax", "amin", "max", "min")
+def _extreme(call: Call, p: Place) -> Formula:
+    """The element itself where it is the only one; equals share the derivative, each 1/n of it."""
+    from .arrangements import rearranged
+
+    x = call.array(0)
+    setting = {"dim": None, "keepdim": False} if call.name in ("max", "min") else {}
+    dims = dims_of(setting.get("dim", None) if setting else call.setting("dim"), x.ndim)
+    best = (x.max if call.name in ("amax", "max") else x.min)(tuple(dims), keepdims=True) if x.size else x
+    ties = (x == best).sum(tuple(dims), keepdims=True)
+    if (ties == 1).all():
+        return rearranged(call, p)
+    name = f"{call.name.removeprefix('a')}({call.input_name(0)})"
+    return call.formulas.whole(name, call.output(), p, _Extreme(call, dims, ties))
+
+
+class _Extreme(Slopes):
+    """∂max(x)/∂xᵢ = [xᵢ = max(x)]/n, if n elements are the largest."""
+
+    def __init__(self, call: Call, dims: set[int], ties: np.ndarray) -> None:
+        super().__init__(call, 0)
+        self.dims, self.ties = dims, ties
+
+    def of(self, one, at, place, inner):
+        kept, whole = iter(at), []
+        keeps = len(at) == len(inner)
+        for d in range(len(inner)):
+            if d in self.dims:
+                whole.append(0)
+                if keeps:
+                    next(kept)
+            else:
+                whole.append(next(kept))
+        result = apply("equal", self.call.at(0, inner), atom(one))
+        for d, position in enumerate(whole):
+            if d not in self.dims:
+                result = result * delta(position, inner[d])
+        if (self.ties == self.ties.flat[0]).all():
+            return result * number(Fraction(1, int(self.ties.flat[0])))
+        many = self.call.formulas.given(f"ties({self.call.input_name(0)})", self.ties, tuple(whole))
+        return result * many.power(-1)
+
+
 @rule("dist")
 def _dist(call: Call, p: Place) -> Formula:
     shape = np.broadcast_shapes(call.shape(0), call.shape(1))
