@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -130,7 +129,7 @@ _NUMPY_NAMES = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "
                 "clamp": "clip", "hardtanh": "clip", "max_half": "maximum", "min_half": "minimum", "max_first": "maximum",
                 "min_first": "minimum", "modulus": "abs", "arg": "angle"}  # fmt: skip
 _VALUES: dict[str, Callable[..., Any]] = {
-    "pi": lambda one: math.pi,
+    "pi": lambda one: np.pi,
     "i": lambda: 1j,
     "number": lambda a: a,
     "pow": lambda a, b: a**b,
@@ -138,39 +137,34 @@ _VALUES: dict[str, Callable[..., Any]] = {
     "above": lambda a, b: a > b,
     "not_below": lambda a, b: a >= b,
     "equal": lambda a, b: a == b,
-    "between": lambda a, low, high: low <= a <= high,
-    "erf": math.erf,
-    "erfc": math.erfc,
-    "i2": lambda a: _of_operation("i0", [a]) - 2 * _of_operation("i1", [a]) / a if a else 0.0,
+    "between": lambda a, low, high: (low <= a) & (a <= high),
+    "i2": lambda a: np.where(a == 0, 0.0, _of_operation("i0", [a]) - 2 * _of_operation("i1", [a]) / a),
     "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
     "softplus": lambda a: np.logaddexp(0, a),
     "relu": lambda a: np.maximum(a, 0),
-    "Phi": lambda a: math.erfc(-a / math.sqrt(2)) / 2,
+    "Phi": lambda a: _of_operation("erfc", [-a / np.sqrt(2)]) / 2,
+    "polygamma": lambda n, a: _of_operation("polygamma", [a], int(n.flat[0])),
 }
 # those that chainrule's own operations compute
 _OPERATIONS = {
-    "digamma": "digamma", "erfcx": "special_erfcx", "erfinv": "erfinv", "i0": "i0", "i1": "special_i1", "lgamma": "lgamma",
-    "P": "igamma", "Phi_inverse": "special_ndtri", "sinc": "sinc", "zeta": "special_zeta",
+    "digamma": "digamma", "erf": "erf", "erfc": "erfc", "erfcx": "special_erfcx", "erfinv": "erfinv", "i0": "i0",
+    "i1": "special_i1", "lgamma": "lgamma", "polygamma": "polygamma", "P": "igamma", "Phi_inverse": "special_ndtri",
+    "sinc": "sinc", "zeta": "special_zeta",
 }  # fmt: skip
 
 
-def function_value(name: str, arguments: list[Any]) -> Any:
-    """The value of a function of numbers; nan and inf as in IEEE arithmetic, not errors."""
-    numbers = [np.complex128(a) if isinstance(a, complex) else np.float64(a) for a in arguments]
+def function_values(name: str, arguments: list[np.ndarray]) -> Any:
+    """The values of a function at numbers of double precision; nan and inf as in IEEE arithmetic, not errors."""
     with np.errstate(all="ignore"):
         if name in _VALUES:
-            value = _VALUES[name](*numbers)
-        elif name in _OPERATIONS or name == "polygamma":
-            return _of_operation(name, numbers)
-        else:
-            value = getattr(np, _NUMPY_NAMES.get(name, name))(*numbers)
-        return complex(value) if isinstance(value, complex) else float(value)
+            return _VALUES[name](*arguments)
+        if name in _OPERATIONS:
+            return _of_operation(name, arguments)
+        return getattr(np, _NUMPY_NAMES.get(name, name))(*arguments)
 
 
-def _of_operation(name: str, numbers: list) -> float:
+def _of_operation(name: str, arguments: list[np.ndarray], *settings: int) -> np.ndarray:
     from ..op import REGISTRY
     from ..tensor import wrap
 
-    if name == "polygamma":
-        return float(REGISTRY["polygamma"].apply(wrap(np.asarray(numbers[1])), int(numbers[0]))._array)
-    return float(REGISTRY[_OPERATIONS[name]].apply(*[wrap(np.asarray(a)) for a in numbers])._array)
+    return np.asarray(REGISTRY[_OPERATIONS[name]].apply(*map(wrap, arguments), *settings)._array)
