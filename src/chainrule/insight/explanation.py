@@ -155,11 +155,10 @@ class Explanation:
                     sides.append(product)
             else:
                 sides.append(side)
-        kept: list[str] = []
+        kept: dict[str, str] = {}
         for side in sides:
-            if side not in kept:
-                kept.append(side)
-        return kept
+            kept.setdefault(side.replace("·", "").replace(r" \cdot ", " "), side)  # 2·x and 2x say the same
+        return list(kept.values())
 
     def _is_one_step(self) -> bool:
         """Whether x is all that y is defined by: then the local derivative is the result."""

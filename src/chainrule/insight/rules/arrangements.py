@@ -20,7 +20,7 @@ from ..algebra import ONE, ZERO, Formula, Symbol, at_least, atom, delta, total, 
 from ..formulas import NODE_RULES, RULES, Call, NoFormula, Place, rule
 from ..positions import Entry, Index, Linear, Position, difference, digits, flat, fresh, replaced, split, weighted
 from ..syntax import simple_name
-from ..values import Unknown, expression_of, operand_of, record_of
+from ..values import Unknown, expression_of, record_of
 
 MOST_ELEMENTS = 2_000_000  # of a tensor whose places are looked at one by one
 

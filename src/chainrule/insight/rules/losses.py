@@ -11,8 +11,6 @@ from ..algebra import ONE, ZERO, Formula, apply, delta, number, total
 from ..formulas import RULES, Call, NoFormula, Place, rational_of, rule
 from ..functions import HALF, above
 from ..positions import Entry, Index, fresh
-from ..syntax import simple_name
-from ..values import operand_of
 from .elementwise import either, logistic
 
 

@@ -283,7 +283,7 @@ def _extreme(call: Call, p: Place) -> Formula:
 
     x = call.array(0)
     setting = {"dim": None, "keepdim": False} if call.name in ("max", "min") else {}
-    dims = dims_of(setting.get("dim", None) if setting else call.setting("dim"), x.ndim)
+    dims = dims_of(setting.get("dim") if setting else call.setting("dim"), x.ndim)
     best = (x.max if call.name in ("amax", "max") else x.min)(tuple(dims), keepdims=True) if x.size else x
     ties = (x == best).sum(tuple(dims), keepdims=True)
     if (ties == 1).all():
