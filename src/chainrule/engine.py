@@ -448,7 +448,7 @@ NESTED_ON_ONE_STACK = 20  # backward calls inside backward calls, before Python'
 def on_fresh_stack(function, *arguments, **settings):
     """Calls a function on a thread of its own, with this thread's switches, and waits for it."""
     outcome = []
-    switches = {**local.__dict__, "task": None}
+    switches = {**local.__dict__, "task": None, "position": user_position(2)}
 
     def run() -> None:
         local.__dict__.update(switches)
