@@ -415,18 +415,25 @@ def hessian(
     return rows if tuple_in else rows[0][0]
 
 
+def _gradient_and_direction(function: str, func: Callable, inputs, v, create_graph: bool, strict: bool):
+    """What a product with a Hessian starts from: (whether the inputs are a tuple, the inputs, v, the output, its gradient),
+    recorded."""
+    tuple_in, inputs = _tensors(inputs, "inputs", function)
+    inputs = _fresh(inputs, create_graph)
+    if v is not None:
+        v = _direction(v, inputs, tuple_in, function)
+    else:
+        _needs_single_input(inputs)
+    outputs = _single(func, inputs, function, strict)
+    gradient = _grad(outputs, inputs, create_graph=True)
+    _check_recorded(gradient, "jacobian", strict)
+    return tuple_in, inputs, v, outputs, gradient
+
+
 def vhp(func: Callable, inputs, v=None, create_graph: bool = False, strict: bool = False):
     """(output of `func`, ``v`` times its Hessian at `inputs`), for a `func` of one element. Options as in `jvp`."""
     with enable_grad():
-        tuple_in, inputs = _tensors(inputs, "inputs", "vhp")
-        inputs = _fresh(inputs, create_graph)
-        if v is not None:
-            v = _direction(v, inputs, tuple_in, "vhp")
-        else:
-            _needs_single_input(inputs)
-        outputs = _single(func, inputs, "vhp", strict)
-        gradient = _grad(outputs, inputs, create_graph=True)
-        _check_recorded(gradient, "jacobian", strict)
+        tuple_in, inputs, v, outputs, gradient = _gradient_and_direction("vhp", func, inputs, v, create_graph, strict)
     with set_grad_enabled(create_graph or is_grad_enabled()):
         found = _grad(gradient, inputs, v, create_graph=create_graph)
         product = _zeros_for_none(found, inputs, strict, create_graph, "double_back")
@@ -439,15 +446,7 @@ def hvp(func: Callable, inputs, v=None, create_graph: bool = False, strict: bool
     The same numbers as `vhp`, at more cost: the Hessian is symmetric.
     """
     with enable_grad():
-        tuple_in, inputs = _tensors(inputs, "inputs", "hvp")
-        inputs = _fresh(inputs, create_graph)
-        if v is not None:
-            v = _direction(v, inputs, tuple_in, "hvp")
-        else:
-            _needs_single_input(inputs)
-        outputs = _single(func, inputs, "hvp", strict)
-        gradient = _grad(outputs, inputs, create_graph=True)
-        _check_recorded(gradient, "jacobian", strict)
+        tuple_in, inputs, v, outputs, gradient = _gradient_and_direction("hvp", func, inputs, v, create_graph, strict)
         probes = tuple(_zeros(x).requires_grad_() for x in inputs)
         pulled = _grad(gradient, inputs, probes, create_graph=True)
         _check_recorded(pulled, "hessian", strict)
