@@ -876,24 +876,24 @@ def _chunk_sizes(shape, chunks: int, dim: int):
     return (0,) * chunks if not size else _split_sizes(shape, size, dim)
 
 
-@method()
-def chunk(input, chunks: int, dim: int = 0, *, axis: int | None = None):
-    """`input` cut along `dim` into at most `chunks` pieces: a tuple of views."""
-    dim = dim if axis is None else axis
+def _chunks(input, chunks: int, dim: int, of_equal, of_any):
+    """The pieces, by one of two operations: of sizes that are equal but for the last, or of any."""
     shape = input._array.shape
     dim = wrap_dim(dim, len(shape))
     sizes = _chunk_sizes(shape, chunks, dim)
-    return general((_split if sizes[0] else _split_with_sizes).record, (input,), (sizes, dim))
+    return general((of_equal if sizes[0] else of_any).record, (input,), (sizes, dim))
+
+
+@method()
+def chunk(input, chunks: int, dim: int = 0, *, axis: int | None = None):
+    """`input` cut along `dim` into at most `chunks` pieces: a tuple of views."""
+    return _chunks(input, chunks, dim if axis is None else axis, _split, _split_with_sizes)
 
 
 @method()
 def unsafe_chunk(input, chunks: int, dim: int = 0, *, axis: int | None = None):
     """As `chunk`, but the pieces are no views as far as autograd knows."""
-    dim = dim if axis is None else axis
-    shape = input._array.shape
-    dim = wrap_dim(dim, len(shape))
-    sizes = _chunk_sizes(shape, chunks, dim)
-    return general((_unsafe_split if sizes[0] else _unsafe_split_with_sizes).record, (input,), (sizes, dim))
+    return _chunks(input, chunks, dim if axis is None else axis, _unsafe_split, _unsafe_split_with_sizes)
 
 
 @method()
