@@ -776,13 +776,6 @@ def triplet_margin_loss(
 ):
     """``max(0, d(anchor, positive) - d(anchor, negative) + margin)``; `swap`: or to `positive`, if that is nearer."""
     reduction = _reduction(reduction, size_average, reduce)
-    if margin <= 0:
-        raise ValueError(f"margin must be greater than 0, got {margin}")
-    if not anchor.ndim == positive.ndim == negative.ndim:
-        raise RuntimeError(
-            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
-            f"anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
-        )
     return _triplet(lambda a, b: pairwise_distance(a, b, p, eps), anchor, positive, negative, margin, swap, reduction)
 
 
@@ -797,6 +790,11 @@ def triplet_margin_with_distance_loss(
     reduction: str = "mean",
 ):
     """`triplet_margin_loss` for any distance (default: `pairwise_distance`)."""
+    reduction = _reduction(reduction, None, None)
+    return _triplet(distance_function or pairwise_distance, anchor, positive, negative, margin, swap, reduction)
+
+
+def _triplet(distance, anchor, positive, negative, margin, swap, reduction):
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
     if not anchor.ndim == positive.ndim == negative.ndim:
@@ -804,18 +802,6 @@ def triplet_margin_with_distance_loss(
             "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
             f"anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
         )
-    return _triplet(
-        distance_function or pairwise_distance,
-        anchor,
-        positive,
-        negative,
-        margin,
-        swap,
-        _reduction(reduction, None, None),
-    )
-
-
-def _triplet(distance, anchor, positive, negative, margin, swap, reduction):
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = far.minimum(distance(positive, negative))
