@@ -210,14 +210,15 @@ def test_table_statistics_and_histogram():
         z = (y * torch.tensor([0.0, 1.0, float("inf"), 1.0])).sum()
         z.backward()
     table = g.table().splitlines()
-    assert table[0].split() == ["value", "line", "shape", "norm", "gradient"]
+    assert table[0].split() == ["value", "operation", "line", "shape", "norm", "gradient"]
     assert any(line.startswith("y ") and "test_records.py:" in line and "(4,)" in line for line in table)
     numbers = {s.name: s for s in g.statistics()}["y"]
     assert (numbers.zeros, numbers.not_finite, numbers.largest) == (1, 1, 1.0)
     assert numbers.norm == pytest.approx(2**0.5)
     histogram = g.histogram("y", bins=2)
     assert histogram.counts.tolist() == [1, 2]
-    assert str(histogram).count("\n") == 1 and "█" in str(histogram)
+    assert str(histogram).count("\n") == 1 and "█" in str(histogram) and repr(histogram) == str(histogram)
+    assert histogram._repr_html_().count('class="bar"') == 2
     assert g.histogram().counts.sum() == sum(np.isfinite(e.gradient.numpy()).sum() for e in g.entries)
     with pytest.raises(KeyError, match="no gradient was recorded for 'nothing'; there are x, y, z"):
         g.histogram("nothing")
@@ -357,6 +358,34 @@ def test_in_a_notebook_names_are_text():
     exec(compile(text, "<img src=x onerror=alert(1)>", "exec"), namespace)
     shown = namespace["g"]._repr_html_()
     assert "<table>" in shown and "<img" not in shown and "&lt;img" in shown
+
+
+def test_a_table_in_a_notebook_points_out_what_is_not_finite_or_zero():
+    x = torch.tensor([0.0, 1.0], requires_grad=True)
+    unused = torch.ones(3, requires_grad=True)
+    with torch.record_grads() as g:
+        y = (x.sqrt() * 0).sum() + (unused * 0).sum() + (x * torch.tensor([1.0, 2.0])).relu().sum()
+        y.backward()
+    rows = g._repr_html_().split("<tr")[2:]
+    assert len(rows) == len(g.entries)
+    told = {entry.name: row for entry, row in zip(g.entries, rows)}
+    assert "<strong>nan</strong>" in told["x"] and "background" in told["x"] and ">nan</td>" in told["x"]
+    assert "<strong>all 0</strong>" in told["unused"] and "background" not in told["unused"]
+    operations = [entry.operation for entry in g.entries]
+    assert all(f">{operation or 'leaf'}</td>" in row for operation, row in zip(operations, rows))
+    assert "<svg" in g._repr_html_()  # how the elements are spread
+
+
+def test_a_table_in_a_notebook_stays_short():
+    x = torch.ones(2, requires_grad=True)
+    with torch.record_grads() as g:
+        h = x
+        for _ in range(1000):
+            h = h * 1.0
+        h.sum().backward()
+    shown = g._repr_html_()
+    assert shown.count("<tr") == 202 and "… 802 more" in shown and "max-height" in shown
+    assert len(g.table().splitlines()) == 1003
 
 
 # ---------------------------------------------------------------- ledger

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from ..tensor import Tensor, wrap
 from . import briefly
 from .graph import operation
 from .names import Scope, caller, normalized
+from .record_views import Histogram, columns, table
 from .source import Source
 from .watching import ByIdentity, Names, WatchedTask, Watcher, source_of
 
@@ -57,21 +58,6 @@ class Statistics(NamedTuple):
     largest: float
     zeros: int
     not_finite: int
-
-
-class Histogram(NamedTuple):
-    """Counts of gradients' elements between edges; prints as bars."""
-
-    counts: np.ndarray
-    edges: np.ndarray
-
-    def __str__(self) -> str:
-        most = max(self.counts.max(initial=0), 1)
-        lines = []
-        for count, low, high in zip(self.counts, self.edges[:-1], self.edges[1:]):
-            bar = "█" * round(40 * count / most)
-            lines.append(f"{briefly.number(low):>10} … {briefly.number(high):>10}  {count:>7}  {bar}".rstrip())
-        return "\n".join(lines)
 
 
 class record_grads(Watcher):
@@ -207,17 +193,16 @@ class record_grads(Watcher):
         return Histogram(*np.histogram(joined[np.isfinite(joined)], bins))
 
     def table(self) -> str:
-        """All gradients as text: name, line, shape, norm and range."""
+        """All gradients as text: name, operation, line, shape, norm and range."""
         return columns(self._rows())
 
     def _rows(self) -> list[tuple[str, ...]]:
-        rows: list[tuple[str, ...]] = [("value", "line", "shape", "norm", "gradient")]
+        rows: list[tuple[str, ...]] = [("value", "operation", "line", "shape", "norm", "gradient")]
         for entry in self.entries:
-            shown = briefly.array(entry.gradient.detach()._array)
-            numbers = _statistics(entry)
-            rows.append(
-                (entry.name, entry.place, str(tuple(entry.gradient.shape)), briefly.number(numbers.norm), shown)
-            )
+            array = np.asarray(entry.gradient.detach()._array)
+            norm = float(np.sqrt((_real(entry.gradient) ** 2).sum()))
+            numbers = briefly.number(norm), briefly.array(array)
+            rows.append((entry.name, entry.operation or "leaf", entry.place, str(tuple(array.shape)), *numbers))
         return rows
 
     def __repr__(self) -> str:
@@ -226,19 +211,10 @@ class record_grads(Watcher):
     def _repr_html_(self) -> str:
         if not self.entries:
             return f"<p>{escape(_NOTHING)}</p>"
-        head, *rows = self._rows()
-        lines = ["".join(f"<td>{escape(text)}</td>" for text in row) for row in rows]
-        titles = "".join(f'<th scope="col">{text}</th>' for text in head)
-        return f"<table><tr>{titles}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+        return table(self._rows(), [_real(entry.gradient) for entry in self.entries])
 
 
 _NOTHING = "<record_grads: no backward has run through the block>"
-
-
-def columns(rows: Sequence[tuple[str, ...]]) -> str:
-    """Rows of text under each other, two spaces between columns."""
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join("  ".join(t.ljust(w) for t, w in zip(row, widths)).rstrip() for row in rows)
 
 
 def _kept(gradient: Tensor) -> Tensor:
