@@ -204,7 +204,8 @@ def _in_columns(data: dict[str, Any]) -> dict[str, Any]:
     texts: dict[str, int] = {}
     packed = dict(data)
     for kind in ("nodes", "groups"):
-        rows, columns = data[kind], {"texts": {}, "others": {}}
+        rows = data[kind]
+        columns: dict[str, dict[str, list]] = {"texts": {}, "others": {}}
         for key in rows[0]:
             column = [row[key] for row in rows]
             if isinstance(column[0], str):

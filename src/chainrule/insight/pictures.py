@@ -151,7 +151,7 @@ _COLORED = (
     ".frame rect{fill:$tint;stroke:$frame}.frame .behind-title{fill:$page;stroke:none}.bad rect{stroke:$bad}"
     ".edge{stroke:$line}.tip{fill:$line}.marked rect{fill:$told;stroke:$bad}.edge.cut{stroke:$bad}"
     ".unreached .behind-badge{fill:$page;stroke:$soft}.bad .behind-badge{fill:$bad;stroke:$bad}.bad .badge{fill:$on-bad}"
-    "rect.told{fill:$told}"
+    "rect.told{fill:$told}.bar{fill:$node-line}"
 )
 STYLE = (
     f"{_scoped(_SHAPES)}{_colored(0)}@media(prefers-color-scheme:dark){{{_colored(1)}}}"
