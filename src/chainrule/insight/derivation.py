@@ -212,8 +212,7 @@ class _Derivation:
         except Unknown as error:
             self.notes.append(f"There are no numbers: {error}.")
             return {}, []
-        self.values.shapes = {edge: np.shape(gradient) for edge, gradient in gradients.items()}
-        self.values.dtypes = {edge: gradient.dtype for edge, gradient in gradients.items()}
+        self.values.learn_shapes(gradients)
         return gradients, passed
 
     def _contributions(self, passed: list[tuple[Node, list[tuple[Edge, Any]]]]) -> dict[tuple[Edge, Edge], Any]:

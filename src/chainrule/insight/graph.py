@@ -104,9 +104,7 @@ class Graph:
             self._add_leaf(root[0])
         self.scalar = np.size(y._array) == 1
         gradients = self._gradients(values, np.ones_like(np.asarray(y._array)))
-        values.shapes = {
-            edge: gradient.shape for edge, gradient in gradients.items() if isinstance(gradient, np.ndarray)
-        }
+        values.learn_shapes(gradients)
         for one, number in self.numbers.items():
             if one is not missing:
                 self._fill(self.items[number], one, values, gradients)

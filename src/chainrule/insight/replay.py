@@ -55,7 +55,7 @@ class Replay:
         back = {new: old for old, new in pairs.items()}
         for tensor in made:
             if tensor._node in back and not _written(tensor):
-                self.values.known.setdefault((back[tensor._node], tensor.output_nr), np.asarray(tensor._array))
+                self.values.learn((back[tensor._node], tensor.output_nr), np.asarray(tensor._array))
         return pairs
 
     def _matching(self, node: Node, group: set[Node], guess: Tensor | None) -> tuple[dict[Node, Node], list[Tensor]]:

@@ -96,6 +96,7 @@ class Values:
         self.twins: dict[Node, Node | str] = {}  # of freed nodes; why there is none
         self.order = reachable(root[0])
         self.known: dict[Edge, np.ndarray] = {}
+        self.tried: set[Node] = set()  # to compute from what is known
         self.shapes: dict[Edge, tuple[int, ...]] = {}  # known though the numbers are not
         self.dtypes: dict[Edge, np.dtype] = {}  # likewise
         self.reasons: dict[Edge, str] = {}
@@ -106,6 +107,22 @@ class Values:
                 where[tensor._node, tensor.output_nr] = np.asarray(tensor._array)
         for node in self.order:
             self._learn(node, node)
+
+    def learn(self, edge: Edge, array: np.ndarray) -> None:
+        """Takes numbers that come from elsewhere, if there were none."""
+        if edge not in self.known:
+            self.known[edge] = array
+            if edge[0] in self.tried:
+                self.tried.clear()  # what was computed from it can be tried again
+
+    def learn_shapes(self, gradients: dict[Edge, Any]) -> None:
+        """Takes the shapes and dtypes of values from those of their gradients."""
+        arrays = {
+            edge: gradient for edge, gradient in gradients.items() if isinstance(gradient, (np.ndarray, np.generic))
+        }
+        self.shapes = {edge: array.shape for edge, array in arrays.items()}
+        self.dtypes = {edge: array.dtype for edge, array in arrays.items()}
+        self.tried.clear()
 
     def _learn(self, node: Node, keeper: Node) -> None:
         """Takes what `keeper`, a node or its like, saved as the values of the node's inputs and of its output."""
@@ -118,12 +135,12 @@ class Values:
                 array = _saved_array(entry)
                 edge = edges[record.inputs.index(name)]
                 if array is not None and edge is not None:
-                    self.known.setdefault(edge, array)
+                    self.learn(edge, array)
             elif kind == OUTPUT and isinstance(entry, np.ndarray | np.generic):
                 number = record.outputs.index(name) if name in record.outputs else 0
                 counter = ((keeper.meta and keeper.meta.output_counters) or {}).get(number)
                 if counter is None or not counter.version:  # viewed perhaps, but not written to
-                    self.known.setdefault((node, number), np.asarray(entry))
+                    self.learn((node, number), np.asarray(entry))
 
     def twin(self, node: Node) -> Node:
         """A node like a freed one that still has what it saved, from calling again what recorded it; Unknown if there is
@@ -156,17 +173,33 @@ class Values:
         """What a leaf holds, or what a node made; Unknown with the reason."""
         if not isinstance(edge[0], Tensor) and edge not in self.known:
             # from the bottom up, without recursion: graphs can be deep
-            for one in reversed(_needed(edge[0], self.known)):
+            for one in reversed(self._needed(edge[0])):
                 self._compute(one)
+                self.tried.add(one)
         return self._found(edge)
+
+    def _needed(self, node: Node) -> list[Node]:
+        """The nodes to run for the outputs of `node`, each before those that it leads to; not beyond what is known, and
+        none that has been tried."""
+        nodes: set[Node] = set()
+        stack = [node]
+        while stack:
+            one = stack.pop()
+            if one in nodes or one in self.tried:
+                continue
+            nodes.add(one)
+            for edge in edges_of(one):
+                if edge is not None and not isinstance(edge[0], Tensor) and edge not in self.known:
+                    stack.append(edge[0])
+        return ready_order(nodes)
 
     def _found(self, edge: Edge) -> np.ndarray:
         """The same of what has been computed already, as far as it could be."""
         node = edge[0]
         if isinstance(node, Tensor):
             return np.asarray(node._array)
-        if edge not in self.known and edge in self.written:
-            self.known[edge] = self.written[edge]
+        if edge in self.written:
+            self.learn(edge, self.written[edge])
         if edge not in self.known:
             raise Unknown(self.reasons.get(edge, f"{node.name()} cannot be run again"))
         return self.known[edge]
@@ -612,21 +645,6 @@ def _swapped(node: Node, record: Op, written: list[ast.expr]) -> bool:
             isinstance(written[0], ast.UnaryOp) and isinstance(written[0].operand, ast.Constant)
         )
     return False
-
-
-def _needed(node: Node, known: dict) -> list[Node]:
-    """The nodes to run for the outputs of `node`, each before those that it leads to; not beyond what is known."""
-    nodes: set = set()
-    stack = [node]
-    while stack:
-        one = stack.pop()
-        if one in nodes:
-            continue
-        nodes.add(one)
-        for edge in edges_of(one):
-            if edge is not None and not isinstance(edge[0], Tensor) and edge not in known:
-                stack.append(edge[0])
-    return ready_order(nodes)
 
 
 def _is_used(node: Node, record: Op, position: int) -> bool:
