@@ -11,7 +11,6 @@ import numpy as np
 from ...modes import local
 from ...tensor import Tensor
 from ..places import Position
-from ..values import reachable
 from .looking import where
 from .notes import Break, Flows, Leaf, digest
 
@@ -61,13 +60,28 @@ class Histories:
         entry = self._flows.get(id(node))
         if entry is not None and entry[0]() is node:
             return entry[1]
-        flows: Flows = {}  # made where no witness looks, as by a custom Function
-        for one in reachable(node):
-            for edge in one.edges:
-                if isinstance(edge, Tensor):
-                    flows[self.leaf_of(edge)] = None
+        flows = self._flows_behind(node)
         self.keep(node, flows)
         return flows
+
+    def _flows_behind(self, node: Any) -> Flows:
+        """The flows of a node that was made where no witness looks, as by a custom Function: from the nodes known behind it."""
+        parts: dict[int, Flows] = {}
+        seen: set[int] = set()
+        stack = [node]
+        while stack:
+            one = stack.pop()
+            if one is None or id(one) in seen:
+                continue
+            seen.add(id(one))
+            entry = self._flows.get(id(one))
+            if isinstance(one, Tensor):
+                parts[id(one)] = self.tensor_flows(one)
+            elif entry is not None and entry[0]() is one:
+                parts[id(entry[1])] = entry[1]
+            else:
+                stack.extend(one.edges)
+        return self.merged(parts.values())
 
     def array_flows(self, array: Any) -> Flows:
         """The flows of whatever else shares an array's memory."""
@@ -92,10 +106,11 @@ class Histories:
 
     @staticmethod
     def merged(parts: Iterable[Flows]) -> Flows:
-        parts = [part for i, part in enumerate(parts) if part]
-        if len(parts) == 1 or (parts and all(part is parts[0] for part in parts)):
-            return parts[0]
-        merged: Flows = {}
+        parts = [part for part in parts if part]
+        merged: Flows = max(parts, key=len, default={})
+        if all(part is merged or _is_within(part, merged) for part in parts):
+            return merged  # most operations bring no leaf that was not there
+        merged = {}
         for part in parts:
             for leaf, cut in part.items():
                 if cut is None or leaf not in merged:
@@ -116,6 +131,11 @@ class Histories:
                 kind, off_at = off_kind, None
         cut = Break(kind, position, off_at)
         return {leaf: known or cut for leaf, known in flows.items()}
+
+
+def _is_within(part: Flows, whole: Flows) -> bool:
+    """Whether merging `part` into `whole` would change nothing."""
+    return all(leaf in whole and (whole[leaf] is None or whole[leaf] is cut) for leaf, cut in part.items())
 
 
 def note(table: dict[int, Any], key: Any, value: Any) -> None:
