@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from ...dtypes import int64
-from ...ops.creation import empty, ones, tensor, zeros
-from .. import functional as F, init
-from ..parameter import Parameter
-from .module import Module
+from ...ops.creation import ones, tensor, zeros
+from .. import functional as F
+from .normalization import _Affine
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
 
 
-class _NormBase(Module):
+class _NormBase(_Affine):
     """Running statistics and affine parameters of each channel."""
 
     _version = 2
@@ -35,9 +34,7 @@ class _NormBase(Module):
         self.momentum = momentum
         self.affine = affine
         self.track_running_stats = track_running_stats
-        for name, there in (("weight", affine), ("bias", affine and bias)):
-            value = Parameter(empty(num_features, device=device, dtype=dtype)) if there else None
-            self.register_parameter(name, value)
+        self._make_affine((num_features,), affine, bias, device, dtype)
         if track_running_stats:
             self.register_buffer("running_mean", zeros(num_features, device=device, dtype=dtype))
             self.register_buffer("running_var", ones(num_features, device=device, dtype=dtype))
@@ -57,10 +54,7 @@ class _NormBase(Module):
     def reset_parameters(self) -> None:
         """Statistics and parameters as before the first batch."""
         self.reset_running_stats()
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        super().reset_parameters()
 
     def _check_input_dim(self, input) -> None:
         if input.dim() not in self._dims:
