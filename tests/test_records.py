@@ -86,7 +86,8 @@ def test_values_made_before_the_block_are_left_out():
     with torch.record_grads() as g:
         after = before * 3
         after.sum().backward()
-    assert "after" in g and "before" not in g and "x" not in g
+    assert "after" in g and "before" not in g
+    assert g["x"].tolist() == x.grad.tolist() == [6, 6]  # a leaf that the gradient reached
 
 
 def test_backward_after_the_block():
@@ -237,7 +238,7 @@ def test_empty_complex_and_half():
     assert g["b"].is_complex()
     assert g["d"].dtype == torch.bfloat16
     assert "empty" in g.table()
-    assert len(g.statistics()) == len(g)
+    assert len(g.statistics()) == len(g.entries) and len(g) == len(list(g))
     assert isinstance(g.entries[0], Entry)
 
 
@@ -329,7 +330,7 @@ def test_one_block_inside_another():
         with torch.record_grads() as inner:
             z = y * 3
             z.sum().backward()
-    assert list(outer) == ["x", "y", "z"] and list(inner) == ["z"]
+    assert list(outer) == ["x", "y", "z"] and list(inner) == ["x", "z"]
 
 
 def test_threads_have_records_of_their_own():
@@ -386,6 +387,68 @@ def test_a_table_in_a_notebook_stays_short():
     shown = g._repr_html_()
     assert shown.count("<tr") == 202 and "… 802 more" in shown and "max-height" in shown
     assert len(g.table().splitlines()) == 1003
+
+
+def test_it_is_a_mapping():
+    x = torch.tensor(2.0, requires_grad=True)
+    with torch.record_grads() as g:
+        y = x * x
+        y.backward()
+    assert {name: gradient.item() for name, gradient in g.items()} == {"x": 4, "y": 1}
+    assert [gradient.item() for gradient in g.values()] == [4, 1]
+    assert g.get("y").item() == 1 and g.get("nothing") is None and len(g) == 2
+
+
+def test_a_leaf_that_is_cleared_in_between_has_a_gradient_of_each_step():
+    w = torch.tensor(1.0, requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr=0.0)
+    for set_to_none in (True, False):
+        with torch.record_grads() as g:
+            for step in range(1, 4):
+                optimizer.zero_grad(set_to_none)
+                (w * step).backward()
+        assert [gradient.item() for gradient in g.all("w")] == [1, 2, 3] and g["w"].item() == 3
+    with torch.record_grads() as g:
+        for step in range(1, 4):
+            torch.autograd.grad(w * step, w)
+    assert [gradient.item() for gradient in g.all("w")] == [1, 2, 3]
+    w.grad = None
+    with torch.record_grads() as g:
+        for step in range(1, 4):
+            (w * step).backward()
+    assert [gradient.item() for gradient in g.all("w")] == [6] == [w.grad.item()]
+
+
+def test_entered_again_it_starts_anew():
+    x = torch.tensor(2.0, requires_grad=True)
+    g = torch.record_grads()
+    with g:
+        a = x * 2
+        a.backward()
+    assert list(g) == ["x", "a"]
+    with g:
+        b = x * 3
+        b.backward()
+    assert list(g) == ["x", "b"] and g["x"].item() == 3
+
+
+def test_a_name_that_is_not_there_has_neighbours():
+    x = torch.tensor(2.0, requires_grad=True)
+    with torch.record_grads() as g:
+        hidden_state = x * 2
+        hidden_state.backward()
+    with pytest.raises(KeyError, match="'hiden_state'; there are hidden_state, …"):
+        g["hiden_state"]
+
+
+def test_variables_that_are_deleted_are_freed():
+    x = torch.ones(2, requires_grad=True)
+    with torch.record_grads():
+        y = x * x
+        node = weakref.ref(y.grad_fn)
+        y.sum().backward()
+    del y
+    assert node() is None
 
 
 # ---------------------------------------------------------------- ledger
@@ -506,11 +569,43 @@ def test_ledger_of_a_change_that_no_line_shows():
     w = torch.ones(2, requires_grad=True)
     with torch.ledger() as entries:
         w.sum().backward()
-        w.grad.numpy()[:] = 5  # NumPy counts no versions
+        memory = w.grad.numpy()
+        memory[:] = 5  # NumPy counts no versions
         w.sum().backward()
     assert [e.kind for e in entries] == ["backward", "changed", "backward"]
     assert entries.entries[1].source is None and entries.entries[1].after.tolist() == [5, 5]
     assert "w.grad = [5, 5]  changed, unseen" in str(entries)
+
+
+def test_ledger_of_writes_that_no_version_counts():
+    w = torch.ones(2, requires_grad=True)
+    v = torch.ones(1, requires_grad=True)
+    first = sys._getframe().f_lineno
+    with torch.ledger() as entries:
+        (w.sum() + v.sum()).backward()
+        w.grad.data.mul_(3)
+        for p in (w, v):
+            p.grad.data.clamp_(-2, 2)
+        w.grad.numpy()[:] = 7
+    assert [(e.kind, e.after.tolist(), e.source.line - first) for e in entries["w"][1:]] == [
+        ("in place", [3, 3], 3),
+        ("in place", [2, 2], 5),
+        ("in place", [7, 7], 6),
+    ]
+    assert [e.kind for e in entries["v"]] == ["backward"]  # clamped to what it was
+
+
+def test_ledger_of_a_line_that_clears_and_calls_backward():
+    w = torch.ones(2, requires_grad=True)
+    with torch.ledger() as entries:
+        w.sum().backward()
+        w.grad = None; w.sum().backward()  # fmt: skip  # noqa: E702
+    assert [(e.kind, e.source is None) for e in entries] == [
+        ("backward", False),
+        ("cleared", False),
+        ("backward", False),
+    ]
+    assert entries.entries[1].source.line == entries.entries[2].source.line
 
 
 def test_ledger_leaves_a_debugger_alone():

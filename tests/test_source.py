@@ -91,7 +91,9 @@ def test_functions_that_call_each_other_have_their_own_lines():
 
 def test_an_operation_of_the_users_own_has_the_line_of_its_call():
     square = op(
-        "square_of_this_test", forward=lambda xp, x, /, scale: x * x * scale, vjp=lambda xp, g, x, scale: 2 * g * x * scale
+        "square_of_this_test",
+        forward=lambda xp, x, /, scale: x * x * scale,
+        vjp=lambda xp, g, x, scale: 2 * g * x * scale,
     )
     x = torch.ones(3, requires_grad=True)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple
@@ -9,8 +10,23 @@ from typing import Any, NamedTuple
 from ..engine import is_own
 from ..tensor import Tensor
 
+CO_OPTIMIZED = 0x1  # as in `inspect`: of the code of functions
 MOST_FRAMES = 20
 MOST_OPERATIONS = 20  # by which what a module computes once, as it is made, may be away from a leaf
+
+
+def locals_of(frame: FrameType) -> dict[str, Any]:
+    """The variables of a frame, which is left as it was.
+
+    Up to Python 3.12 the frame of a function keeps the dictionary that it gives out, and with it what its variables held
+    then, until the function ends. It is emptied again, unless somebody else has it, or a debugger is to write it back."""
+    given = frame.f_locals
+    if sys.version_info >= (3, 13) or not frame.f_code.co_flags & CO_OPTIMIZED:
+        return given
+    variables = dict(given)
+    if sys.gettrace() is None and sys.getrefcount(given) == 3:  # the frame's, this function's, and the argument itself
+        given.clear()
+    return variables
 
 
 def variables_of(frame: FrameType | None) -> Iterator[tuple[str, Any]]:
@@ -19,7 +35,7 @@ def variables_of(frame: FrameType | None) -> Iterator[tuple[str, Any]]:
         if frame is None:
             return
         if not is_own(frame.f_code.co_filename):
-            yield from list(frame.f_locals.items())
+            yield from list(locals_of(frame).items())
             yield from list(frame.f_globals.items())
         frame = frame.f_back
 

@@ -81,9 +81,14 @@ class _State:
         self.version = _version(leaf._grad)
         self.copy = None if leaf._grad is None else wrap(np.array(leaf._grad._array))
 
-    def moved(self, leaf: Tensor) -> bool:
-        """Whether it is another tensor, or was written to in a way that counts."""
-        return leaf._grad is not self.gradient or _version(leaf._grad) != self.version
+    def moved(self, leaf: Tensor, closely: bool) -> bool:
+        """Whether it is another tensor, or was written to: in a way that counts as a version, or in any (`closely`)."""
+        if leaf._grad is not self.gradient or _version(leaf._grad) != self.version:
+            return True
+        return closely and not _equal(leaf._grad, self.copy)
+
+
+_UNCOUNTED = {"data", "numpy"}  # attributes that lead to the memory past the version counter
 
 
 def _version(gradient: Tensor | None) -> int:
@@ -120,6 +125,7 @@ class ledger(Watcher):
         self._running: list[_Backward] = []  # one inside the other
         self._states: dict[int, _State] = {}  # {id of a leaf: …}
         self._lines: _Lines | None = None
+        self._uncounted: dict[tuple[int, int], tuple[Any, bool]] = {}
 
     def __enter__(self) -> ledger:
         self.watch()
@@ -135,6 +141,8 @@ class ledger(Watcher):
     # ---- what backward tells
 
     def started(self, task: WatchedTask) -> None:
+        if self._lines is not None and self._lines.active:
+            self.look(*task.position)  # what the same line has done before it called backward
         self.calls += 1
         self._running.append(_Backward(self.calls, Source(*task.position), Names(task.order, Scope(caller()))))
 
@@ -168,9 +176,10 @@ class ledger(Watcher):
 
     def look(self, code: Any, lasti: int) -> None:
         """Notes the changes that the program's last line made."""
+        closely = self._is_uncounted(code, lasti)
         for state in list(self._states.values()):
             leaf = state.leaf()
-            if leaf is None or not state.moved(leaf):
+            if leaf is None or not state.moved(leaf, closely):
                 continue
             before, was = state.copy, state.gradient
             state.read(leaf)
@@ -178,6 +187,18 @@ class ledger(Watcher):
             source = Source(code, lasti)
             source.column = source.end_column = None  # the whole line
             self.entries.append(Entry(state.name, kind, source, before, state.copy))
+
+    def _is_uncounted(self, code: Any, lasti: int) -> bool:
+        """Whether a line may write past the version counters: through `.data` or NumPy."""
+        if not _UNCOUNTED.intersection(code.co_names):
+            return False
+        known = self._uncounted.get((id(code), lasti))
+        if known is None or known[0] is not code:
+            source = Source(code, lasti)
+            source.column = source.end_column = None  # the whole line
+            found = not source.text or any(f".{name}" in source.text for name in _UNCOUNTED)
+            known = self._uncounted[id(code), lasti] = code, found
+        return known[1]
 
     # ---- what the user asks
 

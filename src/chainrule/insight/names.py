@@ -14,6 +14,7 @@ from typing import Any
 from ..engine import Node, is_own
 from ..inplace import CopySlices
 from ..tensor import Tensor
+from .holders import locals_of
 from .source import Source
 from .syntax import simple_name, syntax_of
 from .values import Edge, edges_of, expression_of, operand_of, record_of, same
@@ -39,7 +40,7 @@ class Scope:
             outer = outer.f_back
         holders: list[tuple[str, str, Any]] = []
         containers: list[tuple[str, Any]] = []
-        tables = [table for one in self._frames for table in (one.f_locals, one.f_globals)]
+        tables = [table for one in self._frames for table in (locals_of(one), one.f_globals)]
         for table in [*tables, *([] if variables is None else [variables])]:
             for name, value in list(table.items()):
                 if not name[:1].isalpha():  # private, or pytest's
@@ -103,7 +104,7 @@ class Scope:
             file = code.co_filename
             frames = sorted(frames, key=lambda f: 2 - (f.f_code.co_filename == file) - (f.f_code is code))
         for frame in frames:
-            for variables in (frame.f_locals, frame.f_globals):
+            for variables in (locals_of(frame), frame.f_globals):
                 if head in variables:
                     value = variables[head]
                     for attribute in rest:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from html import escape
 from typing import Any, NamedTuple
 
@@ -16,6 +17,9 @@ from .names import Scope, caller, normalized
 from .record_views import Histogram, columns, table
 from .source import Source
 from .watching import ByIdentity, Names, WatchedTask, Watcher, source_of
+
+
+MOST_NAMES = 20  # told where one is asked for that is not there
 
 
 class Entry:
@@ -60,7 +64,7 @@ class Statistics(NamedTuple):
     not_finite: int
 
 
-class record_grads(Watcher):
+class record_grads(Watcher, Mapping):
     """Keeps the gradient of every value that was made inside the block, when a backward runs through it.
 
         with chainrule.record_grads() as g:
@@ -70,11 +74,13 @@ class record_grads(Watcher):
         g["z"]
 
     A value is found by the variable's name or by its line's number: the one made last, where there were several
-    (`all` gives them all). Gradients are what `retain_grad()` would have kept: after the hooks of the tensor, and summed
-    over backward calls. Leaves that the gradient reached are there, too, parameters as ``g["model[0].weight"]``
-    or, as a state_dict would call them, ``g["model.0.weight"]``. The backward may also run after the block; then the first one that runs through it is what
-    counts. Backward calls of other threads are not seen. Gradients are copies and keep no graph alive, except those of
-    ``create_graph=True``, which have one of their own.
+    (`all` gives them all). Otherwise it is a mapping from names to gradients. Gradients are what `retain_grad()` would
+    have kept: after the hooks of the tensor, and summed over backward calls. Leaves that the gradient reached are there,
+    too, parameters as ``g["model[0].weight"]`` or, as a state_dict would call them, ``g["model.0.weight"]``; where a
+    leaf's `.grad` was cleared between two backward calls, it has a gradient of each. The backward may also run after the
+    block; then the first one that runs through it is what counts. Backward calls of other threads are not seen. Gradients
+    are copies and keep no graph alive, except those of ``create_graph=True``, which have one of their own. Entered again,
+    it starts anew.
     """
 
     def __init__(self) -> None:
@@ -82,9 +88,11 @@ class record_grads(Watcher):
         self.end: int | None = None
         self._known = ByIdentity()  # of a node or leaf: {output number: Entry}
         self._arrived: dict[Any, list] = {}
+        self._added: set[Tensor] = set()  # leaves that had a gradient already, which this one was added to
         self._typed: dict[str, str] = {}  # {another name, such as net.0.weight: net[0].weight}
 
     def __enter__(self) -> record_grads:
+        self.__init__()  # type: ignore[misc]
         self.start = next_sequence()
         self.watch()
         return self
@@ -98,18 +106,24 @@ class record_grads(Watcher):
 
     def started(self, task: WatchedTask) -> None:
         self._arrived = {}
+        self._added = set()
 
     def arrived(self, node: Node, gradients: list[Tensor | None]) -> None:
         if node.sequence > self.start and (self.end is None or node.sequence < self.end):
             self._arrived[node] = [None if g is None else _kept(g) for g in gradients]
 
     def contributed(self, leaf: Tensor, node: Node | None, gradient: Tensor) -> None:
-        if node in self._arrived:
+        if self.end is None or node in self._arrived:
             have = self._arrived.get(leaf)
             self._arrived[leaf] = [_kept(gradient) if have is None else have[0] + gradient]
 
+    def delivered(self, leaf: Tensor, before: Tensor | None, gradient: Tensor) -> None:
+        if before is not None and before._array.any():
+            self._added.add(leaf)
+
     def finished(self, task: WatchedTask) -> None:
         arrived, self._arrived = self._arrived, {}
+        added, self._added = self._added, set()
         if not arrived:
             return
         scope = Scope(caller())
@@ -118,22 +132,23 @@ class record_grads(Watcher):
         for one, gradients in arrived.items():
             for number, gradient in enumerate(gradients):
                 if gradient is not None:
-                    self._enter(one, number, gradient, names)
+                    self._enter(one, number, gradient, names, one in added)
         self.entries.sort(key=lambda entry: entry.sequence)
         if self.end is not None:
             self.stop()
 
-    def _enter(self, one: Any, number: int, gradient: Tensor, names: Names) -> None:
+    def _enter(self, one: Any, number: int, gradient: Tensor, names: Names, added: bool) -> None:
         known = self._known.get(one)
         if known is None:
             known = {}
             self._known.set(one, known)
-        entry = known.get(number)
-        if entry is not None:
-            entry.gradient = entry.gradient + gradient
+        earlier = known.get(number)
+        if earlier is not None and (added or isinstance(one, Node)):
+            earlier.gradient = earlier.gradient + gradient
             return
         if isinstance(one, Tensor):
-            entry = Entry("", None, -1 - len(self.entries))  # what is used first stands first
+            # what is used first stands first
+            entry = Entry("", None, -1 - len(self.entries) if earlier is None else earlier.sequence)
             entry.names = names.of_leaf(one)
         else:
             entry = Entry(operation(one), source_of(one), one.sequence)
@@ -163,8 +178,9 @@ class record_grads(Watcher):
             return found[-1].gradient
         if not self.entries:
             raise KeyError(f"{name!r}: no backward has run through what was made in the block")
-        known = ", ".join(dict.fromkeys(self))
-        raise KeyError(f"no gradient was recorded for {name!r}; there are {known}")
+        near = get_close_matches(str(name), self, MOST_NAMES) or list(self)[:MOST_NAMES]
+        more = ", …" if len(near) < len(self) else ""
+        raise KeyError(f"no gradient was recorded for {name!r}; there are {', '.join(near)}{more}")
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str | int) and bool(self._found(name))
@@ -173,11 +189,7 @@ class record_grads(Watcher):
         return iter(dict.fromkeys(name for entry in self.entries for name in entry.names))
 
     def __len__(self) -> int:
-        return len(self.entries)
-
-    def keys(self) -> list[str]:
-        """The names that gradients were recorded for."""
-        return list(self)
+        return len({name for entry in self.entries for name in entry.names})
 
     def statistics(self) -> list[Statistics]:
         """Norm, mean, spread and range of each gradient, in the order in which the values were made."""
