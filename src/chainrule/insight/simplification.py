@@ -19,13 +19,14 @@ from .algebra import (
     Total,
     as_product,
     atom,
+    number,
     opened,
     parts_of,
     product,
     substituted,
     total,
 )
-from .positions import Position
+from .positions import Index, Position
 
 LARGEST = 120  # atoms of a formula that is looked at
 HIGHEST_POWER = 3  # of a sum that is multiplied out
@@ -193,12 +194,38 @@ def _forms(formula: Formula) -> Iterator[Formula]:
     if not _is_polynomial(formula):
         yield _with_factors_out(formula)
     yield formula
+    together = _with_sums_together(formula)
+    if together is not formula:
+        yield together
     try:
         joined = _over_one_denominator(formula)
     except TooLong:
         return
     if joined is not formula:
         yield joined
+
+
+def _with_sums_together(formula: Formula) -> Formula:
+    """Σ a·x + Σ b·x as Σ (a + b)·x."""
+    bodies: dict[tuple[frozenset, Index], tuple[Monomial, Formula]] = {}
+    result = ZERO
+    for monomial, coefficient in formula.terms.items():
+        sums = [one for one, exponent in monomial if isinstance(one, Total) and exponent == 1]
+        if len(sums) != 1:
+            result = result + Formula({monomial: coefficient})
+            continue
+        rest = tuple(factor for factor in monomial if factor[0] is not sums[0])
+        key = frozenset(rest), sums[0].index
+        first, body = bodies.get(key, (rest, ZERO))
+        bodies[key] = first, body + sums[0].body * number(coefficient)
+    if len(bodies) + len(result.terms) == len(formula.terms):
+        return formula
+    for (_, index), (rest, body) in bodies.items():
+        if body:
+            factors, coefficient = as_product(min((body, _with_factors_out(body)), key=_length))
+            inner = Formula({factors: Fraction(1)})
+            result = result + product(coefficient, (*rest, (Total(index, inner), Fraction(1))))
+    return result
 
 
 def _is_polynomial(formula: Formula) -> bool:

@@ -306,6 +306,8 @@ class _Notation:
         is_over = bool(bottom) or (
             bool(above) and not _is_decimal(coefficient) and all(_is_plain(one) for one, _ in above)
         )
+        if self.bare_top and len(below) == 1 and coefficient.denominator == 1:
+            bottom = [self.factor(*below[0], letters, alone=True)]
         if is_over and coefficient.denominator != 1:
             bottom.insert(0, str(coefficient.denominator))
             coefficient = Fraction(coefficient.numerator)
@@ -607,7 +609,8 @@ def latex_name(name: str) -> str:
     if called is not None:
         arguments = (LATEX.symbol(Symbol(one), Letters()) for one in called[2].split(", "))
         return rf"\mathrm{{{escaped(called[1])}}}\left({', '.join(arguments)}\right)"
-    return rf"\mathrm{{{escaped(name)}}}"
+    command = "mathrm" if name.isascii() else "text"  # mathematics has no letters of other scripts
+    return rf"\{command}{{{escaped(name)}}}"
 
 
 TEXT, LATEX = _Text(), _Latex()

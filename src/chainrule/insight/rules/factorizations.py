@@ -1,4 +1,4 @@
-"""Factors of matrices: eigenvalues and eigenvectors, singular values and vectors, Q and R, Cholesky's."""
+"""Factors of matrices: eigenvalues and eigenvectors, singular values and vectors, Q and R, Cholesky's, L and U."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from ...backend import linear_algebra as la
 from ..algebra import ZERO, Formula, at_least, delta, number, total
 from ..formulas import Call, NoFormula, Place, rule
 from ..functions import HALF
@@ -318,3 +319,111 @@ class _Cholesky(Matrix):
 def _cholesky(call: Call, p: Place) -> Formula:
     real(call)
     return call.formulas.whole(f"cholesky({call.input_name(0)})", call.output(0), p, _Cholesky(call, 0))
+
+
+# ---------------------------------------------------------------- L and U
+
+
+class _Triangles(Matrix):
+    """P, L and U with X = P·L·U. With G = L⁻¹·Pᵀ, W = U⁻¹ and M = G·dX·W: dL = L·(M below the diagonal) and
+    dU = (M from the diagonal on)·U.
+
+    Of a tall X, G is made of the square part of L, and the rows below have Pᵀ·dX·W - L·M in addition; of a wide X, W is that
+    of the square part of U, above rows of zeros, and the columns beside have G·dX - M·U in addition."""
+
+    def __init__(self, call: Call, p: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
+        super().__init__(call, 0)
+        self.rows, self.columns = call.shape()[-2:]
+        self.few = n = min(self.rows, self.columns)
+        self.p, self.lower, self.upper = (exact(one) for one in (p, lower, upper))
+        try:
+            self.g = np.linalg.inv(self.lower[..., :n, :n]) @ self.p.swapaxes(-1, -2)[..., :n, :]
+            inverse = np.linalg.inv(self.upper[..., :n, :n])
+        except np.linalg.LinAlgError:
+            raise NoFormula from None
+        self.w = np.zeros((*inverse.shape[:-2], self.columns, n))
+        self.w[..., :n, :] = inverse
+
+    def named(self, letter: str, array: np.ndarray, at: Place, a: Position, b: Position, meaning: str = "") -> Formula:
+        return self.given(f"{letter}({self.call.input_name(0)})", array, at, a, b, meaning=meaning)
+
+    def g_at(self, at: Place, a: Position, b: Position) -> Formula:
+        part = "" if self.rows <= self.columns else " of the square part of L"
+        return self.named("G", self.g, at, a, b, f"{{}} is L⁻¹·Pᵀ{part}.")
+
+    def w_at(self, at: Place, a: Position, b: Position) -> Formula:
+        part = "" if self.columns <= self.rows else " of the square part of U, above rows of zeros"
+        return self.named("W", self.w, at, a, b, f"{{}} is U⁻¹{part}.")
+
+    def of_lower(self, at: Place, i: Position, j: Position, k: Position, m: Position, lower) -> Formula:
+        """∂Lᵢⱼ/∂Xₖₘ; `lower` gives the elements of L."""
+
+        def below(a: Position) -> Formula:
+            return at_least(difference(difference(a, j), 1)) * lower(i, a) * self.g_at(at, a, k)
+
+        result = over(self.few, below)
+        if self.rows > self.few:
+            there = at_least(difference(i, self.few))
+            row = self.named("Pᵀ", self.p.swapaxes(-1, -2), at, i, k)
+            result = result + there * (row - over(self.few, lambda a: lower(i, a) * self.g_at(at, a, k)))
+        return result * self.w_at(at, m, j)
+
+    def of_upper(self, at: Place, i: Position, j: Position, k: Position, m: Position, upper) -> Formula:
+        """∂Uᵢⱼ/∂Xₖₘ; `upper` gives the elements of U."""
+
+        def beside(b: Position) -> Formula:
+            return at_least(difference(b, i)) * self.w_at(at, m, b) * upper(b, j)
+
+        result = over(self.few, beside)
+        if self.columns > self.few:
+            there = at_least(difference(j, self.few))
+            result = result + there * (delta(m, j) - over(self.few, lambda b: self.w_at(at, m, b) * upper(b, j)))
+        return self.g_at(at, i, k) * result
+
+
+class _Lower(_Triangles):
+    def within(self, one, at, place, inner):
+        return self.of_lower(at, *self.own(at), *inner, lambda a, b: self.moved(one, (*at[: self.batch], a, b)))
+
+
+class _Upper(_Triangles):
+    def within(self, one, at, place, inner):
+        return self.of_upper(at, *self.own(at), *inner, lambda a, b: self.moved(one, (*at[: self.batch], a, b)))
+
+
+class _Packed(_Triangles):
+    """L below the diagonal, U from there on, in one matrix."""
+
+    def within(self, one, at, place, inner):
+        i, j = self.own(at)
+        lower = self.of_lower(at, i, j, *inner, lambda a, b: self.named("L", self.lower, at, a, b))
+        upper = self.of_upper(at, i, j, *inner, lambda a, b: self.named("U", self.upper, at, a, b))
+        return at_least(difference(difference(i, j), 1)) * lower + at_least(difference(j, i)) * upper
+
+
+@rule("linalg_lu")
+def _lu(call: Call, p: Place) -> Formula:
+    real(call)
+    if call.number == 0:
+        return call.formulas.given(f"P({call.input_name(0)})", call.output(), p)
+    kind, what = ((_Lower, "L"), (_Upper, "U"))[call.number - 1]
+    factors = [call.output(number) for number in range(3)]
+    return call.formulas.whole(f"{what}({call.input_name(0)})", call.output(), p, kind(call, *factors))
+
+
+@rule("linalg_lu_factor_ex")
+def _lu_factor(call: Call, p: Place) -> Formula:
+    real(call)
+    packed, pivots = call.output(0), call.output(1)
+    factors = la.permutation(pivots, packed.shape[-2], packed.dtype), *la.unpack(packed)
+    return call.formulas.whole(f"LU({call.input_name(0)})", packed, p, _Packed(call, *factors))
+
+
+@rule("lu_unpack")
+def _lu_unpack(call: Call, p: Place) -> Formula:
+    *_, i, j = p
+    if call.number == 0:
+        return call.formulas.given(f"P({call.input_name(0)})", call.output(), p)
+    if call.number == 1:
+        return at_least(difference(difference(i, j), 1)) * call.at(0, p) + delta(i, j)
+    return at_least(difference(j, i)) * call.at(0, p)

@@ -17,7 +17,7 @@ WITHOUT_RULE: dict[str, str] = {
     **dict.fromkeys(
         (
             "ctc_loss", "ctc_loss_gradient", "geqrf", "grid_sampler_2d", "grid_sampler_3d", "linalg_cofactors", "linalg_householder_product", "linalg_ldl_factor_ex", "linalg_ldl_solve",
-            "linalg_lu", "linalg_lu_factor_ex", "linalg_second_cofactors", "lu_unpack", "scatter_product_gradient",
+            "linalg_second_cofactors", "scatter_product_gradient",
         ),
         _ALGORITHM,
     ),
