@@ -88,6 +88,7 @@ def first_bad(values: Values, root: Edge, target: Edge, seed: np.ndarray) -> Cul
 
 
 _RISKY = ("log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "rsqrt", "div", "reciprocal", "pow", "pow_number", "var", "std")  # fmt: skip
+_RISKY_WITH_INFINITIES = ("softmax", "log_softmax")
 
 
 # whose slope, or whose result, is not finite somewhere, those first that go wrong most often
@@ -124,9 +125,11 @@ def _unknown_behind(values: Values, node: Node) -> Node | None:
             seen.add(edge[0])
             stack.append(edge[0])
             record = record_of(edge[0])
-            if record is not None and record.name in _RISKY:
+            if record is not None and record.name in (*_RISKY, *_RISKY_WITH_INFINITIES):
                 found.append(edge[0])
-    return min(found, key=lambda one: one.sequence, default=None)
+    return min(
+        found, key=lambda one: (record_of(one).name in _RISKY_WITH_INFINITIES, one.sequence), default=None
+    )  # type: ignore[union-attr]
 
 
 def walk(

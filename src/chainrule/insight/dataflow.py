@@ -164,6 +164,7 @@ class Run:
         self._sites: list[tuple[str, ast.AST]] = []  # the calls that the run is in
         self._passes: list[int] = []  # which time it goes through each loop it is in
         self.events: list[Event] = []
+        self.terms: list[tuple[Place, Value]] = []  # what is added somewhere, and has a cut on its way
         self.attributes: dict[str, dict[str, Value]] = {}
         self.everything: list[Value] = []
         self.found: Any = None  # the variables at the query
@@ -250,6 +251,11 @@ class Run:
         place = self.place(node)
         return Value({origin: cut or Cut("no_grad", place, block) for origin, cut in value.flows.items()})
 
+    def _note_terms(self, node: ast.AST, parts: list[Value]) -> None:
+        """Keeps what is added that has lost a history."""
+        if isinstance(getattr(node, "op", None), (ast.Add, ast.Sub)):
+            self.terms += [(self.place(node), one) for one in parts if any(one.flows.values())]
+
     # ---- statements
 
     def _block(self, body: list[ast.stmt], scope: Variables) -> None:
@@ -272,6 +278,7 @@ class Run:
             new = self._computed(self.value(node.value, scope), node)
             merged = self._merged([old, new])
             merged.origin = old.origin
+            self._note_terms(node, [new])
             if any(isinstance(n, ast.Attribute) and n.attr == "grad" for n in ast.walk(node.value)):
                 self.events.append(Event("step", self.place(node), old, node))
             if self._blocks[-1] is not None:  # written in place, unrecorded: still the tensor that it was
@@ -527,8 +534,10 @@ class Run:
         if isinstance(node, ast.Call):
             return self._call_expression(node, scope)
         if isinstance(node, (ast.BinOp, ast.UnaryOp)):
-            parts = [node.left, node.right] if isinstance(node, ast.BinOp) else [node.operand]
-            return self._computed(self._merged([self.value(p, scope) for p in parts]), node)
+            written = [node.left, node.right] if isinstance(node, ast.BinOp) else [node.operand]
+            parts = [self.value(p, scope) for p in written]
+            self._note_terms(node, parts)
+            return self._computed(self._merged(parts), node)
         if isinstance(node, ast.Compare):
             merged = self._merged([self.value(p, scope) for p in (node.left, *node.comparators)])
             return self._cut(merged, "comparison", node)

@@ -14,7 +14,9 @@ from ..holders import modules_of, parameters_known, unregistered
 from ..places import lies, place_in, place_of
 from ..reasons import Reason, not_registered
 from ..syntax import simple_name, syntax_of, updates_itself
+from ..terms import CONSTANT_BY_ACCIDENT, constant_term, sums_behind
 from ..values import Unknown, Values, freed_at, reachable
+from .custom import wrong_on_the_way
 from .missing import why_unreached
 from .question import Question
 
@@ -123,7 +125,15 @@ def _changed_since(asked: Question) -> bool:
 
 
 def all_is_well(asked: Question) -> Reason:
-    for look in (_optimizer_without_x, _no_step, _rebound_in_loop):
+    for look in (
+        _optimizer_without_x,
+        _no_step,
+        _rate_of_zero,
+        _steps_of_others,
+        _rebound_in_loop,
+        _constant_term,
+        wrong_on_the_way,
+    ):
         found = look(asked)
         if found is not None:
             return found
@@ -142,8 +152,7 @@ def _optimizer_without_x(asked: Question) -> Reason | None:
     if hidden is not None:
         return hidden
     name = next(iter(optimizers))
-    value = asked.run.found.get(name)
-    place = None if value is None or value.origin is None else value.origin.place
+    place = asked.made_by(name)
     where = "" if place is None else f", made {lies(place)},"
     return Reason(
         "optimizer",
@@ -178,6 +187,66 @@ def _no_step(asked: Question) -> Reason | None:
         "call optimizer.step() after each backward (a scheduler's step() only sets the learning rate)",
         place,
     )
+
+
+def _rate_of_zero(asked: Question) -> Reason | None:
+    """The optimizer that has x takes steps of no size, and that is not a scheduler's end."""
+    name = _owner_of_x(asked)
+    for group in asked.optimizers().get(name or "", ()):
+        if any(asked.x is p for p in group["params"]) and not group.get("lr", 1) and not group.get("initial_lr"):
+            made = asked.made_by(name)
+            where = "" if made is None else f", made {lies(made)},"
+            return Reason(
+                "learning rate",
+                f"{asked.name}.grad is there, but {asked.name} does not change: the learning rate of its optimizer {name}{where} is 0.",
+                "give it a learning rate above 0",
+                made,
+            )
+    return None
+
+
+def _steps_of_others(asked: Question) -> Reason | None:
+    """After each backward that gives x its gradient, another optimizer takes a step than the one that has x."""
+    events, others = asked.run.events, []
+    for number, event in enumerate(events):
+        if event.kind != "backward" or not any(event.value.flows.get(o, o) is None for o in asked.origins):
+            continue
+        other = None
+        for later in events[number + 1 :]:
+            if later.kind == "step" and asked.is_concerned(later):
+                return None
+            if later.kind == "step":
+                other = other or later
+            elif later.kind in ("zero_grad", "clear") and asked.is_concerned(later):
+                break
+        if other is None:
+            return None
+        others.append((event, other))
+    owner = _owner_of_x(asked)
+    if not others or owner is None:
+        return None
+    backward, step = others[-1]
+    return Reason(
+        "optimizer",
+        f"{asked.name}.grad is there, but {asked.name} does not change: the step {lies(step.place)} that comes after the backward "
+        f"{lies(backward.place)} is of an optimizer that does not have {asked.name}.",
+        f"call the step of the optimizer that has it, {owner}.step(), or give each optimizer the parameters that its loss is to "
+        "train",
+        step.place,
+    )
+
+
+def _constant_term(asked: Question) -> Reason | None:
+    """A term of the loss that was computed from what is trained, and has lost its way to that."""
+    lines = (
+        {(place.file, place.line) for place in map(place_of, sums_behind(asked.loss))} if asked.loss is not None else ()
+    )
+    for added, term in asked.run.terms:
+        ways = [cut for origin, cut in term.flows.items() if asked.learns(origin.name)]
+        cut = ways[0] if ways and all(ways) and (added.file, added.line) in lines else None
+        if cut is not None and cut.kind in CONSTANT_BY_ACCIDENT:
+            return constant_term(added, cut.kind, cut.place)
+    return None
 
 
 def _rebound_in_loop(asked: Question) -> Reason | None:

@@ -7,12 +7,11 @@ import ast
 from ...tensor import Tensor
 from ..cuts import CUTS
 from ..dataflow import Origin, Place
-from ..places import lies, place_in, place_of
+from ..places import lies, place_of
 from ..reasons import Reason, not_scalar
-from ..syntax import syntax_of
 from ..used_graphs import overwritten, overwritten_since, used_up
 from ..values import freed_at, reachable
-from .missing import cut_between, cut_reason, why_not_required
+from .missing import cut_between, cut_reason, frozen_at, why_not_required
 from .question import Question, origin_of
 
 
@@ -27,6 +26,8 @@ def why_backward_fails(asked: Question) -> Reason | None:
         written = overwritten_since(node)
         if written is not None and not _came_after(asked, written):
             return overwritten(place_of(node), written, f"{name}.backward()")
+    if asked.is_computed_anew():
+        return None
     freed = [n for n in order if freed_at(n) is not None]
     fresh = [n for n in order if freed_at(n) is None and n.saves_tensors]
     used = [n for n in freed if n.saved.newest is not None and n.saved.newest < order[0].sequence]
@@ -92,7 +93,7 @@ def _no_history(asked: Question) -> Reason:
     name = asked.loss_name
     value = asked.static(asked.loss_text, name)
     cut = cut_between(asked, value)
-    if type(asked.x) is not Tensor and not asked.x.requires_grad and _frozen_at(asked) is not None:
+    if type(asked.x) is not Tensor and not asked.x.requires_grad and frozen_at(asked) is not None:
         cut = None  # a parameter that is meant to be trained
     if cut is not None:
         return cut_reason(asked, cut, f"{name}.backward() fails: {name} does not require grad, because the history from {{}}", value)  # fmt: skip
@@ -100,7 +101,7 @@ def _no_history(asked: Question) -> Reason:
         missing = why_not_required(asked)
         if missing.cause != "no requires_grad":
             return missing
-        frozen = _frozen_at(asked)
+        frozen = frozen_at(asked)
         if frozen is not None:
             return Reason(
                 "requires_grad_false",
@@ -136,17 +137,3 @@ def _no_history(asked: Question) -> Reason:
         f"compute {name} from the output of the model, or of whatever {asked.name} is for",
         made,
     )
-
-
-def _frozen_at(asked: Question) -> Place | None:
-    """The line that sets requires_grad to False, if the program has one."""
-    file = asked.frame.f_code.co_filename
-    syntax = syntax_of(file)
-    for node in ast.walk(syntax.tree) if syntax is not None else ():
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and node.value.value is False:
-            if any(isinstance(t, ast.Attribute) and t.attr == "requires_grad" for t in node.targets):
-                return place_in(file, node.lineno)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "requires_grad_":
-            if node.args and isinstance(node.args[0], ast.Constant) and node.args[0].value is False:
-                return place_in(file, node.lineno)
-    return None

@@ -10,12 +10,12 @@ from ... import graph_errors
 from ...tensor import Tensor, gradient_edge
 from ..badnumbers import Culprit
 from ..cuts import CUTS, remedy_of_block
-from ..dataflow import Cut, Origin, Value
-from ..places import lies, place_of
+from ..dataflow import Cut, Origin, Place, Value
+from ..places import lies, place_in, place_of
 from ..reasons import Reason, computed, holds_integers, made_by_update, made_of_nameless_leaf, never_required
 from ..refusals import reason_carried
 from ..source import Source
-from ..syntax import updates_itself
+from ..syntax import syntax_of, updates_itself
 from ..values import freed_at, reachable
 from .clearing import cleared_after_backward, cleared_reason
 from .custom import of_custom_function
@@ -122,6 +122,14 @@ def why_not_required(asked: Question) -> Reason:
                 remedy,
                 cut.place,
             )
+    frozen = None if type(x) is Tensor else frozen_at(asked)
+    if frozen is not None:
+        return Reason(
+            "requires_grad_false",
+            f"{name}.grad is None because {name} does not require grad: that was switched off {lies(frozen)}.",
+            "leave requires_grad=True for the parameters that are to be trained",
+            frozen,
+        )
     return never_required(name, asked.made())
 
 
@@ -250,3 +258,17 @@ def is_own_update(line: str) -> bool:
     except (SyntaxError, ValueError):
         return False
     return updates_itself(statement)
+
+
+def frozen_at(asked: Question) -> Place | None:
+    """The line that sets requires_grad to False, if the program has one."""
+    file = asked.frame.f_code.co_filename
+    syntax = syntax_of(file)
+    for node in ast.walk(syntax.tree) if syntax is not None else ():
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and node.value.value is False:
+            if any(isinstance(t, ast.Attribute) and t.attr == "requires_grad" for t in node.targets):
+                return place_in(file, node.lineno)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "requires_grad_":
+            if node.args and isinstance(node.args[0], ast.Constant) and node.args[0].value is False:
+                return place_in(file, node.lineno)
+    return None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...engine import Node
-from ...tensor import gradient_edge
+from ...tensor import Tensor, gradient_edge
 from ..badnumbers import (
     SECOND_WHERE,
     STEPS,
@@ -26,6 +26,7 @@ from ..dataflow import Place
 from ..explanation import shown_value
 from ..places import lies, place_of
 from ..reasons import Reason, hook_returns
+from ..source import Source
 from ..syntax import simple_name
 from ..values import Edge, Unknown, Values, operand_of, reachable, record_of
 from .clearing import cleared_after_backward, cleared_reason
@@ -78,6 +79,18 @@ def why_bad(asked: Question) -> Reason:
                 remedy_for(Culprit(suspect, None, False, []), values),
                 place,
             )
+        written = _written_last(culprit.leaf)
+        if written is not None:
+            is_step = ".step(" in written.text
+            return Reason(
+                kind,
+                f"{what} has {kind} in it because {leaf} holds {shown_value(culprit.leaf._array)} since the "
+                f"{'step' if is_step else 'write'} {lies(written)}.",
+                "lower the learning rate, scale the inputs, or clip the gradient before the step"
+                if is_step
+                else "write finite numbers there; a large negative number serves as a mask where -inf is too much",
+                written,
+            )
         return Reason(
             kind,
             f"{what} has {kind} in it because {leaf} holds {shown_value(culprit.leaf._array)} already.",
@@ -98,6 +111,13 @@ def why_bad(asked: Question) -> Reason:
     if culprit.is_forward and not is_bad(asked.loss._array):  # it does not reach the loss: something masks it
         remedy = f"{SECOND_WHERE}; or {remedy}"
     return Reason(kind, sentence, remedy, place)
+
+
+def _written_last(leaf: Tensor) -> Place | None:
+    """Where a leaf was overwritten last."""
+    counter: Any = leaf._counter
+    write = None if counter is None or not counter.writes else counter.writes.get(counter.version)
+    return None if not write else place_of(Source(*write))
 
 
 def _name_of(asked: Question, array: np.ndarray) -> str | None:

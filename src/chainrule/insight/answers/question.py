@@ -160,6 +160,10 @@ class Question:
     def leads_to_x(self) -> bool:
         return _leads(self.loss, gradient_edge(self.x))
 
+    def is_computed_anew(self) -> bool:
+        """Whether the loss is written out in the question, as z[1] or f(x), so that nothing was called on it."""
+        return self.loss_text is not None and not isinstance(self.loss_text, (ast.Name, ast.Attribute))
+
     def is_opaque(self) -> bool:
         """Whether a part of the graph is hidden in a checkpoint, which computes it again in backward."""
         from ...utils.checkpoint import CheckpointFunction
@@ -177,6 +181,11 @@ class Question:
                 if isinstance(groups, list) and name not in optimizers:
                     optimizers[name] = groups
         return optimizers
+
+    def made_by(self, name: str | None) -> Place | None:
+        """Where a variable was bound."""
+        value = self.run.found.get(name) if name is not None else None
+        return None if value is None or value.origin is None else value.origin.place
 
     def is_concerned(self, event: Event) -> bool:
         """Whether a zero_grad or a step is about x: not if it is of an optimizer or module that does not have it."""

@@ -8,51 +8,31 @@ from typing import TYPE_CHECKING
 
 from ...engine import Node
 from ...tensor import Tensor
-from ..cuts import CUTS
+from .. import terms
 from ..names import value_called
-from ..places import Position, ancestors, lies, line_at, made_at, place_at
+from ..places import ancestors, line_at, made_at, place_at, place_of
 from ..reasons import Reason
 from ..syntax import simple_name
-from ..values import operand_of, record_of
-from ..witness.exits import SUMS
-from ..witness.notes import Break
+from ..terms import CONSTANT_BY_ACCIDENT, sums_behind
+from ..values import operand_of
+from ..witness.notes import Break, Flows
 
 if TYPE_CHECKING:
     from ..witness import Witness
 
-_FACTORS = ("mul", "div", "neg", "mean", "sum")  # whose result is a multiple of a sum's
-# detach() and no_grad are how a constant is made on purpose
-_BY_ACCIDENT = ("gradient", "item", "number", "numpy", "remade", "data")
-
 
 def constant_term(witness: Witness, loss: Tensor, frame: FrameType) -> Reason | None:
     """The first term of a loss that was computed from leaves and has lost its way to them."""
-    nodes: list[Node] = [] if loss._node is None else [loss._node]
-    seen = set(nodes)
-    for node in nodes:
-        record = record_of(node)
-        if record is None or record.name not in (*SUMS, *_FACTORS):
-            continue
-        if record.name in SUMS:
-            cut = witness.exits.term_added_by(node) or _number_added_by(witness, node, frame)
-            if cut is not None and cut.kind in _BY_ACCIDENT:
-                return _reason(cut, (node.code, node.lasti))
-        for edge in node.edges:
-            if edge is not None and not isinstance(edge, Tensor) and edge not in seen:
-                seen.add(edge)
-                nodes.append(edge)
+    for node in sums_behind(loss):
+        cut = next(iter(witness.exits.term_added_by(node).values()), None) or _number_added_by(witness, node, frame)
+        if cut is not None and cut.kind in CONSTANT_BY_ACCIDENT:
+            return terms.constant_term(place_of(node), cut.kind, place_at(cut.position))
     return None
 
 
-def _reason(cut: Break, position: Position) -> Reason:
-    doing, remedy = CUTS[cut.kind]
-    place, added = place_at(cut.position), place_at(position)
-    return Reason(
-        cut.kind,
-        f"a term of the loss, added {lies(added)}, changes no gradient: its history ends {lies(place)}: that {doing}.",
-        remedy,
-        place,
-    )
+def constant_flows(witness: Witness, loss: Tensor) -> list[Flows]:
+    """From where the terms of a loss come that have lost their ways, be it on purpose."""
+    return [flows for node in sums_behind(loss) if (flows := witness.exits.term_added_by(node))]
 
 
 def _number_added_by(witness: Witness, node: Node, frame: FrameType) -> Break | None:

@@ -10,6 +10,7 @@ from typing import Any
 from ...engine import Freed
 from ...tensor import Tensor
 from ..answers.question import call_in
+from ..badnumbers import is_bad
 from ..cuts import CUTS
 from ..dataflow import Place
 from ..places import (
@@ -32,6 +33,7 @@ from ..used_graphs import noted, used_up
 from ..values import reachable
 from ..witness.notes import Break, Leaf, Root, parameters_of
 from .judge import Judge, innermost
+from .numbers import of_birth
 from .reads import no_gradient
 from .unreached import cut_of_leaf, likely_escape, never_used, static_cut, turned_on_late
 from .usage import only_shown, read_name
@@ -385,7 +387,30 @@ def _assigned_from(position: Position, frame: FrameType, place: Place) -> bool:
     )
 
 
+def _out_of_range(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
+    """A function refuses numbers: they are nan, or they are no probabilities."""
+    if any(reason.cause in ("nan", "inf", "diverged") for _, reason in judge.witness.reasons):
+        return None  # that came first
+    for name, value in frame.f_locals.items():
+        birth = judge.witness.births.birth_of(value) if isinstance(value, Tensor) and is_bad(value._array) else None
+        if birth is not None and re.search(rf"\b{name}\b", place.text):
+            reason = of_birth(judge.witness, birth, name, "nan", judge.scope.names)
+            reason.sentence = f"what is done {lies(place)} is refused: {reason.sentence}"
+            return reason
+    if "between 0 and 1" not in str(error):
+        return None
+    return Reason(
+        "not probabilities",
+        f"the loss {lies(place)} wants probabilities, and gets numbers outside of 0 and 1.",
+        "give it torch.sigmoid of the outputs, or use binary_cross_entropy_with_logits (BCEWithLogitsLoss), which takes them as "
+        "they are",
+        place,
+    )
+
+
 _KNOWN: list[tuple[str, Any]] = [
+    ("found invalid values", _out_of_range),
+    ("should be between 0 and 1", _out_of_range),
     ("object has no attribute 'backward'", _no_tensor),
     ("does not require grad and does not have a grad_fn", _no_history),
     ("backward through the graph a second time", _second),

@@ -17,13 +17,16 @@ from ...overrides import TorchFunctionMode
 from ...tensor import Tensor
 from ..dataflow import CUTTING_METHODS, NO_VALUE, WITH_INDICES
 from ..places import Position
+from ..terms import SUMS
 from .births import Births
 from .histories import Histories, note
 from .looking import by_package, like, observing, where
-from .notes import Break
+from .notes import Break, Flows
+from .shapes import Widened, widened
 
 MOST_NUMBERS = 20_000  # Python numbers whose origin is remembered
-SUMS = ("add", "sub", "rsub")
+# functions of torch that make leaves
+CREATING = ("zeros", "ones", "full", "empty", "rand", "randn", "linspace", "arange", "eye", "zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like")  # fmt: skip
 
 
 # functions of torch that give integers, and do not all go through an operation
@@ -47,7 +50,8 @@ class Exits:
     def __init__(self, histories: Histories, births: Births, failures: list[Exception]) -> None:
         self.histories, self.births, self.failures = histories, births, failures
         self.inference_breaks: dict[Break, None] = {}
-        self._terms: dict[int, tuple[weakref.ref, Break]] = {}
+        self.widened: dict[Widened, None] = {}
+        self._terms: dict[int, tuple[weakref.ref, Flows]] = {}
 
     @observing
     def operated(self, func: Any, args: tuple, result: Any) -> None:
@@ -71,6 +75,10 @@ class Exits:
             if one._requires_grad:
                 if one._node is not None:
                     self.histories.keep(one._node, flows)
+                    self.histories.recorded[one._node.code, one._node.lasti] = flows
+                    square = widened(args, one) if name == "sub" else None
+                    if square is not None:
+                        self.widened[square] = None
                     if name in SUMS and one._array.size == 1:
                         self._look_for_term(one._node, args)
                 continue
@@ -91,12 +99,12 @@ class Exits:
             if isinstance(given, Tensor) and not given._requires_grad and given._array.size == 1:
                 flows = self.histories.flows_of(given)
                 if flows and all(flows.values()):
-                    note(self._terms, node, next(iter(flows.values())))
+                    note(self._terms, node, flows)
 
-    def term_added_by(self, node: Node) -> Break | None:
-        """Where the history ended of what a node adds, if it did."""
+    def term_added_by(self, node: Node) -> Flows:
+        """Where the histories ended of what a node adds, if they all did."""
         entry = self._terms.get(id(node))
-        return entry[1] if entry is not None and entry[0]() is node else None
+        return entry[1] if entry is not None and entry[0]() is node else {}
 
     def _kind(self, name: str, result: Tensor, number: int) -> str | None:
         """Why an operation's result has no history; None: it has nothing of its inputs in it."""
@@ -192,10 +200,21 @@ class Exits:
 
         return like(make, function)
 
+    def creating(self, function: Callable) -> Callable:
+        def create(*args: Any, **kwargs: Any) -> Any:
+            result = function(*args, **kwargs)
+            if kwargs.get("requires_grad") and isinstance(result, Tensor):
+                self.histories.leaf_of(result)
+            return result
+
+        return like(create, function)
+
     def making_parameter(self, function: Callable) -> Callable:
         def make(cls: type, *args: Any, **kwargs: Any) -> Any:
             result = function(cls, *args, **kwargs)
-            if isinstance(result, Tensor) and result._requires_grad and result._node is None:
+            if isinstance(result, Tensor) and not result._requires_grad:
+                self.histories.freeze(result)
+            elif isinstance(result, Tensor) and result._node is None:
                 given = self.histories.flows_of(args[0]) if args else {}
                 if given:
                     self.histories.keep(result, self.histories.closed(given, "parameter", where()))
@@ -208,7 +227,7 @@ class Exits:
         def switch(enabled: bool) -> None:
             if enabled:
                 local.off_at = local.off_kind = None
-            elif sys._getframe(1).f_code.co_name != "__exit__":
+            elif (local.grad_enabled or getattr(local, "off_at", None) is None) and sys._getframe(1).f_code.co_name != "__exit__":
                 local.off_at, local.off_kind = _block_position(sys._getframe(1)), _kind_of_block(sys._getframe(1))
             function(enabled)
 
