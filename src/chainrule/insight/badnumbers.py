@@ -127,9 +127,7 @@ def _unknown_behind(values: Values, node: Node) -> Node | None:
             record = record_of(edge[0])
             if record is not None and record.name in (*_RISKY, *_RISKY_WITH_INFINITIES):
                 found.append(edge[0])
-    return min(
-        found, key=lambda one: (record_of(one).name in _RISKY_WITH_INFINITIES, one.sequence), default=None
-    )  # type: ignore[union-attr]
+    return min(found, key=lambda one: (record_of(one).name in _RISKY_WITH_INFINITIES, one.sequence), default=None)  # type: ignore[union-attr]
 
 
 def walk(
@@ -321,7 +319,9 @@ def remedy_for(culprit: Culprit, values: Values | None = None, operation: str = 
     if culprit.masked and not culprit.is_forward:
         chosen = values is not None and any(_chooses(one) for one in values.order)
         own = remedy_for(replace(culprit, masked=False), values, operation)
-        return SECOND_WHERE if chosen else f"{own}; or, where the result is masked out: {SECOND_WHERE.partition(': ')[2]}"
+        return (
+            SECOND_WHERE if chosen else f"{own}; or, where the result is masked out: {SECOND_WHERE.partition(': ')[2]}"
+        )
     makers = [] if node is None else [record_of(e[0]).name for e in edges_of(node) if e is not None and not isinstance(e[0], Tensor) and record_of(e[0])]  # fmt: skip
     if name in ("log", "log2", "log10"):
         makers += [] if node is None else _makers_of_makers(node)

@@ -19,6 +19,7 @@ from .optimizers import (
 )
 from .reads import reads
 from .unreached import unreached
+from .warned import clipped_in_vain, warned
 
 if TYPE_CHECKING:
     from ..witness import Witness
@@ -46,9 +47,13 @@ def findings(witness: Witness, error: BaseException | None, name: str | None = N
 
 def _all(judge: Judge) -> list[tuple[str, Reason]]:
     found: list[tuple[str, Reason]] = []
+    numbers = [r for r in judge.witness.reasons if r[1].cause in _NUMBERS][:1]
     if judge.error is not None:
-        found.append((type(judge.error).__name__, reason_of(judge, judge.error)))
-    found += [r for r in judge.witness.reasons if r[1].cause in _NUMBERS][:1]
+        failed = (type(judge.error).__name__, reason_of(judge, judge.error))
+        found.append(failed)
+        if failed[1].cause == "error":  # bad numbers may be what it was about
+            found, numbers = [*numbers, *found], []
+    found += numbers
     found += unreached(judge)
     found += steps_without_gradient(judge)
     found += replaced(judge)
@@ -57,10 +62,12 @@ def _all(judge: Judge) -> list[tuple[str, Reason]]:
     found += updated_beside(judge)
     found += unused_gradients(judge)
     found += steps_of_no_size(judge)
+    found += clipped_in_vain(judge)
     found += wrong_backwards(judge)
     found += zeros(judge)
     found += reads(judge)
     found += [r for r in judge.witness.reasons if r[1].cause not in _NUMBERS]
+    found += warned(judge)
     return found
 
 

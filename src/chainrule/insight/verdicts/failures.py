@@ -146,7 +146,9 @@ def _never_required(judge: Judge, start: str) -> Reason | None:
         for tensor in parameters_of(step.optimizer):
             name = judge.scope.names.get(id(tensor))
             known = judge.witness.histories.leaves.get(id(tensor))
-            made = made_at(name, step.made) if name is not None and not tensor._requires_grad and known is None else None
+            made = (
+                made_at(name, step.made) if name is not None and not tensor._requires_grad and known is None else None
+            )
             if made is not None:
                 return Reason(
                     "no requires_grad",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...engine import is_own
 from ..dataflow import Cut, Run
+from ..names import Scope
 from ..places import Position, ancestors, lies, place_at
 from ..reasons import Reason
 from ..witness.notes import Leaf, Root, parameters_of
@@ -24,7 +25,9 @@ class Judge:
     def __init__(self, witness: Witness, error: BaseException | None) -> None:
         self.witness, self.error = witness, error
         where = None if error is None else innermost(error)
-        witness.name_leaves(None if where is None else where[0])
+        frame = None if where is None else where[0]
+        witness.name_leaves(frame)
+        self.scope = Scope(frame, None if frame is not None else vars(sys.modules["__main__"]))
         self.in_optimizer = {
             witness.histories.leaves[id(t)]: step
             for step in witness.gradients.optimizers.values()

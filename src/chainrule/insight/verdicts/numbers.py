@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import ast
+from itertools import pairwise
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...engine import Node
-from ...tensor import Tensor, gradient_edge
+from ...tensor import Tensor, gradient_edge, version_counter
 from ..answers.custom import of_custom_function
 from ..answers.numbers import why_bad, zero_reason
 from ..answers.question import Question
 from ..badnumbers import Culprit, is_bad, remedy_for
 from ..dataflow import Place
 from ..explanation import shown_value
-from ..places import expression_at, lies, made_at, place_at, place_in
-from ..reasons import Reason, hook_returns
+from ..names import target_name
+from ..places import backward_place, expression_at, lies, made_at, place_at, place_in, place_of
+from ..reasons import Reason, hook_returns, returns_none
 from ..syntax import simple_name, syntax_of
-from ..values import edges_of, record_of
-from ..witness.notes import Leaf, Root
-from .constants import constant_term
+from ..values import Edge, Unknown, Values, edges_of, leading_to, record_of
+from ..witness.notes import Birth, Leaf, Root
+from .constants import constant_flows, constant_term
 from .losses import suspicious
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ def look_at_numbers(witness: Witness, root: Root, frame: FrameType, bad: bool, e
     """Notes why gradients are bad, or zero, and what is suspicious about the graph of a first backward call."""
     loss = witness.attempt[0][0]  # type: ignore[index]
     if first and not root.is_leaf:
+        root.constant_terms = constant_flows(witness, loss)
         found = suspicious(loss), constant_term(witness, loss, frame)
         witness.reasons += [("loss", reason) for reason in found if reason is not None]
     if bad:
@@ -72,25 +75,30 @@ def _why_bad_here(witness: Witness, root: Root, loss: Tensor, frame: FrameType) 
     if grown is not None:
         return name, grown
     birth = witness.births.birth_of(loss) if loss_bad else None
-    if birth is not None and birth.given is None:
-        culprit = Culprit(birth.node, None, True, [i for i in birth.inputs if _is_value(i)])
-        values = asked.values()
-        place = place_at(birth.position)
-        shown = _shown(culprit.inputs)
-        remedy = remedy_for(culprit, values, birth.operation)
-        return name, Reason(
-            kind,
-            f"{name} has {kind} in it because the result of {_public(birth.operation)} is not finite {lies(place)}{shown}.",
-            remedy,
-            place,
-        )
     if birth is not None:
-        return name, _bad_data(witness, birth, name, kind, asked)
+        return name, of_birth(witness, birth, name, kind, asked.scope.names, asked.values())
     if not loss_bad and hooks:
         return name, _hook_reason(witness, hooks[0], name, f"has {kind} in it")
     reason = why_bad(asked)
     custom = _custom_place(reason, asked)
     return name, custom or reason
+
+
+def of_birth(
+    witness: Witness, birth: Birth, name: str, kind: str, names: dict[int, str], values: Values | None = None
+) -> Reason:
+    """What has bad numbers in it since an operation made them, or a tensor brought them; `names`: {id of a tensor: its name}"""
+    if birth.given is not None:
+        return _bad_data(witness, birth, name, kind, names)
+    culprit = Culprit(birth.node, None, True, [i for i in birth.inputs if _is_value(i)])
+    place = place_at(birth.position)
+    return Reason(
+        kind,
+        f"{name} has {kind} in it because the result of {_public(birth.operation)} is not finite {lies(place)}"
+        f"{_shown(culprit.inputs)}.",
+        remedy_for(culprit, values, birth.operation),
+        place,
+    )
 
 
 def _is_value(value: Any) -> bool:
@@ -106,12 +114,12 @@ def _public(operation: str) -> str:
     return operation.strip("_") or "an operation"
 
 
-def _bad_data(witness: Witness, birth: Any, name: str, kind: str, asked: Question) -> Reason:
+def _bad_data(witness: Witness, birth: Birth, name: str, kind: str, names: dict[int, str]) -> Reason:
     """The bad numbers came in with a tensor."""
     place = place_at(birth.position)
-    tensor = birth.given
+    tensor: Any = birth.given
     leaf = witness.histories.leaves.get(id(tensor))
-    what = (leaf.name if leaf is not None else None) or asked.scope.names.get(id(tensor)) or "its input"
+    what = (leaf.name if leaf is not None else None) or names.get(id(tensor)) or "its input"
     if leaf is not None and leaf.updates:
         update = place_at(leaf.update_at) if leaf.update_at is not None else place
         return Reason(
@@ -125,7 +133,9 @@ def _bad_data(witness: Witness, birth: Any, name: str, kind: str, asked: Questio
         kind,
         f"{name} has {kind} in it because {what}, made {lies(made)}, holds {shown_value(tensor._array)} already, when it is "
         f"used {lies(place)}.",
-        "clean the data first: leave such rows out, or torch.nan_to_num",
+        "clean the data first: leave such rows out, or torch.nan_to_num"
+        if leaf is None
+        else "fill it with numbers before it is used: torch.zeros, or torch.nn.init (torch.empty leaves in it what was there)",
         made,
     )
 
@@ -135,9 +145,10 @@ def _divergence(witness: Witness, root: Root) -> Reason | None:
     finite = [one for one in map(abs, root.losses) if np.isfinite(one)]
     updated = [leaf for leaf in witness.histories.all_leaves if leaf.updates]
     swollen = [
-        leaf for leaf in updated if (now := _largest(leaf)) is not None and not now < GROWN * max(leaf.largest, 1e-2)
+        leaf for leaf in updated if (now := _largest(leaf)) is not None and not now < GROWN * max(leaf.largest, 1)
     ]
-    if len(finite) >= 3 and finite[-1] > GROWN * max(finite[0], 1e-3) and updated:
+    rises = len(finite) >= 5 and all(a < b for a, b in pairwise(finite)) and finite[-1] > 10 * finite[0]
+    if len(finite) >= 3 and (rises or finite[-1] > GROWN * max(finite[0], 1e-3)) and updated:
         grew = f"the loss grew from {finite[0]:.3g} to {finite[-1]:.3g} in {len(finite)} steps"
     elif swollen:
         leaf = swollen[0]
@@ -162,8 +173,9 @@ def _divergence(witness: Witness, root: Root) -> Reason | None:
     return Reason(
         "diverged",
         f"the training diverges: {grew}, until the numbers overflow: the steps{'' if update is None else f' {lies(update)}'} are "
-        "too large.",
-        "lower the learning rate, scale the inputs, or clip the gradient before the step",
+        "too large, or go up the slope.",
+        "lower the learning rate, scale the inputs, or clip the gradient before the step; and subtract the gradient where the loss "
+        "is to fall",
         update,
     )
 
@@ -187,6 +199,17 @@ def _update_line(witness: Witness, leaf: Leaf) -> Place | None:
     return None
 
 
+def _none_returned(witness: Witness, leaf: Leaf) -> Reason | None:
+    """A custom Function that returns None for what another takes for zeros."""
+    for kind in witness.functions_without_gradient:
+        place = backward_place(kind)
+        if place is not None:
+            reason = returns_none(leaf.name or "a leaf", kind, place)
+            reason.sentence = reason.sentence.replace(".grad is None", ".grad is 0", 1)
+            return reason
+    return None
+
+
 def _why_zero_here(witness: Witness, leaf: Leaf, loss: Tensor, frame: FrameType) -> Reason | None:
     asked = _question(witness, leaf, loss, frame)
     exactly = not np.any(witness.gradients.given[leaf])
@@ -198,9 +221,57 @@ def _why_zero_here(witness: Witness, leaf: Leaf, loss: Tensor, frame: FrameType)
     if hooks and exactly:
         return _hook_reason(witness, hooks[0], f"{asked.name}.grad", "is 0")
     reason = zero_reason(asked, values, target, near=not exactly)
+    if exactly and (reason is None or reason.source is None):
+        return _none_returned(witness, leaf)
     if reason is None or reason.source is None or _is_natural(asked.culprit):
         return None
-    return _custom_place(reason, asked) or reason
+    return _custom_place(reason, asked) or _of_zero_factor(witness, reason, asked, values) or reason
+
+
+_PRODUCTS = ("mul", "mm", "mv", "dot", "bmm", "matmul", "addmm")
+
+
+def _of_zero_factor(witness: Witness, reason: Reason, asked: Question, values: Values) -> Reason | None:
+    """The same for a product, told of where its other factor got to be 0: a leaf, or an operation with inputs that were not."""
+    record, target = record_of(asked.culprit), gradient_edge(asked.x)
+    if record is None or record.name not in _PRODUCTS:
+        return None
+    leads = leading_to(target, values.order)
+    edges = _multiplied(asked.culprit)
+    edge = next((e for e in sorted(edges, key=leads) if _is_zero(values, e)), None)
+    if edge is None or (leads(edge) and len(edges) > 1):
+        return None
+    while isinstance(edge[0], Node):
+        behind = _multiplied(edge[0])
+        zero = [e for e in behind if _is_zero(values, e)]
+        is_product = getattr(record_of(edge[0]), "name", "") in _PRODUCTS
+        if not zero or (not is_product and zero != behind):
+            break
+        edge = zero[-1]
+    if isinstance(edge[0], Tensor):
+        leaf = witness.histories.leaf_of(edge[0])
+        writes = None if edge[0]._counter is None else version_counter(edge[0]).writes
+        place = place_at(writes[max(writes)]) if writes else place_at(leaf.position)
+        what = leaf.name or "a leaf"
+        remedy = "initialize it with random numbers, small if need be: with two factors of 0 none of them ever learns"
+    else:
+        place, what = place_of(edge[0]), target_name(edge[0]) or "it"
+        remedy = "look at where that 0 comes from: a mask, a weight, an initialization with zeros"
+    sentence = f"{reason.sentence.rpartition(': ')[0]}: the other factor, {what}, is all 0 since {lies(place)[3:]}."
+    return Reason(reason.cause, sentence, remedy, place)
+
+
+def _multiplied(node: Node) -> list[Edge]:
+    """The inputs of a node, without what addmm only adds."""
+    added = getattr(record_of(node), "name", "") == "addmm"
+    return [edge for edge in edges_of(node)[added:] if edge is not None]
+
+
+def _is_zero(values: Values, edge: Edge) -> bool:
+    try:
+        return not np.any(values.value(edge))
+    except Unknown:
+        return False
 
 
 def _is_natural(node: Node) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..cuts import remedy_of_update
 from ..dataflow import Place
-from ..places import lies, made_at, place_at, place_in
+from ..places import Position, lies, made_at, place_at, place_in
 from ..reasons import Reason, not_registered
 from ..witness.notes import Leaf, Step
 from .judge import Judge, top_of
@@ -14,10 +14,13 @@ from .usage import is_guarded, own_update_with, read_name
 
 
 def steps_without_gradient(judge: Judge) -> list[tuple[str, Reason]]:
-    """Optimizers none of whose steps has found a gradient."""
+    """Optimizers none of whose steps has found a gradient, or which go on when their parameters get none any more."""
     found = []
     for step in judge.witness.gradients.optimizers.values():
-        if step.steps and step.empty == step.steps and step.at is not None:
+        frozen = _why_frozen(judge, step) if step.frozen and step.at is not None else None
+        if frozen is not None:
+            found.append(("optimizer", frozen))
+        elif step.steps and step.empty == step.steps and step.at is not None:
             reason = _why_empty(judge, step, place_at(step.at))
             if reason is not None:
                 found.append(("optimizer", reason))
@@ -77,6 +80,24 @@ def _why_empty(judge: Judge, step: Step, at: Place) -> Reason | None:
             "no backward", f"{start} no backward has been called.", "call loss.backward() before the step", at
         )
     return None
+
+
+def _why_frozen(judge: Judge, step: Step) -> Reason | None:
+    """The optimizer's parameters were told not to require grad."""
+    others = judge.learning_outside()
+    own = [leaf for leaf, one in judge.in_optimizer.items() if one is step and leaf.frozen_at is not None]
+    if not own:
+        return None
+    if others:
+        return wrong_parameters(judge, step, others)
+    at, frozen = place_at(step.at), place_at(own[-1].frozen_at)  # type: ignore[arg-type]
+    return Reason(
+        "requires_grad_false",
+        f"the step {lies(at)} finds no gradients: requires_grad of all that it is to change, such as {judge.label(own[-1])}, was set "
+        f"to False {lies(frozen)}.",
+        "leave requires_grad=True for what is to be trained, or set it to True again before it is",
+        frozen,
+    )
 
 
 def _served(judge: Judge, step: Step) -> Step | None:
@@ -165,16 +186,18 @@ def left_out(judge: Judge) -> list[tuple[str, Reason]]:
     if found:
         return judge.grouped(found)
     for leaf in outside:
-        if leaf.deliveries < 2 or any(not is_guarded(r.position) for r in leaf.reads):
+        if leaf.deliveries < 2 or leaf.asked or any(not is_guarded(r.position) for r in leaf.reads):
             continue
         top = top_of(leaf)
         module = witness.top_modules.get(top)
         alive: Any = None if module is None else module()
-        if leaf.is_parameter:
+        if leaf.is_parameter and leaf.name != top and leaf.turned_on_at is None:
             if alive is None or not getattr(alive, "training", False) or judge.trained_in_part(top):
                 continue
-        idle = [step for step in stepped if step.missing == step.steps]  # it was built from the wrong ones
-        made = place_at((idle or stepped)[-1].made)
+        # the one that steps after the backward that goes to it, or that was built from the wrong ones
+        idle = [step for step in stepped if step.missing == step.steps]
+        after = [step for step in stepped if leaf.delivered_at in step.after]
+        made = place_at((idle or after or stepped)[-1].made)
         name = judge.label(leaf)
         found.append(
             (
@@ -219,21 +242,29 @@ def unused_gradients(judge: Judge) -> list[tuple[str, Reason]]:
 
 
 def steps_of_no_size(judge: Judge) -> list[tuple[str, Reason]]:
-    """Optimizers whose learning rate is 0 in every step."""
+    """Optimizers whose learning rate is 0 in most of their steps."""
     found = []
+    made_at_a_place: dict[Position, list[Step]] = {}
     for step in judge.witness.gradients.optimizers.values():
-        if step.steps > 1 and step.still == step.steps > step.empty:
-            made = place_at(step.made)
-            found.append(
-                (
-                    "optimizer",
-                    Reason(
-                        "learning rate",
-                        f"the optimizer made {lies(made)} changes nothing: its learning rate is 0 in each of its {step.steps} "
-                        "steps.",
-                        "give it a learning rate above 0, and look at what a scheduler multiplies it by: // rounds down to 0",
-                        made,
-                    ),
-                )
+        made_at_a_place.setdefault(step.made, []).append(step)
+    for position, some in made_at_a_place.items():
+        steps, still, empty = (sum(getattr(one, name) for one in some) for name in ("steps", "still", "empty"))
+        if steps < 2 or still * 2 <= steps or steps == empty:
+            continue
+        made = place_at(position)
+        schedulers = [at for one, at in judge.witness.gradients.schedulers if any(one is s.optimizer for s in some)]
+        cause = place_at(schedulers[-1]) if schedulers else made
+        since = f", since the scheduler made {lies(cause)} sets it" if schedulers else ""
+        found.append(
+            (
+                "optimizer",
+                Reason(
+                    "learning rate",
+                    f"the optimizer made {lies(made)} changes nothing: its learning rate is 0 in {still} of its {steps} steps"
+                    f"{since}.",
+                    "give it a learning rate above 0, and look at what a scheduler multiplies it by: // rounds down to 0",
+                    cause,
+                ),
             )
+        )
     return found

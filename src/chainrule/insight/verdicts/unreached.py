@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 
-from ..cuts import CUTS, remedy_of_block
+from ..cuts import BY_ACCIDENT, CUTS, remedy_of_block
 from ..dataflow import Place
-from ..places import ancestors, backward_place, block_at, lies, line_at, made_at, place_at
+from ..places import Position, ancestors, backward_place, block_at, lies, line_at, made_at, place_at
 from ..reasons import Reason, returns_none
-from ..syntax import syntax_of, updates_itself
+from ..syntax import simple_name, syntax_of, updates_itself, values_used
 from ..witness.notes import Break, Leaf
 from .judge import Judge, top_of
 from .optimizers import wrong_parameters
-from .usage import is_guarded, only_shown
+from .usage import is_guarded, only_shown, unread_target
 
 
 def unreached(judge: Judge) -> list[tuple[str, Reason]]:
@@ -24,7 +24,11 @@ def unreached(judge: Judge) -> list[tuple[str, Reason]]:
     found = []
     for leaf in witness.histories.all_leaves:
         in_optimizer = leaf in judge.in_optimizer and judge.in_optimizer[leaf].steps > 0
-        if leaf.deliveries or (leaf.asked and not (in_optimizer and leaf.cuts and judge.is_starved(leaf))):
+        if (
+            leaf.frozen_at is not None
+            or leaf.deliveries
+            or (leaf.asked and not (in_optimizer and leaf.cuts and judge.is_starved(leaf)))
+        ):
             continue
         read = any(r.was_none and not is_guarded(r.position) for r in leaf.reads) and bool(witness.roots)
         sibling = (
@@ -33,8 +37,13 @@ def unreached(judge: Judge) -> list[tuple[str, Reason]]:
             and leaf.is_parameter
             and top_of(leaf) in reached_tops
         )
+        if in_optimizer and not any(cut.kind in BY_ACCIDENT for cut in leaf.cuts):
+            unused = _computed_in_vain(judge, leaf)
+            if unused is not None:
+                found.append((leaf, unused))
+                continue
         if leaf.cuts and (in_optimizer or read or forced or sibling or not leaf.is_parameter):
-            found.append((leaf, cut_of_leaf(judge, leaf, next(iter(leaf.cuts)))))
+            found.append((leaf, cut_of_leaf(judge, leaf, _cut_to_blame(judge, leaf))))
             continue
         late = turned_on_late(judge, leaf)
         if late is not None:
@@ -56,6 +65,38 @@ def unreached(judge: Judge) -> list[tuple[str, Reason]]:
     return judge.grouped(found)
 
 
+def _cut_to_blame(judge: Judge, leaf: Leaf) -> Break:
+    """Of the places where a leaf's ways end, the one that matters: in a term of a loss that changes nothing, else on the way
+    to the backward that its optimizer's steps come after."""
+    roots = judge.witness.roots
+    for root in roots.values():
+        for flows in root.constant_terms:
+            cut = flows.get(leaf)
+            if cut is not None:
+                return cut
+    step = judge.in_optimizer.get(leaf)
+    for position in () if step is None else step.after:
+        cut = roots[position].flows.get(leaf) if position in roots else None
+        if cut is not None and cut in leaf.cuts:
+            return cut
+    return next(iter(leaf.cuts))
+
+
+def _computed_in_vain(judge: Judge, leaf: Leaf) -> Reason | None:
+    """What the leaf was used for last is given to a variable that nothing reads."""
+    for position, flows in reversed(judge.witness.histories.recorded.items()):
+        name = unread_target(position) if flows.get(leaf, flows) is None else None
+        if name is not None:
+            label, place = judge.label(leaf), place_at(position)
+            return Reason(
+                "never used",
+                f"{label}.grad is None because {name}, computed {lies(place)}, is not used for what backward was called on.",
+                f"compute the loss from {name}",
+                place,
+            )
+    return None
+
+
 def _none_returned(judge: Judge, leaf: Leaf) -> Reason | None:
     """A custom Function on the way to the leaf that returns no gradient."""
     for kind in judge.witness.functions_without_gradient if leaf.in_graph else ():
@@ -71,7 +112,13 @@ def cut_of_leaf(judge: Judge, leaf: Leaf, cut: Break) -> Reason:
     if cut.kind in ("no_grad", "inference") and any(map(updates_itself, ancestors(cut.position))):
         doing, remedy = CUTS["update"]
         return Reason("update", f"{what}.grad is None because the assignment {lies(place)} {doing}.", remedy, place)
-    doing, remedy = CUTS[cut.kind]
+    kind = cut.kind
+    if kind in ("detach", "data"):
+        if _gives_own_name(cut.position, what):
+            doing, remedy = CUTS["update"]
+            return Reason("update", f"{what}.grad is None because the assignment {lies(place)} {doing}.", remedy, place)
+        kind = _left_by(cut.position) or kind
+    doing, remedy = CUTS[kind]
     block = None if cut.block is None else block_at(cut.block)
     if block is not None and cut.kind in ("no_grad", "inference"):
         return Reason(
@@ -82,22 +129,41 @@ def cut_of_leaf(judge: Judge, leaf: Leaf, cut: Break) -> Reason:
             block,
         )
     return Reason(
-        cut.kind,
+        kind,
         f"{what}.grad is None because its way to the loss is cut {lies(place)}: that {doing}.",
         remedy,
         place,
     )
 
 
+def _gives_own_name(position: Position, name: str) -> bool:
+    """Whether a value is computed from a tensor to be given its name, as in `w = (w - lr * w.grad).detach()`."""
+    statement = next((one for one in ancestors(position) if isinstance(one, ast.stmt)), None)
+    if not isinstance(statement, ast.Assign) or simple_name(statement.targets[0]) != name:
+        return False
+    return name in values_used(statement.value)[0]
+
+
+def _left_by(position: Position) -> str | None:
+    """How what is detached leaves torch in the same expression, if it does: `x.detach().numpy()`."""
+    ways = {"numpy": "numpy", "item": "item", "tolist": "item"}
+    for node in ancestors(position):
+        if isinstance(node, ast.Attribute) and node.attr in ways:
+            return ways[node.attr]
+        if not isinstance(node, (ast.Attribute, ast.Call)):
+            return None
+    return None
+
+
 def turned_on_late(judge: Judge, leaf: Leaf) -> Reason | None:
     """The leaf was told to require grad only after it had been used."""
-    for position, reference in judge.witness.gradients.turned_on.items():
-        if reference() is leaf.tensor() is not None or (leaf.position == position):
-            place = place_at(position)
-            for root in judge.witness.roots.values():
-                for cut in judge.static_cuts(root):
-                    if cut.kind == "late" and (cut.place.file, cut.place.line) == (place.file, place.line):
-                        return _late_reason(judge.label(leaf), place)
+    if leaf.turned_on_at is None:
+        return None
+    place = place_at(leaf.turned_on_at)
+    for root in judge.witness.roots.values():
+        for cut in judge.static_cuts(root):
+            if cut.kind == "late" and (cut.place.file, cut.place.line) == (place.file, place.line):
+                return _late_reason(judge.label(leaf), place)
     return None
 
 
@@ -148,18 +214,21 @@ def never_used(judge: Judge, leaf: Leaf, in_optimizer: bool) -> Reason:
 
 
 def _is_used_somewhere(leaf: Leaf) -> bool:
-    """Whether the program's text uses the attribute of a module that holds a leaf, though this run did not."""
-    parts = [part.partition("[")[0] for part in (leaf.name or "").split(".")[1:-1]]
+    """Whether the program's text uses the attributes of its modules that hold a leaf, though this run did not."""
+    if leaf.name is not None and "." not in leaf.name:
+        return False  # a variable or an element of one, which was given to an optimizer by itself
     syntax = syntax_of(place_at(leaf.position).file)
+    parts = [part.partition("[")[0] for part in (leaf.name or "").split(".")[1:-1]]
     if not parts or syntax is None:
         return True
-    used = {n.attr for n in ast.walk(syntax.tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Load)}
+    attributes = [n for n in ast.walk(syntax.tree) if isinstance(n, ast.Attribute)]
+    used = {n.attr for n in attributes if isinstance(n.ctx, ast.Load)}
+    own = {n.attr for n in attributes if isinstance(n.ctx, ast.Store)}  # the others are those of the library's modules
+    by_name = ("getattr", "setattr")
     texts = {n.value for n in ast.walk(syntax.tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    called = {getattr(n.func, "id", "") for n in ast.walk(syntax.tree) if isinstance(n, ast.Call)}
     return (
-        parts[0] in used
-        or any(name.startswith(("getattr", "setattr")) for name in texts)
-        or any(
-            isinstance(n, ast.Call) and getattr(n.func, "id", "") in ("getattr", "setattr")
-            for n in ast.walk(syntax.tree)
-        )
+        used.issuperset(own.intersection(parts))
+        or any(text.startswith(by_name) for text in texts)
+        or not called.isdisjoint(by_name)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from itertools import dropwhile, islice
+from typing import Any
 
 from ..places import Position, ancestors, expression_at
 from ..syntax import simple_name, values_used
@@ -52,6 +53,19 @@ def is_guarded(position: Position) -> bool:
             return False
         inner = node
     return False
+
+
+def unread_target(position: Position) -> str | None:
+    """The variable that what is computed at a position is given to, if nothing in its function, or file, reads it."""
+    statement = next((one for one in ancestors(position) if isinstance(one, ast.stmt)), None)
+    if not isinstance(statement, ast.Assign) or not all(isinstance(t, ast.Name) for t in statement.targets):
+        return None
+    scopes = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)
+    scope: Any = next((one for one in ancestors(position) if isinstance(one, scopes)), None)
+    names = [t.id for t in statement.targets if isinstance(t, ast.Name)]
+    read = {one.id for one in ast.walk(scope) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load)}
+    outside = {name for one in ast.walk(scope) if isinstance(one, (ast.Global, ast.Nonlocal)) for name in one.names}
+    return None if (read | outside).intersection(names) else names[0]
 
 
 def is_own_update_at(made: Position, name: str) -> bool:

@@ -5,6 +5,7 @@ of `.grad` do to each leaf, in their order. `chainrule why FILE` runs the progra
 from __future__ import annotations
 
 import sys
+import warnings
 import weakref
 from collections.abc import Callable, Iterable
 from types import FrameType
@@ -24,10 +25,10 @@ from ..names import Scope, caller
 from ..places import Position
 from ..watching import WatchedTask, Watcher
 from .births import Births
-from .exits import NOT_RECORDED, Exits, Operations
+from .exits import CREATING, NOT_RECORDED, Exits, Operations
 from .gradients import Gradients
 from .histories import Histories
-from .looking import like, observing, where
+from .looking import by_package, like, observing, where
 from .notes import Flows, Leaf, Root
 
 MOST_LEAVES_ASKED = 8  # whose numbers are traced in one backward call
@@ -46,6 +47,7 @@ class Witness(Watcher):
         self.attempt: tuple[list[Any], Flows, Position] | None = None  # the last backward call
         self.reasons: list[Any] = []  # found while numbers were there
         self.functions_without_gradient: dict[type, None] = {}
+        self.warned: dict[str, Position] = {}  # what the library has warned of
         self.hook_places: dict[int, Position] = {}
         self.last_gradients: tuple[tuple, Position] | None = None  # what autograd.grad returned last, and where
         self.calls: dict[type, Any] = {}  # of each custom Function, its first call
@@ -64,9 +66,11 @@ class Witness(Watcher):
         import chainrule
         from chainrule import autograd
         from chainrule.autograd import function
-        from chainrule.nn import functional
+        from chainrule.nn import functional, utils
         from chainrule.nn.modules.module import Module
         from chainrule.nn.parameter import Parameter
+        from chainrule.nn.utils import clip_grad
+        from chainrule.optim.lr_scheduler import LRScheduler
         from chainrule.optim.optimizer import (
             Optimizer,
             register_optimizer_step_post_hook,
@@ -100,6 +104,8 @@ class Witness(Watcher):
         self._replace(Tensor, "__getitem__", self.exits.choosing(Tensor.__getitem__))
         for name in ("tensor", "as_tensor", "from_numpy", "asarray"):
             self._replace(chainrule, name, self.exits.making(getattr(chainrule, name)))
+        for name in CREATING:
+            self._replace(chainrule, name, self.exits.creating(getattr(chainrule, name)))
         for name in NOT_RECORDED:
             for owner in (chainrule, Tensor, functional):
                 if hasattr(owner, name):
@@ -116,7 +122,6 @@ class Witness(Watcher):
             Tensor, "requires_grad", property(flag.fget, self.gradients.flagging(flag.fset), flag.fdel, flag.__doc__)
         )
         self._replace(Tensor, "requires_grad_", self.gradients.flagging(Tensor.requires_grad_))
-        self._replace(Module, "requires_grad_", self.gradients.freezing(Module.requires_grad_))
         self._replace(Tensor, "backward", self._attempting(Tensor.backward))
         self._replace(Tensor, "register_hook", self._registering(Tensor.register_hook))
         for name in ("backward", "grad"):
@@ -125,7 +130,12 @@ class Witness(Watcher):
         self._replace(function, "run_function", self._running(function.run_function))
         self._replace(Optimizer, "zero_grad", self.gradients.clearing(Optimizer.zero_grad))
         self._replace(Module, "zero_grad", self.gradients.clearing(Module.zero_grad))
+        for owner in (utils, clip_grad):
+            for name in ("clip_grad_norm_", "clip_grad_value_", "clip_grad_norm"):
+                self._replace(owner, name, self.gradients.clipping(getattr(owner, name)))
+        self._replace(warnings, "warn", self._warning(warnings.warn))
         self._replace(Optimizer, "__init__", self.gradients.optimizing(Optimizer.__init__))
+        self._replace(LRScheduler, "__init__", self.gradients.scheduling(LRScheduler.__init__))
         self._handles = [
             register_optimizer_step_pre_hook(self.gradients.before_step),
             register_optimizer_step_post_hook(self.gradients.after_step),
@@ -155,7 +165,7 @@ class Witness(Watcher):
             result = function(outputs, *args, **kwargs)
             if function.__name__ == "grad":
                 self.last_gradients = result, where()
-                closed = self.histories.closed(flows, "gradient", where())
+                closed = self.histories.closed(flows, "slope" if kwargs.get("create_graph") else "gradient", where())
                 for one in result:
                     if one is not None and not one._requires_grad:
                         self.histories.keep(one, closed)
@@ -180,7 +190,9 @@ class Witness(Watcher):
 
     @observing
     def hook_fired(self, hook: Callable, arguments: tuple, result: Any) -> None:
-        given = arguments[0] if arguments else None
+        given = (
+            arguments[-1] if len(arguments) == 2 else arguments[1] if len(arguments) > 2 else (arguments or (None,))[0]
+        )
         if isinstance(given, (tuple, list)):
             given = next((g for g in given if isinstance(g, Tensor)), None)
         if isinstance(result, (tuple, list)):
@@ -218,7 +230,7 @@ class Witness(Watcher):
         flows = self.attempt[1] if self.attempt is not None else {}
         reached = {self.histories.leaf_of(leaf) for leaf in task.pending}
         for leaf, cut in flows.items():
-            if cut is not None and leaf not in reached and len(leaf.cuts) < 20:
+            if cut is not None and leaf not in reached and len(leaf.cuts) < 20 and cut.kind != "requires_grad_false":
                 leaf.cuts[cut] = None
         root.flows = flows
         if not task.accumulate:
@@ -304,6 +316,15 @@ class Witness(Watcher):
             return result
 
         return run_function
+
+    def _warning(self, warn: Callable) -> Callable:
+        def tell(message: Any, *args: Any, **kwargs: Any) -> None:
+            if by_package(sys._getframe(1)):
+                self.warned.setdefault(str(message), where())
+                kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
+            warn(message, *args, **kwargs)
+
+        return like(tell, warn)
 
     def _registering(self, function: Callable) -> Callable:
         def register(tensor: Tensor, hook: Callable) -> Any:

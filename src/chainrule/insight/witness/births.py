@@ -27,13 +27,14 @@ class Births:
         for one in result if isinstance(result, (tuple, list)) else (result,):
             if not isinstance(one, Tensor) or not is_bad(one._array):
                 continue
-            birth = None
-            for given in args:
-                if isinstance(given, Tensor) and is_bad(given._array):
-                    birth = self.birth_of(given) or Birth("", where(), [given._array], given)
-                    if birth.operation not in ON_PURPOSE:
-                        break
-                    birth = None
+            births = [
+                self.birth_of(given) or Birth("", where(), [given._array], given)
+                for given in args
+                if isinstance(given, Tensor) and is_bad(given._array)
+            ]
+            birth = next((one for one in births if one.operation not in ON_PURPOSE), None)
+            if birth is None and births and not np.any(np.isnan(one._array)):
+                birth = births[0]  # only infinities that are there on purpose
             if birth is None:
                 arrays = [np.array(a._array) if isinstance(a, Tensor) and a._array.size <= 1000 else getattr(a, "_array", a) for a in args]  # fmt: skip
                 birth = Birth(name, where(), arrays, None, one._node)

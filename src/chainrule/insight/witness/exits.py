@@ -227,7 +227,9 @@ class Exits:
         def switch(enabled: bool) -> None:
             if enabled:
                 local.off_at = local.off_kind = None
-            elif (local.grad_enabled or getattr(local, "off_at", None) is None) and sys._getframe(1).f_code.co_name != "__exit__":
+            elif (local.grad_enabled or getattr(local, "off_at", None) is None) and sys._getframe(
+                1
+            ).f_code.co_name != "__exit__":
                 local.off_at, local.off_kind = _block_position(sys._getframe(1)), _kind_of_block(sys._getframe(1))
             function(enabled)
 

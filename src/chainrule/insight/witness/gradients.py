@@ -15,7 +15,7 @@ from ...tensor import Tensor, version_counter
 from ..places import Position
 from .histories import Histories, bases_of
 from .looking import by_package, like, observing, where
-from .notes import MOST_HASHED, Break, Leaf, Read, Step, Sum, digest, parameters_of
+from .notes import MOST_HASHED, Break, Clip, Leaf, Read, Step, Sum, digest, parameters_of
 
 
 class Gradients:
@@ -26,10 +26,10 @@ class Gradients:
         self.optimizers: dict[int, Step] = {}
         self.reads_of_results: dict[Position, tuple[weakref.ref, Position | None]] = {}  # None read of what is no leaf
         self.last_none: tuple[Tensor, Read] | None = None
-        self.frozen: dict[Position, list[str]] = {}  # where requires_grad was set to False
-        self.turned_on: dict[Position, weakref.ref] = {}  # where it was set to True
+        self.schedulers: list[tuple[Any, Position]] = []  # the optimizer of each, and where it was made
         self.given: dict[Leaf, Any] = {}  # by the backward call at hand
         self.given_at: Position | None = None  # where backward was called last
+        self.clips: dict[Position, Clip] = {}
         self._tick = 0
 
     @observing
@@ -123,23 +123,15 @@ class Gradients:
         def flag(tensor: Tensor, requires_grad: bool = True) -> Any:
             before = tensor._requires_grad
             result = setter(tensor, requires_grad)
-            if not by_package(sys._getframe(1)) and tensor._node is None and before != tensor._requires_grad:
-                if tensor._requires_grad:
-                    self.turned_on[where()] = weakref.ref(tensor)
-                    self.histories.leaf_of(tensor)
-                else:
-                    self.frozen.setdefault(where(), [])
+            if tensor._node is None and before != tensor._requires_grad:
+                if before:
+                    self.histories.freeze(tensor)
+                elif not before and not by_package(sys._getframe(1)):
+                    leaf = self.histories.leaf_of(tensor)
+                    leaf.turned_on_at, leaf.frozen_at = where(), None
             return result
 
         return like(flag, setter)
-
-    def freezing(self, function: Callable) -> Callable:
-        def freeze(module: Any, requires_grad: bool = True) -> Any:
-            if not requires_grad:
-                self.frozen.setdefault(where(), [])
-            return function(module, requires_grad)
-
-        return like(freeze, function)
 
     @observing
     def _cleared(self, leaf: Leaf, position: Position) -> None:
@@ -187,6 +179,32 @@ class Gradients:
 
         return like(initialize, function)
 
+    def clipping(self, function: Callable) -> Callable:
+        def clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
+            tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+            self._clipped(tensors, where())
+            return function(tensors, *args, **kwargs)
+
+        return like(clip, function)
+
+    @observing
+    def _clipped(self, tensors: list[Tensor], position: Position) -> None:
+        leaves = [self.histories.leaf_of(t) for t in tensors if t._requires_grad]
+        for leaf in leaves:
+            self.look_for_change(leaf)
+        seen = self.clips.setdefault(position, Clip())
+        seen.calls += 1
+        if not any(leaf.fresh for leaf in leaves):
+            seen.late += any(leaf.used for leaf in leaves)
+            seen.early += not any(leaf.used for leaf in leaves)
+
+    def scheduling(self, function: Callable) -> Callable:
+        def initialize(scheduler: Any, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+            self.schedulers.append((optimizer, where()))
+            function(scheduler, optimizer, *args, **kwargs)
+
+        return like(initialize, function)
+
     @observing
     def before_step(self, optimizer: Any, args: tuple, kwargs: dict) -> None:
         known = self.optimizers.get(id(optimizer))
@@ -196,6 +214,9 @@ class Gradients:
         known.steps += 1
         known.still += all(group.get("lr") == 0 for group in optimizer.param_groups)
         tensors = list(parameters_of(optimizer))
+        known.frozen += not any(t._requires_grad for t in tensors)
+        if self.given_at is not None:
+            known.after[self.given_at] = None
         if any(t._grad is not None and np.any(t._grad._array) for t in tensors):
             return
         known.empty += 1

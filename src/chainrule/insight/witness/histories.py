@@ -10,6 +10,7 @@ import numpy as np
 
 from ...modes import local
 from ...tensor import Tensor
+from ..cuts import BY_ACCIDENT
 from ..places import Position
 from .looking import where
 from .notes import Break, Flows, Leaf, digest
@@ -24,6 +25,7 @@ class Histories:
         self.leaves: dict[int, Leaf] = {}  # {id of a tensor that is alive: its leaf}
         self.all_leaves: list[Leaf] = []
         self.numbers: dict[int, tuple[float, Flows]] = {}
+        self.recorded: dict[Position, Flows] = {}  # of the last operation recorded at each place
         self.paused = False  # while the witness itself computes
         self._flows: dict[int, tuple[weakref.ref, Flows]] = {}
         self._arrays: dict[int, tuple[weakref.ref, Flows]] = {}
@@ -97,6 +99,12 @@ class Histories:
         if bases:
             note(self._arrays, bases[-1], flows)
 
+    def freeze(self, tensor: Tensor) -> None:
+        """Notes that a leaf does not require grad from here on."""
+        leaf = self.leaf_of(tensor)
+        leaf.frozen_at = where()
+        self.keep(tensor, {leaf: Break("requires_grad_false", leaf.frozen_at)})
+
     def keep(self, key: Any, flows: Flows) -> None:
         note(self._flows, key, flows)
 
@@ -113,7 +121,7 @@ class Histories:
         merged = {}
         for part in parts:
             for leaf, cut in part.items():
-                if cut is None or leaf not in merged:
+                if leaf not in merged or is_worse(cut, merged[leaf]):
                     merged[leaf] = cut
         if len(merged) > MOST_CLOSED:
             merged = dict(list(merged.items())[-MOST_CLOSED:])
@@ -136,6 +144,13 @@ class Histories:
 def _is_within(part: Flows, whole: Flows) -> bool:
     """Whether merging `part` into `whole` would change nothing."""
     return all(leaf in whole and (whole[leaf] is None or whole[leaf] is cut) for leaf, cut in part.items())
+
+
+def is_worse(cut: Break | None, other: Break | None) -> bool:
+    """Whether a way matters more than another of the same leaf: an open one, then one that was cut by accident."""
+    if cut is None or other is None:
+        return cut is None
+    return cut.kind in BY_ACCIDENT and other.kind not in BY_ACCIDENT
 
 
 def note(table: dict[int, Any], key: Any, value: Any) -> None:

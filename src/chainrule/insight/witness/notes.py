@@ -89,6 +89,8 @@ class Leaf:
         self.cleared_last: Position | None = None
         self.cleared_at: Position | None = None  # before an update used it
         self.zero: Any = None  # why the gradient is 0, a Reason
+        self.frozen_at: Position | None = None  # where requires_grad was set to False, or never was True
+        self.turned_on_at: Position | None = None  # where it was set to True
 
     def __repr__(self) -> str:
         return f"<leaf {self.name}>"
@@ -106,6 +108,7 @@ class Root:
         self.retained = False
         self.flows: Flows = {}
         self.made: Position | None = None
+        self.constant_terms: list[Flows] = []  # of its terms that have a gradient for nothing
 
 
 class Step:
@@ -122,8 +125,17 @@ class Step:
         self.elsewhere: dict[Leaf, None] = {}  # what the backward before an empty step gave gradients to
         self.elsewhere_at: Position | None = None
         self.still = 0  # steps with a learning rate of 0
+        self.frozen = 0  # steps while none of the parameters required grad
+        self.after: dict[Position, None] = {}  # the backward calls that were the last before a step
         self.cleared_at: Position | None = None
         self.parameters: list[Tensor] = []
+
+
+class Clip:
+    """How often gradients were clipped at one place, and how often that came too late, or too early."""
+
+    def __init__(self) -> None:
+        self.calls = self.late = self.early = 0
 
 
 def digest(tensor: Tensor) -> Any:
