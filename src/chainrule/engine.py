@@ -47,23 +47,31 @@ def is_own(filename: str) -> bool:
 
 def user_position(depth: int = 1):
     """(code, instruction offset) of the user's line, seen from the frame `depth` above this one."""
-    return position_from(_getframe(depth))
+    return path_to_user(_getframe(depth), ())[1:]
 
 
-def position_from(frame):
-    """(code, instruction offset) of the user's line: of the first frame outside this package, from `frame` upwards.
+def path_to_user(frame, path):
+    """(code objects of this package from `frame` upwards, code, instruction offset) of the user's line.
 
-    What a backward records belongs to the line that called it, which is looked up once (`local.position`)."""
+    That is where the innermost frame outside this package stands; what a backward records belongs to the line that called
+    it, which is looked up once (`local.position`). `path` is what this gave before: who is called again from where it was
+    called last finds the same code objects, and need not ask whose they are."""
+    start = frame
+    for code in path:
+        if frame.f_code is not code or (caller := frame.f_back) is None:
+            break
+        frame = caller
     code = frame.f_code
-    if (filename := code.co_filename) not in USER_FILES:
-        position = local.position
-        if position is not None:
-            return position
-        while (filename in _OWN_FILES or is_own(filename)) and frame.f_back is not None:
-            frame = frame.f_back
-            code = frame.f_code
-            filename = code.co_filename
-    return code, frame.f_lasti
+    if code.co_filename in USER_FILES:
+        return path, code, frame.f_lasti
+    position = local.position
+    if position is not None:
+        return path, *position
+    path, frame = [], start
+    while is_own((code := frame.f_code).co_filename) and frame.f_back is not None:
+        path.append(code)
+        frame = frame.f_back
+    return path, code, frame.f_lasti
 
 
 def call_user(function, *arguments):

@@ -9,7 +9,7 @@ import operator
 from sys import _getframe
 
 from .backend import numpy as backend
-from .engine import USER_FILES, NodeMeta, is_own, next_sequence, position_from, saved_input
+from .engine import USER_FILES, NodeMeta, is_own, next_sequence, path_to_user, saved_input
 from .general import (
     broadcast_error,
     by_its_own_rule,
@@ -68,7 +68,7 @@ def kernel_of(forward):
 def unary_function(record: Op, shown: str):
     """The function of an elementwise operation on one tensor: the recording of it is spelled out, for speed."""
     kernel, node_class, kinds = kernel_of(record.forward), None, record.saved_kinds
-    user_code = None  # of the user's function that called last: the common caller
+    own_path, user_code = (), None  # the way to the user's function that called last
     careful_kinds = record.careful_kinds
     save_input, save_output = kinds == (INPUT,), kinds == (OUTPUT,)
     straight = record.differentiable and (save_input or save_output or not kinds)
@@ -76,7 +76,7 @@ def unary_function(record: Op, shown: str):
     careful_inexact = "".join(kind for kind in careful_kinds if kind in "fcV")
 
     def apply(input, *, out=None):
-        nonlocal node_class, user_code
+        nonlocal node_class, own_path, user_code
         try:
             extra = input._extra
         except AttributeError:
@@ -113,7 +113,7 @@ def unary_function(record: Op, shown: str):
                 if code.co_filename in USER_FILES:
                     user_code = code
                 else:
-                    node.code, node.lasti = position_from(frame)
+                    own_path, node.code, node.lasti = path_to_user(frame, own_path)
             tensor = new(Tensor)
             tensor._array = result
             tensor._requires_grad = True
@@ -137,7 +137,7 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
 
     `as_operator`, it answers NotImplemented to an operand it cannot use, so that Python asks the other side."""
     kernel, node_class, scalar_node_class = kernel_of(record.forward), None, None
-    user_code = None  # of the user's function that called last: the common caller
+    own_path, user_code = (), None  # the way to the user's function that called last
     kinds, names = record.saved_kinds, record.saved_names
     x = record.inputs[0]
     differentiable = record.differentiable
@@ -156,7 +156,7 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
     takes_numbers = 1 in record.numbers and not (differentiable and not saves_only_numbers(record))
 
     def apply(input, other, *, out=None):
-        nonlocal node_class, scalar_node_class, user_code
+        nonlocal node_class, scalar_node_class, own_path, user_code
         other_class = other.__class__
         if other_class is float or other_class is int:
             try:
@@ -252,7 +252,7 @@ def binary_function(record: Op, shown: str, as_operator: bool = False):
             if code.co_filename in USER_FILES:
                 user_code = code
             else:
-                node.code, node.lasti = position_from(frame)
+                own_path, node.code, node.lasti = path_to_user(frame, own_path)
         tensor._requires_grad = True
         tensor._node = node
         return tensor
@@ -329,13 +329,14 @@ RESULTS = (ndarray, backend.np.generic)
 def _one_with_settings(record: Op):
     """The function of an operation on one tensor with settings: ``apply(input, *settings)``."""
     forward, node_class = record.forward, None
-    depth, user_code = nearest_user(record), None
+    own_path, user_code = (), None  # the way to the user's function that called last
+    depth = nearest_user(record)
     careful_kinds = record.careful_kinds
     is_view, differentiable = record.kind == VIEW, record.differentiable
     plan = record.saved_from
 
     def apply(input, *settings):
-        nonlocal node_class, user_code
+        nonlocal node_class, own_path, user_code
         mode = local.mode
         extra = input._extra
         if (
@@ -390,7 +391,7 @@ def _one_with_settings(record: Op):
             if code.co_filename in USER_FILES:
                 user_code = code
             else:
-                node.code, node.lasti = position_from(frame)
+                own_path, node.code, node.lasti = path_to_user(frame, own_path)
         node.meta = None
         tensor._requires_grad = True
         tensor._node = node
@@ -402,7 +403,8 @@ def _one_with_settings(record: Op):
 def _two_unlike(record: Op):
     """The function of an operation on two tensors that neither broadcasts nor promotes, such as a matrix product."""
     forward, node_class, names = record.forward, None, record.saved_names
-    depth, user_code = nearest_user(record), None
+    own_path, user_code = (), None  # the way to the user's function that called last
+    depth = nearest_user(record)
     x, y = record.inputs
     wants = [[record.saved_names[p] for p in positions] for _, positions in record.vjps]
     straight = (
@@ -414,7 +416,7 @@ def _two_unlike(record: Op):
     save = _saver(names, wants, x) if straight else None
 
     def apply(input, other):
-        nonlocal node_class, user_code
+        nonlocal node_class, own_path, user_code
         mode = local.mode
         if (
             not straight
@@ -451,7 +453,7 @@ def _two_unlike(record: Op):
             if code.co_filename in USER_FILES:
                 user_code = code
             else:
-                node.code, node.lasti = position_from(frame)
+                own_path, node.code, node.lasti = path_to_user(frame, own_path)
         node.meta = None
         tensor._requires_grad = True
         tensor._node = node
@@ -476,13 +478,13 @@ def plain_function(record: Op):
         record.check,
     )
     promote, numbers, node_class = record.promote, record.numbers, None
-    user_code = None  # of the user's function that called last
+    own_path, user_code = (), None  # the way to the user's function that called last
     everybody = -1  # a saved value that any input's gradient wants
     masks = [sum([1 << i for i in used]) for used in record.saved_for or ()] or [everybody] * len(record.saved_from)
     plan = [(*source, mask) for source, mask in zip(record.saved_from, masks, strict=True)]
 
     def call(inputs, settings=()):
-        nonlocal node_class, user_code
+        nonlocal node_class, own_path, user_code
         mode = local.mode
         if mode == CAREFUL:
             return run_carefully(record, inputs, settings)
@@ -600,7 +602,7 @@ def plain_function(record: Op):
             if code.co_filename in USER_FILES:
                 user_code = code
             else:
-                node.code, node.lasti = position_from(frame)
+                own_path, node.code, node.lasti = path_to_user(frame, own_path)
         if not several:
             tensor._requires_grad = True
             tensor._node = node
