@@ -199,6 +199,60 @@ def test_complex_several_outputs_and_setup_context(tmp_path):
     assert done.returncode == 1 and "the gradient of w[0] is" in done.stdout
 
 
+SECOND = """
+    import chainrule as torch
+
+    class Cube(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            ctx.constant = x.detach()
+            return x ** 3
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return 3 * x ** 2 * g
+
+    def test_cube():
+        x = torch.tensor([1.0, 2.0], requires_grad=True)
+        torch.autograd.grad(Cube.apply(x).sum(), x, create_graph=True)
+"""
+
+
+def test_second_derivatives_are_checked_where_a_test_asks_for_them(tmp_path):
+    done = run(tmp_path, SECOND, "--gradcheck")
+    assert done.returncode == 0 and "1 checked, 0 wrong" in done.stdout, done.stdout
+    for wrong, arrives in (("3 * ctx.constant ** 2 * g", False), ("3 * x * ctx.constant * g", True)):
+        text = SECOND.replace("3 * x ** 2 * g", wrong)
+        done = run(tmp_path, text, "--gradcheck")
+        assert done.returncode == 1 and "1 checked, 1 wrong" in done.stdout, done.stdout
+        said = "test_suite.py:10: the backward of Cube has no right derivative, which create_graph=True asks for: "
+        assert said in done.stdout
+        assert f"the gradient of x[0] {'is' if arrives else 'does not arrive'}" in done.stdout
+        assert "differences of its backward give" in done.stdout
+        done = run(tmp_path, text.replace("create_graph=True", "retain_graph=True"), "--gradcheck")
+        assert done.returncode == 0, "nobody asks for a second derivative"
+    detached = SECOND.replace("3 * x ** 2 * g", "3 * x ** 2 * g.detach()")
+    done = run(tmp_path, detached, "--gradcheck")
+    assert "the gradient of the gradient of the output[0] does not arrive" in done.stdout
+
+
+def test_a_backward_that_refuses_a_second_derivative_is_not_wrong(tmp_path):
+    once = SECOND.replace("def backward", "@torch.autograd.function.once_differentiable\n        def backward")
+    done = run(tmp_path, once, "--gradcheck")
+    assert done.returncode == 0 and "1 checked, 0 wrong" in done.stdout, done.stdout
+
+
+def test_what_rounds_to_single_precision_inside(tmp_path):
+    rounding = RIGHT.replace("return x ** 3", "return (x.float() ** 3).to(x.dtype)")
+    rounding = rounding.replace("[1.0, 2.0]", "[0.1234567, -1.7654321, 23.456789]")
+    done = run(tmp_path, rounding, "--gradcheck")
+    assert done.returncode == 0 and "1 checked, 0 wrong" in done.stdout, done.stdout
+    done = run(tmp_path, rounding.replace("3 * x ** 2 * g", "3.3 * x ** 2 * g"), "--gradcheck")
+    assert done.returncode == 1 and "1 checked, 1 wrong" in done.stdout, done.stdout
+
+
 def test_what_cannot_be_checked_is_told(tmp_path):
     done = run(
         tmp_path,

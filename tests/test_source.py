@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import chainrule as torch
-from chainrule.op import REGISTRY, op
 from chainrule.insight.source import Source
 from chainrule.insight.syntax import program_files, simple_name, syntax_of
+from chainrule.op import REGISTRY, op
 
 _numbers = count()
 

@@ -34,6 +34,7 @@ SECONDS = 5.0  # for one call
 ONE_BY_ONE = 64  # elements up to which each is moved by itself
 MOST_ELEMENTS = 5_000_000  # of all tensors of a call
 STEP = 1e-6
+COARSE_STEP = 1e-3  # for what rounds to single precision inside
 BESIDE = 1e-3  # how far from inputs with a kink another look is taken
 
 WRONG, KINK, UNCHECKED, RIGHT = "wrong", "not differentiable", "unchecked", "right"
@@ -134,6 +135,7 @@ class FunctionCall(Call):
     def __init__(self, cls: Any, arguments: tuple) -> None:
         super().__init__(arguments, {})
         self.cls = cls
+        self.twice = False  # whether the test recorded its backward, to differentiate it
         with_setup = cls.setup_context is not autograd.Function.setup_context
         self._named(cls.forward, 0 if with_setup else 1)
 
@@ -148,6 +150,36 @@ class FunctionCall(Call):
 
     def blame(self, mismatch: Mismatch) -> str:
         return f"the backward of {self.name} is wrong: {_said(mismatch)}"
+
+
+class BackwardCall(Call):
+    """The backward of a Function's call as a function of its own: of the inputs and of the gradients of the outputs."""
+
+    def __init__(self, forward: FunctionCall) -> None:
+        self.forward = forward
+        self.cls = forward.cls
+        rng = np.random.default_rng(2)
+        outputs = [y for y in forward.run({})[1] if y.requires_grad]
+        given = [("the gradient of the output", wrap(_direction(rng, y)).requires_grad_()) for y in outputs]
+        self.tensors = [*forward.tensors, *given]
+
+    def blamed(self) -> Callable:
+        return self.forward.blamed()
+
+    def blame(self, mismatch: Mismatch) -> str:
+        said = _said(mismatch, "its gradients", "its backward")
+        return f"the backward of {self.name} has no right derivative, which create_graph=True asks for: {said}"
+
+    def run(self, moved: dict[int, np.ndarray]) -> tuple[list[Tensor], list[Tensor]]:
+        count = len(self.forward.tensors)
+        leaves, outputs = self.forward.run({i: step for i, step in moved.items() if i < count})
+        given = [_leaf(tensor, moved.get(i)) for i, (_, tensor) in enumerate(self.tensors[count:], count)]
+        outputs = [y for y in outputs if y.requires_grad]
+        gradients = autograd.grad(outputs, leaves, given, create_graph=True, allow_unused=True)
+        found = [g for g in gradients if g is not None]
+        if _refuses(found):
+            raise Unchecked("it is marked as once differentiable")
+        return [*leaves, *given], found
 
 
 class ModuleCall(Call):
@@ -188,6 +220,21 @@ class ModuleCall(Call):
         return f"the gradients of {self.name} are wrong: {_said(mismatch)}{hint}"
 
 
+def _refuses(tensors: list[Tensor]) -> bool:
+    """Whether what these were computed by is not to be differentiated, as `once_differentiable` says."""
+    from .autograd.function import DelayedError
+
+    waiting, seen = [t.grad_fn for t in tensors], set()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, DelayedError):
+            return True
+        if node is not None and node not in seen:
+            seen.add(node)
+            waiting.extend(edge for edge in node.edges if not isinstance(edge, Tensor))
+    return False
+
+
 def _name_of(cls: type) -> str:
     return cls.__qualname__.rpartition("<locals>.")[2]
 
@@ -204,10 +251,10 @@ def _become(module: Module, state: dict) -> None:
     own.update(state)
 
 
-def _said(mismatch: Mismatch) -> str:
+def _said(mismatch: Mismatch, result: str = "its output", function: str = "its forward") -> str:
     found = f"is {mismatch.found:.4g}" if mismatch.arrived else "does not arrive"
-    expected = f"differences of its forward give {mismatch.expected:.4g}"
-    return f"for a random gradient of its output the gradient of {mismatch.part} {found}, and {expected}"
+    expected = f"differences of {function} give {mismatch.expected:.4g}"
+    return f"for a random gradient of {result} the gradient of {mismatch.part} {found}, and {expected}"
 
 
 class _Copies:
@@ -268,6 +315,10 @@ def verify(call: Call, known_wrong: dict[type, str]) -> Finding:
     try:
         with _apart():
             outcome, text = _verified(call)
+            if isinstance(call, FunctionCall) and call.twice and outcome in (RIGHT, KINK):
+                second = _verified_twice(call)
+                if second is not None:
+                    outcome, text = second
     except Unchecked as error:
         return Finding(UNCHECKED, call.name, call.place, f"{call.name} could not be checked: {error}")
     if outcome == WRONG and isinstance(call, ModuleCall):
@@ -320,6 +371,15 @@ def _verified(call: Call) -> tuple[str, str]:
         found.append(mismatch)
     right = "; beside them its gradients are right" if found == [None, None] else ""
     return KINK, f"{call.name} is not differentiable at the inputs{right}"
+
+
+def _verified_twice(call: FunctionCall) -> tuple[str, str] | None:
+    """What is wrong with the derivative of a backward; None if nothing is, or if it refuses to be differentiated."""
+    try:
+        outcome, text = _verified(BackwardCall(call))
+    except Unchecked:
+        return None
+    return (outcome, text) if outcome == WRONG else None
 
 
 class _Check:
@@ -414,6 +474,8 @@ class _Check:
         known = 1e-6 * (abs(slope) + abs(central)) + noise
         if np.isfinite(slope) and abs(slope - central) <= known:
             return None
+        if self._is_coarse(moved, central):
+            return self._coarsely_compared(part, moved, slope)
         wide = (self._at(moved, 8 * STEP) - self._at(moved, -8 * STEP)) / (16 * STEP)
         if np.isfinite(slope) and abs(slope - central) <= known + abs(wide - central):  # as well as differences know
             return None
@@ -421,6 +483,22 @@ class _Check:
         allowed = 1e-3 * (abs(upper) + abs(lower)) + 100 * noise
         self.kink = not (abs(upper - lower) <= allowed and abs(wide - central) <= allowed)
         return Mismatch(part, slope, central, any(self.gradients[i] is not None for i in moved))
+
+    def _is_coarse(self, moved: dict[int, np.ndarray], central: float) -> bool:
+        """Whether the function rounds to single precision inside: steps that doubles can tell leave no trace."""
+        step = max(1e-12 * max(1.0, abs(self.value)) / max(abs(central), 1e-3), 1e-12)
+        near = self._at(moved, step), self._at(moved, -step)
+        return step < STEP / 100 and central != 0 and near == (self.value, self.value)
+
+    def _coarsely_compared(self, part: str, moved: dict[int, np.ndarray], slope: float) -> Mismatch | None:
+        """The same with steps that single precision can tell."""
+        slopes = [(self._at(moved, s) - self._at(moved, -s)) / (2 * s) for s in (COARSE_STEP, 4 * COARSE_STEP)]
+        known = 0.02 * (abs(slope) + abs(slopes[0])) + abs(slopes[1] - slopes[0])
+        known += 1e-6 * max(1.0, abs(self.value)) / COARSE_STEP
+        if np.isfinite(slope) and abs(slope - slopes[0]) <= known:
+            return None
+        self.kink = not abs(slopes[1] - slopes[0]) <= 0.1 * (abs(slopes[0]) + abs(slopes[1]))
+        return Mismatch(part, slope, slopes[0], any(self.gradients[i] is not None for i in moved))
 
     def _at(self, moved: dict[int, np.ndarray], step: float) -> float:
         return self._combined(self._run({i: step * direction for i, direction in moved.items()})[1])
@@ -462,17 +540,25 @@ class Recorder:
         self.calls: list[Call] = []
         self.too_large: list[Finding] = []
         self._open: list[ModuleCall] = []
+        self._recorded_backward: set[type] = set()  # Functions whose backward ran with create_graph=True
 
     def __enter__(self) -> Recorder:
         from .autograd import function
 
         self._run_function, self._call_module = function.run_function, Module.__call__
+        self._run_backward = function.FunctionNode.backward_tensors
         recorder = self
+
+        def ran_backward(node: Any, gradient: Any, needs: Any) -> Any:
+            if local.grad_enabled:
+                recorder._recorded_backward.add(node.function)
+            return recorder._run_backward(node, gradient, needs)
 
         def called(module: Module, *arguments: Any, **keywords: Any) -> Any:
             return recorder._module_called(module, arguments, keywords)
 
         function.run_function = self._function_ran  # type: ignore[assignment]
+        function.FunctionNode.backward_tensors = ran_backward  # type: ignore[method-assign]
         Module.__call__ = called  # type: ignore[assignment, method-assign]
         return self
 
@@ -480,6 +566,10 @@ class Recorder:
         from .autograd import function
 
         function.run_function, Module.__call__ = self._run_function, self._call_module  # type: ignore[method-assign]
+        function.FunctionNode.backward_tensors = self._run_backward  # type: ignore[method-assign]
+        for call in self.calls:
+            if isinstance(call, FunctionCall):
+                call.twice = call.cls in self._recorded_backward
 
     def _used(self, cls: type) -> None:
         for call in self._open:

@@ -18,7 +18,6 @@ from .record_views import Histogram, columns, table
 from .source import Source
 from .watching import ByIdentity, Names, WatchedTask, Watcher, source_of
 
-
 MOST_NAMES = 20  # told where one is asked for that is not there
 
 
