@@ -156,6 +156,8 @@ def test_numbers():
     check(floats, torch.rand(3, 4) + 0.5)
     check(integers, torch.arange(6) - 3)
     check(lambda x: (x & ~x, x | x, x ^ x, x + x, x * x), torch.tensor([True, False]))
+    half = torch.tensor([0.001, 0.3], dtype=torch.float16)  # beside which a number may be larger than any of its kind
+    check(lambda x: (x * 70000, x / 1e5, x * torch.tensor(70000), x + 1, x * x), half)
 
 
 ACTIVATIONS = [

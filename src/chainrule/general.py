@@ -221,7 +221,7 @@ def _arrays(record: Op, inputs):
     target = common.numpy_dtype
     if target.kind in record.refuses:
         raise _refusal(record, target)
-    in_single = record.factor_in_single and common in dtypes.HALF
+    in_single = is_factor_in_single(record, common, inputs)
     arrays = []
     for i, value in enumerate(inputs):
         is_tensor = isinstance(value, Tensor)
@@ -229,11 +229,18 @@ def _arrays(record: Op, inputs):
         if array is None or i not in promote:
             arrays.append(array)
             continue
-        wanted = SINGLE if in_single and i == 1 and not (is_tensor and array.ndim) else target
+        wanted = SINGLE if in_single and i == 1 else target
         if not is_tensor:
             array = number_array(value, wanted)
         arrays.append(array if array.dtype is wanted else array.astype(wanted))
     return arrays
+
+
+def is_factor_in_single(record: Op, common: dtypes.dtype, inputs) -> bool:
+    """Whether an operation computed in half precision takes its second input in single precision (see `op`)."""
+    if not record.factor_in_single or common not in dtypes.HALF:
+        return False
+    return not (isinstance(inputs[1], Tensor) and inputs[1]._array.ndim)
 
 
 def _refusal(record: Op, numpy_dtype) -> Exception:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..engine import user_position
-from ..general import common_dtype
+from ..general import SINGLE, common_dtype, is_factor_in_single
 from ..tensor import wrap
 from .errors import OnnxExporterError, SymbolicValueError, UnsupportedOperatorError, at
 from .runs import Call, Runs, Value, VariesError, Varying, merged, varies
@@ -66,6 +66,8 @@ class Graph:
             results = function(step, *inputs, **self.runs.settings(index))
         except VariesError as error:
             raise self.error(f"{call.record.name}: {error}") from None
+        if call.record.factor_in_single and step.dtype != call.outputs[0].dtype:
+            results = self.cast(results, call.outputs[0].dtype)
         for value, name in zip(call.outputs, results if isinstance(results, tuple) else (results,), strict=True):
             if name is None:
                 self._missing[value.index] = self.error(f"{call.record.name}: this result has no translation to ONNX")
@@ -240,10 +242,11 @@ class Step:
         self._promoted = [i for i in promoted if inputs[i] is not None]
         self.dtype = call.outputs[0].dtype if call.outputs else np.dtype(np.float32)
         if self._promoted:
-            common = common_dtype([_stand_in(call.inputs[i]) for i in self._promoted])
+            given = list(map(_stand_in, call.inputs))
+            common = common_dtype([given[i] for i in self._promoted])
             if record.floating and common.category < dtypes.FLOATING:
                 common = dtypes.get_default_dtype()
-            self.dtype = common.numpy_dtype
+            self.dtype = SINGLE if is_factor_in_single(record, common, given) else common.numpy_dtype
         elif record.floating and isinstance(inputs[0], Value):
             self._promoted, kind = [0], inputs[0].dtype
             self.dtype = dtypes.get_default_dtype().numpy_dtype if kind.kind in "iub" else kind
