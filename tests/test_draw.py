@@ -197,6 +197,7 @@ def test_the_page_loads_nothing_and_runs_only_its_own_script():
     page = torch.draw(small()).html()
     assert 'http-equiv="Content-Security-Policy" content="default-src \'none\';' in page
     assert not re.search(r"""(src|href)\s*=|@import|url\((?!#)|fetch\(|XMLHttp|innerHTML""", page)
+    assert "unsafe" not in re.search('http-equiv="Content-Security-Policy" content="([^"]*)"', page)[1]
     assert set(re.findall(r"https?://[^\"'\s]+", page)) == {"http://www.w3.org/2000/svg"}
 
 
@@ -379,6 +380,39 @@ def test_modules_are_frames_and_take_their_name_off_their_parameters():
     assert "round 1 of 2: model[0]" in labels and "round 2 of 2: model[1]" in labels
     leaves = [(node["label"], node["name"]) for node in data_of(drawing.html())["nodes"] if not node["operation"]]
     assert ("inner.weight", "model[0].inner.weight") in leaves and ("outer.bias", "model[1].outer.bias") in leaves
+
+
+def test_operations_have_their_names():
+    x = torch.ones(1, 1, 4, 4, requires_grad=True)
+    y = torch.log1p(torch.nn.functional.max_pool2d(x, 2)).sum()
+    labels = [item.operation for item in graph_of(y).items]
+    assert labels == ["", "max_pool2d_with_indices", "log1p", "sum"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.complex64])
+def test_badges_of_every_dtype(dtype):
+    x = torch.tensor([1.0, float("nan")], dtype=dtype, requires_grad=True)
+    assert graph_of((x * 2).abs().sum()).items[0].badge.startswith("nan")
+
+
+def test_a_badge_tells_the_sign_of_infinity():
+    x = torch.ones(2, requires_grad=True)
+    masked = x.masked_fill(torch.tensor([True, False]), float("-inf"))
+    badges = [item.badge for item in graph_of(torch.softmax(masked, 0)[1]).items]
+    assert badges == ["", "-inf", "", ""]
+
+
+def test_a_module_is_a_frame_also_where_it_flattens_its_input():
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.GELU(), torch.nn.Linear(3, 1))
+    labels = {group.label for group in torch.draw(model(torch.ones(2, 4, 3)).sum()).root.groups()}
+    assert {"model[0]", "model[2]"} <= labels
+
+
+def test_a_cut_title_is_told_in_full():
+    alpha = torch.ones(2, requires_grad=True)
+    beta = (alpha + 1) * (alpha + 2) * (alpha + 3) * (alpha + 4) * (alpha + 5) * (alpha + 6) * (alpha + 7)
+    group = data_of(torch.draw(beta.sum()).html())["groups"][1]
+    assert group["label"].endswith("…") and group["told"].endswith("(alpha + 7)")
 
 
 def test_layers_of_a_sequential_are_frames():

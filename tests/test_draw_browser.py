@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -273,6 +275,269 @@ def test_a_picture_alone_is_readable_in_light_and_dark(browser, tmp_path):
     assert light[0] != dark[0]
     for page, label, node_fill, detail, title in (light, dark):
         assert contrast(label, node_fill) > 7 and contrast(detail, node_fill) > 4.5 and contrast(title, page) > 4.5
+
+
+CONTRASTS = """(() => {
+    const rgb = (text) => text.match(/[\\d.]+/g).slice(0, 3).map(Number), page = rgb(getComputedStyle(document.body).backgroundColor);
+    const found = [];
+    for (const one of document.querySelectorAll("svg .node, svg .folded")) {
+        const fill = rgb(getComputedStyle(one.querySelector("rect")).fill);
+        found.push(["text", rgb(getComputedStyle(one.querySelector(".label")).fill), fill], ["text", rgb(getComputedStyle(one.querySelector(".detail")).fill), fill]);
+        found.push(["line", rgb(getComputedStyle(one.querySelector("rect")).stroke), page]);
+        if (one.querySelector(".badge")) found.push(["text", rgb(getComputedStyle(one.querySelector(".badge")).fill), rgb(getComputedStyle(one.querySelector(".behind-badge")).fill)]);
+    }
+    for (const one of document.querySelectorAll(".title")) found.push(["text", rgb(getComputedStyle(one).fill), page]);
+    for (const one of document.querySelectorAll(".edge, .ring")) found.push(["line", rgb(getComputedStyle(one).stroke), page]);
+    const panel = rgb(getComputedStyle(document.querySelector("aside")).backgroundColor);
+    for (const one of document.querySelectorAll("dt, dd, h2, #status, .help p, .legend li, output")) found.push(["text", rgb(getComputedStyle(one).color), panel]);
+    return found;
+})()"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_and_line_has_the_contrast_that_accessibility_asks_for(browser, tmp_path, scheme):
+    features = [("prefers-color-scheme", scheme), ("prefers-reduced-motion", "reduce")]
+    browser.send("Emulation.setEmulatedMedia", features=[{"name": a, "value": b} for a, b in features])
+    try:
+        shown(browser, troubled(), tmp_path)
+        browser.run("document.getElementById('search').value = 'mul'")
+        browser.run("document.getElementById('search').dispatchEvent(new Event('input'))")
+        browser.run("goTo(4)")
+        found = browser.run(CONTRASTS)
+        browser.run("foldAll()")
+        found += browser.run(CONTRASTS)
+    finally:
+        browser.send("Emulation.setEmulatedMedia", media="", features=[])
+    assert {"text", "line"} == {kind for kind, _, _ in found} and len(found) > 60
+    for kind, color, behind in found:
+        assert contrast(color, behind) >= {"text": 4.5, "line": 3}[kind], (kind, color, behind)
+
+
+def troubled():
+    """A graph with nan, inf and a leaf that no gradient reaches."""
+
+    class Stop(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, a, b):
+            return a * b
+
+        @staticmethod
+        def backward(ctx, g):
+            return None, g
+
+    x = torch.tensor([0.0, 1.0], requires_grad=True)
+    stopped = torch.ones(2, requires_grad=True)
+    w = torch.ones(2, requires_grad=True)
+    ratio = torch.sqrt(x) / x
+    kept = torch.where(x > 0, ratio, torch.zeros(2)) * 2
+    product = Stop.apply(stopped, w)
+    huge = torch.full((2,), 3e38)
+    loss = kept.sum() + (product + huge + huge).sum()
+    return torch.draw(loss)
+
+
+def test_what_is_wrong_shows_at_once_also_where_it_is_folded(browser, tmp_path):
+    shown(browser, troubled(), tmp_path)
+
+    def badge(label):
+        return browser.run(f"{node(label)}.querySelector('.badge')?.textContent")
+
+    assert badge("x") == "∂ nan" and badge("ratio = div") == "nan" and badge("loss = add") == "inf"
+    assert badge("stopped") == "no ∂" and badge("w") is None and badge("kept = mul") is None
+    assert "no gradient arrives" in browser.run(f"{node('stopped')}.getAttribute('aria-label')")
+    assert browser.run(f"getComputedStyle({node('stopped')}.querySelector('rect')).strokeDasharray") != "none"
+    browser.mouse(node("stopped"), click=False)
+    assert "none arrives" in browser.text("#about")
+    browser.mouse("document.getElementById('fold')")
+    badges = browser.run("[...document.querySelectorAll('svg .folded .badge')].map((e) => e.textContent)")
+    assert any(re.fullmatch(r"\d+ not finite", one) for one in badges)
+    names = "[...document.querySelectorAll('svg .folded')].map((e) => e.getAttribute('aria-label'))"
+    assert any("not finite" in one for one in browser.run(names))
+    browser.run("tell(Number(document.querySelector('svg .folded.bad').dataset.one))")
+    assert "ratio = div" in browser.text("#about") or "loss = add" in browser.text("#about")
+
+
+def test_a_ring_marks_what_has_the_focus_and_what_is_kept(browser, tmp_path):
+    shown(browser, torch.draw(network()), tmp_path)
+    ring = "(() => { const r = document.querySelector('.ring').getBoundingClientRect(), b = elementOf(told).getBoundingClientRect(); return r.left < b.left && r.right > b.right && r.top < b.top && r.bottom > b.bottom; })()"
+    browser.mouse(node("h = tanh"))
+    assert browser.run(ring) and browser.run("document.querySelector('.ring').classList.contains('kept')")
+    browser.key("ArrowUp")
+    assert browser.text("#about h2") != "h = tanh"
+    assert browser.run(ring) and browser.run("document.querySelector('.ring').classList.contains('focused')")
+    assert browser.run("parseFloat(getComputedStyle(document.querySelector('.ring')).strokeWidth)") > 3
+
+
+def test_gradients_go_up(browser, tmp_path):
+    shown(browser, torch.draw(network()), tmp_path)
+    markers = "(() => { const s = getComputedStyle(document.querySelector('.edge.now') || document.querySelector('.edge')); return [s.markerStart, s.markerEnd]; })()"
+    start, end = browser.run(markers)
+    assert start == "none" and "#tip" in end
+    browser.mouse("document.getElementById('next')")
+    start, end = browser.run(markers)
+    assert "#tip-now" in start and end == "none"
+    assert count(browser, "#tip-now") == 1
+
+
+def test_no_step_moves_the_graph_and_no_button_loses_the_focus(browser, tmp_path):
+    drawing = shown(browser, torch.draw(network()), tmp_path)
+    tops = set()
+    browser.run("document.getElementById('next').focus()")
+    for _ in range(drawing.graph.steps + 1):
+        tops.add(browser.run("document.getElementById('canvas').getBoundingClientRect().top"))
+        browser.key("Enter")
+    assert len(tops) == 1
+    assert browser.run("document.activeElement.id") == "next"
+    assert browser.run("document.activeElement.getAttribute('aria-disabled')") == "true"
+    assert browser.text("#count") == f"{drawing.graph.steps} of {drawing.graph.steps}"
+
+
+def test_playing_tells_a_screen_reader_the_end_and_not_every_step(browser, tmp_path):
+    drawing = shown(browser, torch.draw(network()), tmp_path)
+    assert browser.run("document.getElementById('status').getAttribute('role')") == "status"
+    browser.mouse("document.getElementById('play')")
+    assert browser.run("document.getElementById('status').getAttribute('aria-live')") == "off"
+    browser.run(
+        "new Promise((done) => { const wait = setInterval(() => { if (timer === null) { clearInterval(wait); done(); } }, 50); })"
+    )
+    assert browser.run("document.getElementById('status').getAttribute('aria-live')") == "polite"
+    assert browser.text("#status").startswith(f"step {drawing.graph.steps} of")
+    spoken = browser.run("document.getElementById('step').getAttribute('aria-valuetext')")
+    assert spoken.startswith(f"{drawing.graph.steps} of {drawing.graph.steps}, ")
+
+
+def test_a_small_window_and_large_letters(browser, tmp_path):
+    # 1200 by 756 at 200 %
+    browser.send("Emulation.setDeviceMetricsOverride", width=600, height=378, deviceScaleFactor=2, mobile=False)
+    try:
+        shown(browser, torch.draw(network()), tmp_path)
+        assert browser.run("document.getElementById('canvas').clientHeight") >= 240
+        assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+        assert browser.run("document.documentElement.scrollHeight > innerHeight")  # the page scrolls
+    finally:
+        browser.send("Emulation.clearDeviceMetricsOverride")
+
+
+def test_a_long_name_leaves_the_tools_in_their_place(browser, tmp_path):
+    shown(browser, torch.draw(network(), name="a_long_name" * 40), tmp_path)
+    assert browser.run("document.querySelector('header').offsetHeight") < 100
+    assert browser.run("document.getElementById('heading').title").endswith("a_long_name")
+
+
+def test_colors_of_the_readers_own(browser, tmp_path):
+    browser.send("Emulation.setEmulatedMedia", features=[{"name": "forced-colors", "value": "active"}])
+    try:
+        shown(browser, torch.draw(network()), tmp_path)
+        fills = browser.run(
+            "[...new Set([...document.querySelectorAll('svg .node rect, svg .folded rect')].map((e) => getComputedStyle(e).fill))]"
+        )
+        assert fills == [browser.run("getComputedStyle(document.body).backgroundColor")]
+        text = browser.run("getComputedStyle(document.querySelector('svg .node .label')).fill")
+        assert text == browser.run("getComputedStyle(document.body).color")
+    finally:
+        browser.send("Emulation.setEmulatedMedia", media="", features=[])
+
+
+def test_unfolding_stops_before_the_browser_does(browser, tmp_path):
+    shown(browser, torch.draw(large()), tmp_path)
+    browser.run("unfoldAll(500)")
+    assert 100 < browser.run("elements.size") <= 500
+    assert "stay folded" in browser.text("#found")
+    browser.run("unfoldAll(MOST_OPEN)")
+    assert browser.text("#found") == "" and count(browser, "svg .folded") == 0
+
+
+def test_the_table_comes_in_parts_and_leads_to_the_graph(browser, tmp_path):
+    drawing = shown(browser, torch.draw(large()), tmp_path)
+    browser.run("document.querySelector('#list details').open = true")
+    browser.run("new Promise((done) => setTimeout(done, 100))")
+    assert count(browser, "tbody tr") == 500
+    browser.run("document.getElementById('more').click()")
+    assert count(browser, "tbody tr") == 1000
+    assert browser.text("caption").endswith("in the order in which they were computed")
+    browser.run("document.querySelectorAll('tbody tr button')[700].click()")
+    assert browser.text("#about h2") == drawing.graph.items[700].label
+    assert browser.run("Number(document.activeElement.dataset.one)") == 700
+
+
+def test_search_finds_frames_and_counts_in_what_is_folded(browser, tmp_path):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh(), torch.nn.Linear(2, 1))
+    y = model(torch.ones(3, 2)).sum()
+    shown(browser, torch.draw(y), tmp_path)
+    browser.run("foldAll()")
+    browser.run("document.getElementById('search').focus()")
+    for letter in "tanh":
+        browser.key(letter)
+    details = browser.run("[...document.querySelectorAll('.folded.found .detail')].map((e) => e.textContent)")
+    assert len(details) == 1 and details[0].endswith("nodes, 1 found")
+    browser.run("document.getElementById('search').value = 'model[2]'")
+    browser.run("document.getElementById('search').dispatchEvent(new Event('input'))")
+    assert browser.run("hits.some(isGroup)")
+
+
+def test_paper_is_cut_between_boxes(browser, tmp_path):
+    w = torch.ones(2, requires_grad=True)
+    h = torch.ones(2)
+    for _ in range(12):
+        a = h * w
+        h = torch.tanh(a) + 0.1
+    drawing = shown(browser, torch.draw(h.sum()), tmp_path)
+    browser.run("dispatchEvent(new Event('beforeprint'))")
+    sheets = browser.run(
+        "[...document.querySelectorAll('#paper svg')].map((s) => [s.viewBox.baseVal.y, s.viewBox.baseVal.y + s.viewBox.baseVal.height])"
+    )
+    assert len(sheets) > 1 and all(abs(one[1] - two[0]) < 0.01 for one, two in pairwise(sheets))
+    spans = browser.run(
+        "[...elements.keys()].filter((n) => !isGroup(n)).map((n) => [boxes.get(n).y, boxes.get(n).y + boxes.get(n).height])"
+    )
+    assert len(spans) == len(drawing.graph.items)
+    for top, bottom in spans:
+        assert sum(a <= top and bottom <= b for a, b in sheets) == 1  # whole, on one sheet
+    browser.run("dispatchEvent(new Event('afterprint'))")
+    assert count(browser, "#paper svg") == 0
+    printed = base64.b64decode(browser.send("Page.printToPDF")["data"])
+    pages = len(re.findall(rb"/Type\s*/Page\b", printed))
+    assert len(sheets) - 1 <= pages <= len(sheets) + 1  # a short one may join another, the legend may need its own
+
+
+def test_by_touch(browser, tmp_path):
+    browser.send("Emulation.setTouchEmulationEnabled", enabled=True)
+    try:
+        shown(browser, torch.draw(network()), tmp_path)
+        x, y = browser.run(
+            f"(() => {{ const b = {node('h = tanh')}.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; }})()"
+        )
+        browser.send("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        browser.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        browser.run("new Promise((done) => setTimeout(done, 400))")
+        assert browser.text("#about h2") == "h = tanh" and browser.run("kept !== null")
+    finally:
+        browser.send("Emulation.setTouchEmulationEnabled", enabled=False)
+
+
+def test_names_cannot_turn_around_what_stands_beside_them(browser, tmp_path):
+    shown(browser, torch.draw(network(), name="abc\u202edef"), tmp_path)
+    names = {"w\u202egnp": torch.ones(2, requires_grad=True)}
+    drawing = torch.draw((names["w\u202egnp"] * 2).sum())
+    shown(browser, drawing, tmp_path)
+    assert "\u202e" not in browser.run("document.getElementById('canvas').textContent")
+    assert "\u202e" not in drawing.svg()
+
+
+def test_two_drawings_in_one_notebook(browser, tmp_path):
+    path = tmp_path / "both.html"
+    frames = torch.draw(network())._repr_html_() + troubled()._repr_html_()
+    path.write_text(f"<!DOCTYPE html><meta charset=utf-8>{frames}", encoding="utf-8")
+    browser.open(path)
+    browser.run("document.querySelectorAll('iframe')[1].contentDocument.getElementById('next').click()")
+    statuses = (
+        "[...document.querySelectorAll('iframe')].map((f) => f.contentDocument.getElementById('count').textContent)"
+    )
+    first, second = browser.run(statuses)
+    assert first.startswith("0 of") and second.startswith("1 of")
+    heights = browser.run("[...document.querySelectorAll('iframe')].map((f) => f.clientHeight)")
+    assert all(450 <= height <= 680 for height in heights)
+    assert browser.problems() == []
 
 
 def test_drag_moves_and_the_wheel_zooms(browser, tmp_path):

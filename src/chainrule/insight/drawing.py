@@ -123,7 +123,7 @@ class Drawing:
         page = escape(self.html(), quote=True)
         title = escape(clean(f"Graph of {self.graph.name}"), quote=True)
         boxes, _ = place(self.root, self.widths, lambda group: id(group) in self.folded)
-        height = min(640, max(360, round(boxes[self.root].height) + 190))  # with the page's head and foot
+        height = min(680, max(450, round(boxes[self.root].height) + 150))  # with the page's head and foot
         return f'<iframe srcdoc="{page}" title="{title}" style="width:100%;height:{height}px;border:0"></iframe>'
 
     def _repr_svg_(self) -> str:

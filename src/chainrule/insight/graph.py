@@ -48,7 +48,7 @@ class Item:
         self.shape = self.value = self.gradient = self.note = ""
         self.short = name  # inside a frame that names its module
         self.slope = ""  # the gradient in a few letters
-        self.bad_value = self.bad_gradient = ""  # "nan" or "inf" if there is one
+        self.bad_value = self.bad_gradient = ""  # "nan", "inf" or "-inf" if there is one
         self.is_reached = True  # a gradient arrives
         self.is_marked = False  # pointed out
         self.is_cut = False  # stands for a value whose history was cut
@@ -427,7 +427,9 @@ def _stands_at(source: Any, place: Any) -> bool:
 def _bad(value: np.ndarray) -> str:
     if not is_bad(value):
         return ""
-    return "nan" if np.isnan(value).any() else "inf"
+    if np.isnan(value).any():
+        return "nan"
+    return "-inf" if value.dtype.kind != "c" and (value < np.inf).all() else "inf"
 
 
 def _called(source: Source) -> str:

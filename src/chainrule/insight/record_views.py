@@ -14,6 +14,7 @@ from .pictures import LINE_HEIGHT, MARGIN, clean, picture, text_at
 MOST_ROWS = 200  # of a table in a notebook
 SMALL_BINS = 12
 BAR = 240  # the width of the longest in a picture
+_CELL = "text-align:left;max-width:22em;overflow-wrap:anywhere"
 ALARM = ' style="background:rgba(200,40,30,.18)"'
 
 
@@ -61,7 +62,7 @@ def table(rows: Sequence[tuple[str, ...]], gradients: Sequence[np.ndarray]) -> s
     if left:
         told = f'<tr><td colspan="{len(head) + 1}">… {left} more: <code>.table()</code> has them all</td></tr>'
         lines = [*lines[: MOST_ROWS // 2], told, *lines[-MOST_ROWS // 2 :]]
-    titles = "".join(f'<th scope="col">{escape(text)}</th>' for text in (*head, "spread"))
+    titles = "".join(f'<th scope="col" style="{_CELL}">{escape(text)}</th>' for text in (*head, "spread"))
     return (
         '<div style="max-height:32em;overflow:auto"><table>'
         f"<thead><tr>{titles}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
@@ -74,9 +75,9 @@ def _row(texts: tuple[str, ...], gradient: np.ndarray) -> str:
         alarm, style = "nan" if np.isnan(gradient).any() else "inf", ALARM
     else:
         alarm, style = "all 0" if gradient.size and not gradient.any() else "", ""
-    cells = "".join(f'<td style="text-align:left">{escape(clean(text))}</td>' for text in texts)
+    cells = "".join(f'<td style="{_CELL}">{escape(clean(text))}</td>' for text in texts)
     spread = f"<strong>{alarm}</strong>" if alarm else _small_histogram(finite)
-    return f'<tr{style}>{cells}<td style="text-align:left">{spread}</td></tr>'
+    return f'<tr{style}>{cells}<td style="{_CELL}">{spread}</td></tr>'
 
 
 def _small_histogram(elements: np.ndarray) -> str:
