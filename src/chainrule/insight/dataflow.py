@@ -66,6 +66,7 @@ class Value:
     bound: Value | None = None  # of a method: what it is a method of
     origin: Origin | None = None  # where it was last bound to a name
     suspect: Cut | None = None  # where its history ends, should it turn out to have none
+    text: ast.Constant | None = None  # of a string that is written out
 
 
 class Function(NamedTuple):
@@ -240,8 +241,9 @@ class Run:
 
     def _cut(self, value: Value, kind: str, node: ast.AST) -> Value:
         """The value with every way that was open ended here."""
-        place = self.place(node)
-        return Value({origin: cut or Cut(kind, place) for origin, cut in value.flows.items()})
+        new = Cut(kind, self.place(node))
+        through = Cut("detach", new.place)  # x.detach().numpy() is a way to NumPy
+        return Value({origin: new if cut in (None, through) else cut for origin, cut in value.flows.items()})
 
     def _computed(self, value: Value, node: ast.AST) -> Value:
         """The result of an operation, which records nothing where gradients are off."""
@@ -528,7 +530,7 @@ class Run:
         if isinstance(node, ast.Name):
             return scope.get(node.id) or Value()
         if isinstance(node, ast.Constant):
-            return Value()
+            return Value(text=node if isinstance(node.value, str) else None)
         if isinstance(node, ast.Attribute):
             return self._attribute(node, scope)
         if isinstance(node, ast.Call):
@@ -635,10 +637,29 @@ class Run:
             if held.function is not None or held.instance or held.is_class or held.origin is not None:
                 return self._call_value(held, arguments, keywords, node)  # a layer of a module, for instance
             return self._method(node, name, owner, arguments, keywords, scope)
+        if name == "exec" and arguments and arguments[0].text is not None:
+            self._run_text(arguments[0].text, node, scope)
+            return Value()
         callee = self.value(function, scope)
         if callee.function is not None or callee.instance or callee.is_class:
             return self._call_value(callee, arguments, keywords, node)
         return self._library(node, name, [callee, *arguments], keywords)
+
+    def _run_text(self, text: ast.Constant, node: ast.Call, scope: Variables) -> None:
+        """Runs a text that the program gives to exec; what it binds goes into the dict that is given, too."""
+        tree = _parsed_in_place(text, self.syntax.file)
+        if tree is None:
+            return
+        given = simple_name(node.args[1]) if len(node.args) > 1 else None
+        inner = scope if given is None else self._scope(scope)
+        outer, self.syntax = self.syntax, Syntax(self.syntax.file, tree)
+        try:
+            self._block(tree.body, inner)
+        finally:
+            self.syntax = outer
+        if given is not None:
+            for name, value in inner.values.items():
+                scope.bind(f"{given}[{name!r}]", value)
 
     def _gradient(self, value: Value, node: ast.Call) -> Value:
         """The result of a call that gives derivatives: it has a history only if that is asked for."""
@@ -822,6 +843,8 @@ class Run:
             name == "as_tensor" and node.args and not isinstance(node.args[0], (ast.Name, ast.Attribute))
         ):
             return self._cut(merged, "remade", node)
+        if name == "compile" and arguments[1:]:
+            return Value(text=arguments[1].text)
         if name == "deepcopy":
             return self._cut(merged, "copied", node)
         if name == "Parameter":
@@ -841,3 +864,21 @@ def _last_name(expression: ast.AST) -> str:
 
 def _cuts_attribute(expression: ast.expr) -> bool:
     return isinstance(expression, ast.Attribute) and expression.attr in ("data", "grad", "T", "mT", "real", "imag")
+
+
+def _parsed_in_place(text: ast.Constant, file: str) -> ast.Module | None:
+    """The syntax of a program in a string, with the lines that it has in the file that the string is written in."""
+    from linecache import getline
+
+    try:
+        tree = ast.parse(str(text.value))
+    except (SyntaxError, ValueError):
+        return None
+    below = text.lineno - 1
+    lines = str(text.value).splitlines()
+    if len(lines) > 1 and all(one.strip() in getline(file, below + i) for i, one in enumerate(lines, start=1)):
+        return ast.increment_lineno(tree, below)
+    for node in ast.walk(tree):  # written with \n in it, on one line
+        if hasattr(node, "lineno"):
+            node.lineno = node.end_lineno = text.lineno  # type: ignore[attr-defined]
+    return tree

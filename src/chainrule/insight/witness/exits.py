@@ -145,9 +145,11 @@ class Exits:
         def choose(tensor: Tensor, index: Any) -> Any:
             result = method(tensor, index)
             if index.__class__ is Tensor or index.__class__ is tuple:  # a tensor of one integer chooses as that integer
-                flows = self.histories.flows_of(index)
+                flows = self.histories.closed(self.histories.flows_of(index), "index", where())
                 if flows and not result._requires_grad and not self.histories.knows(result):
-                    self.histories.keep(result, self.histories.closed(flows, "index", where()))
+                    self.histories.keep(result, flows)
+                elif flows and result._node is not None:
+                    self.histories.keep(result._node, self.histories.merged([self.histories.flows_of(result), flows]))
             return result
 
         return like(choose, method)
