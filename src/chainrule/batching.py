@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .inplace import bump_version, overwrite, replayed, strides_within
 from .modes import local
 from .op import ELEMENTWISE, REGISTRY, Op, common_dtype, general
 from .tensor import Tensor, memory, own_extra, wrap
@@ -637,8 +638,6 @@ def laid_out_like(tensor: Tensor, array) -> Tensor:
 
 def overwrite_batched(tensor: Tensor, result: Tensor) -> Tensor:
     """Overwrites a batched tensor with a result, both at the innermost of their levels."""
-    from .inplace import bump_version, overwrite
-
     number = max(batch_level(tensor), batch_level(result))
     level = local.level_stack[number - 1]
     value = unwrap_batch(tensor, number)
@@ -672,9 +671,6 @@ def become_batch(tensor: Tensor, level: Level) -> None:
         copied = tensor.expand((level.size, *tensor._array.shape)).clone()
         batch = Batch(level.number, copied, uniform=True)
     else:
-        from .forward import replayed
-        from .inplace import strides_within
-
         if batch_level(base) != level.number:
             become_batch(base, level)
         steps = tensor._extra.view.replay

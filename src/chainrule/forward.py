@@ -11,6 +11,7 @@ import weakref
 from typing import Any
 
 from .engine import SavedTensor, _grad_mode, fit_tensor, run_backward
+from .inplace import overwrite, replayed, view_steps
 from .modes import local
 from .op import ELEMENTWISE, INPUT, LINEAR, OUTPUT, PLAIN, VIEW, Op, general, gradients, graph_xp
 from .tensor import OWN, PARTS, Tensor, gradient_edge, memory, own_extra, wrap
@@ -48,8 +49,6 @@ def tangent_at(tensor, number: int) -> Tensor | None:
 
 def inherit_tangents(view: Tensor) -> None:
     """Gives a view its parts of the tangents that its base was given by a write, after the view was made."""
-    from .inplace import view_steps
-
     if view._extra.view.tangents != PARTS:
         return
     base: Any = view._base
@@ -62,14 +61,6 @@ def inherit_tangents(view: Tensor) -> None:
         tangent = tangent.below
     for tangent in reversed(found):
         attach(view, replayed(view_steps(view), tangent.value), tangent.level)
-
-
-def replayed(steps, tensor: Tensor) -> Tensor:
-    """The part of something like a base that a view shows."""
-    for record, settings, output in steps:
-        tensor = record.apply(tensor, *settings)
-        tensor = tensor[output] if isinstance(tensor, (tuple, list)) else tensor
-    return tensor
 
 
 def attach(tensor: Tensor, tangent: Tensor, number: int) -> None:
@@ -409,8 +400,6 @@ def _copied(tangent: Tangent | None) -> Tangent | None:
 def overwrite_dual(tensor: Tensor, result: Tensor, number: int) -> Tensor:
     """Overwrites a tensor with a result, with tangents at level `number`: the tangent is written too, where its views
     see it."""
-    from .inplace import overwrite
-
     new, have = tangent_at(result, number), tangent_at(tensor, number)
     node = result._node if local.grad_enabled else None
     before = have.clone() if have is not None and node is not None and node.saves_tensors else None
@@ -444,8 +433,6 @@ def _keep_tangent(node, tensor: Tensor, tangent: Tensor, number: int) -> None:
 
 def _part_of_base(view: Tensor, tangent: Tensor, number: int) -> Tensor:
     """Writes a view's first tangent into a tangent of its base, made if it has none, and returns that part."""
-    from .inplace import view_steps
-
     base: Any = view._base
     part = tangent_at(base, number)
     if part is None:

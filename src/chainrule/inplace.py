@@ -28,7 +28,7 @@ from .engine import (
     user_position,
 )
 from .modes import CAREFUL, _set_grad_enabled, active_saved_hooks, is_quiet, local, silence
-from .op import ELEMENTWISE, INPUT, OUTPUT, REGISTRY, is_number
+from .op import ELEMENTWISE, INPUT, OUTPUT, REGISTRY, is_number, xp
 from .record import NUMBERS_AS_TENSORS
 from .tensor import (
     IN_CUSTOM_FUNCTION,
@@ -132,7 +132,7 @@ def check_partial_overlap(written, read) -> None:
 
 
 def _torch_strides(array) -> tuple:
-    return array.shape and tuple([s for s, n in zip(array.strides, array.shape) if n != 1]), array.ndim
+    return tuple([s for s, n in zip(array.strides, array.shape) if n != 1]), array.ndim
 
 
 def _is_dense(array) -> bool:
@@ -331,7 +331,6 @@ def bump_version(tensor: Tensor) -> None:
 
 def detach_in_place(tensor: Tensor) -> None:
     """Cuts a tensor off from its history; what nodes saved of it before can no longer be used."""
-    check_in_place(tensor, differentiable=False)
     node = tensor._node
     if node is not None:
         if node.meta is not None and node.meta.tensor_hooks is not None:  # they stay with the tensor, too
@@ -488,14 +487,9 @@ class CopySlices(Node):
         whole[...] = gradient
         part = whole
         for record, settings, number in self.geometry:
-            part = record.forward(backend_xp(), part, *settings)
+            part = record.forward(xp, part, *settings)
             part = part[number] if isinstance(part, (tuple, list)) else part
-        results = list(inner.backward(part.copy(), self._inner_needs(inner, needs)))
-        if inner.meta is not None and inner.meta.targets is not None:
-            results = [
-                fit_array(r, *t) if r is not None and t is not None else r
-                for r, t in zip(results, inner.meta.targets, strict=True)
-            ]
+        results = _fitted(inner, inner.backward(part.copy(), self._inner_needs(inner, needs)), fit_array)
         check_memory(part)
         part[...] = 0 if results[0] is None else results[0]
         results[0] = whole
@@ -514,13 +508,8 @@ class CopySlices(Node):
 
             laid_out = empty_strided_like(self.base_like)
             whole = laid_out.copy_(gradient)
-        part = self._part_of(whole)
-        results = list(inner.backward_tensors(part.clone(), self._inner_needs(inner, needs)))
-        if inner.meta is not None and inner.meta.targets is not None:
-            results = [
-                fit_tensor(r, *t) if r is not None and t is not None else r
-                for r, t in zip(results, inner.meta.targets, strict=True)
-            ]
+        part = replayed(self.geometry, whole)
+        results = _fitted(inner, inner.backward_tensors(part.clone(), self._inner_needs(inner, needs)), fit_tensor)
         if batched:  # its views are copies, so the part is exchanged by adding the difference
             results[0] = whole + self._placed(-part if results[0] is None else results[0] - part)
             return results
@@ -528,19 +517,12 @@ class CopySlices(Node):
         results[0] = whole
         return results
 
-    def _part_of(self, whole: Tensor) -> Tensor:
-        """The written part of something like the base, as a view of it."""
-        for record, settings, number in self.geometry:
-            whole = record.apply(whole, *settings)
-            whole = whole[number] if isinstance(whole, (tuple, list)) else whole
-        return whole
-
     def _placed(self, part: Tensor) -> Tensor:
-        """Something like the base that is zero outside the written part: the transpose of `_part_of`."""
+        """Something like the base that is zero outside the written part."""
         with _grad_mode(True):
             base = wrap(np.zeros_like(self.base_like))
             base._requires_grad = True
-            edge = gradient_edge(self._part_of(base))
+            edge = gradient_edge(replayed(self.geometry, base))
         create_graph = local.grad_enabled
         (placed,) = run_backward(
             [edge], [part], retain_graph=create_graph, create_graph=create_graph, inputs=[(base, 0)], accumulate=False
@@ -548,10 +530,13 @@ class CopySlices(Node):
         return placed
 
 
-def backend_xp():
-    from .op import xp
-
-    return xp
+def _fitted(node, results, fit) -> list:
+    """A node's gradients, those that do not fit its inputs summed and cast."""
+    if node.meta is None or node.meta.targets is None:
+        return list(results)
+    return [
+        fit(r, *t) if r is not None and t is not None else r for r, t in zip(results, node.meta.targets, strict=True)
+    ]
 
 
 def view_steps(view: Tensor):
@@ -559,6 +544,14 @@ def view_steps(view: Tensor):
     if view._extra.view.replay is not None:
         return view._extra.view.replay
     return ((REGISTRY["as_strided"], strides_within(view, view._extra.view.base), 0),)
+
+
+def replayed(steps, tensor: Tensor) -> Tensor:
+    """The part of something like a base that a view shows."""
+    for record, settings, output in steps:
+        tensor = record.apply(tensor, *settings)
+        tensor = tensor[output] if isinstance(tensor, (tuple, list)) else tensor
+    return tensor
 
 
 def strides_within(view: Tensor, source: Tensor):
