@@ -191,8 +191,8 @@ MISTAKES = {
         loss.backward()
         reason = torch.why(w, loss)
         """,
-        "detach",
-        "remove the detach()",
+        "numpy",
+        "use the torch function instead of NumPy's",
     ),
     "numpy function": (
         """
