@@ -15,7 +15,7 @@ import pytest
 import chainrule as torch
 from chainrule.insight import layout
 from chainrule.insight.graph import graph_of
-from chainrule.insight.layout import Bend, arrange, place
+from chainrule.insight.layout import Bend, Group, arrange, place
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\x00"
@@ -343,6 +343,21 @@ def test_rounds_of_a_loop_in_one_line_are_groups():
     _, root = checked_layout(h.sum())
     rounds = [group.label for group in root.groups() if group.kind == "round"]
     assert rounds == [f"round {n} of 20" for n in range(1, 21)]
+
+
+def test_a_loop_around_a_loop():
+    weights = [[torch.tensor(1.0, requires_grad=True) for _ in range(3)] for _ in range(4)]
+    outs = []
+    for row in weights:
+        total = torch.tensor(0.0)
+        for w in row:
+            part = w * 2.0
+            total = total + part
+        outs.append(total.tanh())
+    _, root = checked_layout(torch.stack(outs).sum())
+    outer = [one for group in root.groups() for one in group.members if isinstance(one, Group) and one.kind == "round"]
+    labels = [one.label.partition(":")[0] for one in outer]
+    assert labels.count("round 1 of 4") == 1 and labels.count("round 1 of 3") == 4
 
 
 def test_two_loops_and_what_is_between_them():

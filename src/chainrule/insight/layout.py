@@ -122,8 +122,12 @@ def _rounds(members: list, label: Callable[[list], str]) -> list:
     if first is None:
         return members
     starts = [i for i, one in enumerate(members) if one.key == first]
-    body = {one.key for one in members[starts[0] : starts[-1]]}
-    end = next((i for i in range(starts[-1], len(members)) if members[i].key not in body), len(members))
+    outer = _outer_loop(members, counts, starts)
+    if outer:
+        *starts, end = outer
+    else:
+        body = {one.key for one in members[starts[0] : starts[-1]]}
+        end = next((i for i in range(starts[-1], len(members)) if members[i].key not in body), len(members))
     if end - starts[0] < 2 * len(starts):
         return members
     rounds = []
@@ -134,6 +138,18 @@ def _rounds(members: list, label: Callable[[list], str]) -> list:
         one.span = n, n, len(starts)
         rounds.append(one)
     return [*members[: starts[0]], *divide(rounds, label), *_rounds(members[end:], label)]
+
+
+def _outer_loop(members: list, counts: dict, starts: list[int]) -> list[int]:
+    """Where the rounds begin of a loop around the loop that begins at `starts`, and where the last ends; or nothing.
+
+    What ends each of its rounds comes by less often than what begins the inner ones, at least two in each."""
+    most = counts[members[starts[0]].key]
+    for last in sorted((key for key, count in counts.items() if 1 < count < most), key=counts.__getitem__):
+        cuts = [starts[0], *(i + 1 for i, one in enumerate(members) if one.key == last and i > starts[0])]
+        if len(cuts) > 2 and all(sum(a <= i < b for i in starts) > 1 for a, b in pairwise(cuts)):
+            return cuts
+    return []
 
 
 def _after_colon(text: str) -> str:
