@@ -13,14 +13,7 @@ from .tensor import coalesced, from_values, is_sparse, recorded, rule, values_of
 @rule("t")
 def t(func, x):
     array = x._array
-    if array.sparse_dim > 2 or array.ndim > array.sparse_dim:
-        raise RuntimeError(
-            f"t() expects a tensor with <= 2 sparse and 0 dense dimensions, but got {array.sparse_dim} sparse and "
-            f"{array.ndim - array.sparse_dim} dense dimensions"
-        )
-    if array.ndim < 2:
-        return recorded("TBackward0", array, (x,), lambda g, needs: (g,))
-    return recorded("TBackward0", array.transposed(0, 1), (x,), lambda g, needs: (g.t(),))
+    return recorded("TBackward0", array.T, (x,), lambda g, needs: (g.t() if array.ndim == 2 else g,))
 
 
 @rule("transpose")

@@ -19,7 +19,7 @@ from ..tensor import Tensor, memory, wrap
 from .arrays import SparseArray, flat_index, is_sorted
 from .creation import check_gradient, must_check, values_argument
 from .printing import text
-from .reductions import total
+from .reductions import total_along
 from .tensor import CLASSES, SparseTensor, entries_at, recorded, values_of
 
 NAMES = {sparse_csr: ("crow_indices", "col_indices"), sparse_csc: ("ccol_indices", "row_indices")}
@@ -173,10 +173,7 @@ class CompressedTensor(SparseTensor):
             return dense_sum(self if dtype is None else self.to(dtype))
         if not keepdim:
             raise RuntimeError("reduction operations on CSR tensors with keepdim=False is unsupported")
-        dims = dim if isinstance(dim, (tuple, list)) else (dim,)
-        found = total(in_layout(self, sparse_coo), dim, dtype)
-        for d in sorted([d % 2 for d in dims]):
-            found = found.unsqueeze(d)
+        found = total_along(in_layout(self, sparse_coo), dim, True, dtype)
         return in_layout(found if isinstance(found, SparseTensor) else found.to_sparse(), self.layout)
 
     def __repr__(self, *, tensor_contents=None) -> str:  # type: ignore[override]

@@ -110,7 +110,7 @@ def mul(func, x, y):
     if not (isinstance(x, Tensor) and isinstance(y, Tensor)):
         tensor, number = (x, y) if isinstance(x, Tensor) else (y, x)
         found = multiplied(tensor._array.astype(target), _number(number, common))
-        factor = complex(number).conjugate() if isinstance(number, complex) else number
+        factor = _conjugate(number)
         return recorded("MulBackward0", found, (tensor,), lambda g, needs: (g * factor,))
     if is_sparse(x) and is_sparse(y):
         a, b = x._array, y._array
@@ -173,7 +173,7 @@ def div(func, x, y):
     if func.record.name != "div":
         return recorded("DivBackward1", found, (x,), lambda g, needs: (g * 0,))
     if not isinstance(y, Tensor):
-        divisor = complex(y).conjugate() if isinstance(y, complex) else y
+        divisor = _conjugate(y)
         return recorded("DivBackward0", found, (x,), lambda g, needs: (g / divisor,))
 
     def formula(g, needs, x, y):
@@ -242,7 +242,7 @@ def _dense_sum(x, y) -> np.ndarray:
 
 
 def _conjugate(number):
-    return number.conjugate() if isinstance(number, complex) else number
+    return complex(number).conjugate() if isinstance(number, complex) else number
 
 
 @rule("add")

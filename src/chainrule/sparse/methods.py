@@ -16,7 +16,7 @@ from .arrangements import narrowed
 from .arrays import SparseArray, not_run
 from .creation import empty as empty_sparse, indices_argument, of_parts
 from .printing import text
-from .reductions import total
+from .reductions import total_along
 from .tensor import SparseTensor, coalesced, dense, entries_at, from_values, is_sparse, sparse, values_of
 
 own = vars(Tensor)
@@ -82,25 +82,15 @@ def _nnz(self) -> int:
     return self._array.nnz
 
 
-@method()
+@method("sparse_dim", "_dimI")
 def sparse_dim(self) -> int:
     """The number of dimensions that have indices."""
     return self._array.sparse_dim
 
 
-@method()
+@method("dense_dim", "_dimV")
 def dense_dim(self) -> int:
     """The number of dimensions of each value."""
-    return self._array.ndim - self._array.sparse_dim
-
-
-@method("_dimI")
-def _sparse_dim(self) -> int:
-    return self._array.sparse_dim
-
-
-@method("_dimV")
-def _dense_dim(self) -> int:
     return self._array.ndim - self._array.sparse_dim
 
 
@@ -236,16 +226,8 @@ def narrow_copy(self, dim: int, start: int, length: int) -> Any:
     return narrowed(self, dim, start, length)
 
 
-def _transposed_by(name: str):
-    def get(self):
-        return self.t() if name in ("T", "H") else self.transpose(-2, -1)
-
-    found = property(get)
-    setattr(SparseTensor, name, found)
-
-
-for _name in ("T", "mT"):
-    _transposed_by(_name)
+SparseTensor.T = property(lambda self: self.t())
+SparseTensor.mT = property(lambda self: self.transpose(-2, -1))
 SparseTensor.H = property(lambda self: self.t().conj())
 SparseTensor.mH = property(lambda self: self.transpose(-2, -1).conj())
 
@@ -317,13 +299,8 @@ def sum_of(self, dim=None, keepdim: bool = False, *, dtype=None) -> Any:
     from ..ops.reduction import sum as dense_sum
 
     if dim is None:
-        x = self if dtype is None else self.to(dtype)
-        return dense_sum(x)
-    found = total(self, dim, dtype)
-    if keepdim:
-        for d in sorted([d % self.ndim for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]):
-            found = found.unsqueeze(d)
-    return found
+        return dense_sum(self if dtype is None else self.to(dtype))
+    return total_along(self, dim, keepdim, dtype)
 
 
 @method()
@@ -476,8 +453,8 @@ refusal(not_run("view"), "view", "view_as")
 refusal(not_run("resize_"), "resize_", "resize_as_")
 refusal(not_run("fill_.Scalar"), "fill_")
 refusal(not_run("equal"), "equal")
-for _symbol, _operation in {"eq": "eq", "ne": "ne", "lt": "lt", "le": "le", "gt": "gt", "ge": "ge"}.items():
-    refusal(not_run(f"{_operation}.Tensor"), f"__{_symbol}__")
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    refusal(not_run(f"{_name}.Tensor"), f"__{_name}__")
 setattr(SparseTensor, "__hash__", object.__hash__)  # noqa: B010
 
 

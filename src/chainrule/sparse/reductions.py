@@ -42,16 +42,20 @@ def total(x: Tensor, dim=None, dtype=None) -> Tensor:
     return named(coalesced(from_values(array.indices[kept], values, shape)), "SparseSumBackward0")
 
 
+def total_along(x: Tensor, dim, keepdim: bool, dtype=None) -> Tensor:
+    """The same along dimensions, an int or several, which stay with size 1 if `keepdim`."""
+    found = total(x, dim, dtype)
+    if keepdim:
+        for d in sorted([d % x.ndim for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]):
+            found = found.unsqueeze(d)
+    return found
+
+
 @rule("sum", "sum_dim")
 def sum_of(func, x, dim, keepdim):
     """`x.sum()`: its gradient is dense where all elements are summed."""
     if dim is not None and tuple(dim):
-        if keepdim:
-            result = total(x, tuple(dim))
-            for d in sorted(d % x.ndim for d in dim):
-                result = result.unsqueeze(d)
-            return result
-        return total(x, tuple(dim))
+        return total_along(x, tuple(dim), keepdim)
     found = x._array.values.sum(dtype=x._array.dtype if x._array.dtype.kind != "b" else np.int64)
     shape = x.shape
     return recorded("SumBackward0", np.asarray(found), (x,), lambda g, needs: (g.expand(shape),))
