@@ -225,14 +225,17 @@ def _why_zero_here(witness: Witness, leaf: Leaf, loss: Tensor, frame: FrameType)
         return _none_returned(witness, leaf)
     if reason is None or reason.source is None or _is_natural(asked.culprit):
         return None
-    return _custom_place(reason, asked) or _of_zero_factor(witness, reason, asked, values) or reason
+    factor = _zero_factor(asked, values)
+    if factor is not None and _moves(witness, factor):
+        return None
+    return _custom_place(reason, asked) or (reason if factor is None else _of_zero_factor(witness, reason, factor))
 
 
 _PRODUCTS = ("mul", "mm", "mv", "dot", "bmm", "matmul", "addmm")
 
 
-def _of_zero_factor(witness: Witness, reason: Reason, asked: Question, values: Values) -> Reason | None:
-    """The same for a product, told of where its other factor got to be 0: a leaf, or an operation with inputs that were not."""
+def _zero_factor(asked: Question, values: Values) -> Edge | None:
+    """Where the other factor of a product got to be 0: a leaf, or an operation with inputs that were not."""
     record, target = record_of(asked.culprit), gradient_edge(asked.x)
     if record is None or record.name not in _PRODUCTS:
         return None
@@ -248,6 +251,19 @@ def _of_zero_factor(witness: Witness, reason: Reason, asked: Question, values: V
         if not zero or (not is_product and zero != behind):
             break
         edge = zero[-1]
+    return edge
+
+
+def _moves(witness: Witness, factor: Edge) -> bool:
+    """Whether a factor of 0 gets a gradient itself: the next step changes it, and then the other one learns, too."""
+    if not isinstance(factor[0], Tensor):
+        return False
+    gradient = witness.gradients.given.get(witness.histories.leaf_of(factor[0]))
+    return gradient is not None and bool(np.any(gradient))
+
+
+def _of_zero_factor(witness: Witness, reason: Reason, edge: Edge) -> Reason:
+    """The same, told of where the other factor got to be 0."""
     if isinstance(edge[0], Tensor):
         leaf = witness.histories.leaf_of(edge[0])
         writes = None if edge[0]._counter is None else version_counter(edge[0]).writes
