@@ -119,18 +119,24 @@ def _aligned(record: Op, inputs, values, batched, settings):
     ndim = max(x._array.ndim for x in inputs if isinstance(x, Tensor))
     tensors = [x for x in inputs if isinstance(x, Tensor)]
     common = common_dtype([inputs[i] for i in record.promote]) if len(tensors) > 1 and record.promote else None
-    aligned = []
+    aligned: list[Any] = []
     for i, (x, value, is_batched) in enumerate(zip(inputs, values, batched, strict=True)):
         if is_batched:
             missing = ndim - x._array.ndim
             promoted = i in record.promote
             if missing and promoted and common is not None and not x._array.ndim and value.dtype is not common:
                 value = value.to(common)  # a 0-d sample does not take part in promotion as its batch would
-            if missing:
-                shape = value._array.shape
-                value = value.reshape((shape[0],) + (1,) * missing + shape[1:])
+            value = _spread(value, missing)
         aligned.append(value)
     return general(record, aligned, settings)
+
+
+def _spread(value: Tensor, more: int) -> Tensor:
+    """A batch whose samples have `more` dimensions of size 1 in front."""
+    if more <= 0:
+        return value
+    shape = value._array.shape
+    return value.reshape((shape[0],) + (1,) * more + shape[1:])
 
 
 DIMENSIONS = {"dim", "dims", "dim0", "dim1", "dim2"}  # settings that name dimensions, counted from the front
@@ -350,15 +356,12 @@ def _view(record, values, batched, settings, size):
 @rule("expand")
 def _expand(record, values, batched, settings, size):
     (x,) = values
-    shape = x._array.shape
-    missing = len(settings[0]) - (len(shape) - 1)
-    if missing:
-        x = x.reshape((size,) + (1,) * missing + shape[1:])
+    x = _spread(x, len(settings[0]) - (x._array.ndim - 1))
     return general(record, (x,), ((size, *settings[0]),))
 
 
 @rule("select", "slice", "select_backward", "slice_backward", "sum", "mean", "sum_dim", "mean_dim")
-def _with_shapes(record, values, batched, settings, size):
+def _dimensions_moved_up(record, values, batched, settings, size):
     if not values[0]._array.ndim - 1 and record.name in ("sum", "mean", "sum_dim", "mean_dim"):
         return values[0].clone()
     record = REGISTRY.get(f"{record.name}_dim", record)  # the batch's dimension stays
@@ -381,10 +384,7 @@ def _join(record, values, batched, settings, size):
 @rule("copy")
 def _copy(record, values, batched, settings, size):
     x, y = _in_front(values, batched, size)
-    missing = x._array.ndim - y._array.ndim
-    if missing > 0:
-        y = y.reshape((size,) + (1,) * missing + y._array.shape[1:])
-    return general(record, (x, y), settings)
+    return general(record, (x, _spread(y, x._array.ndim - y._array.ndim)), settings)
 
 
 @rule("gather", "scatter", "scatter_add", "take_along_dim", "put_along", "softmax_backward", "log_softmax_backward")
@@ -401,11 +401,7 @@ def _matrices(record, values, batched, settings, size):
     if record.name == "matmul" and (x._array.ndim - batched[0] < 2 or y._array.ndim - batched[1] < 2):
         return None
     missing = (y._array.ndim - batched[1]) - (x._array.ndim - batched[0])
-    if batched[0] and missing > 0:
-        x = x.reshape((size,) + (1,) * missing + x._array.shape[1:])
-    if batched[1] and missing < 0:
-        y = y.reshape((size,) + (1,) * -missing + y._array.shape[1:])
-    return x.matmul(y)
+    return (_spread(x, missing) if batched[0] else x).matmul(_spread(y, -missing) if batched[1] else y)
 
 
 @rule("as_strided")
@@ -488,12 +484,7 @@ def _index(record, values, batched, settings, size):
     if not batched[0]:
         x = x.expand((size, *x._array.shape))
     ndim = max(i._array.ndim - b for i, b in zip(indices, batched[1:], strict=True))
-    spread = []
-    for index, is_batched in zip(indices, batched[1:], strict=True):
-        shape = index._array.shape
-        if is_batched:
-            index = index.reshape((shape[0],) + (1,) * (ndim - len(shape) + 1) + shape[1:])
-        spread.append(index)
+    spread = [_spread(i, ndim - i._array.ndim + 1) if b else i for i, b in zip(indices, batched[1:], strict=True)]
     counter = wrap(np.arange(size).reshape((size,) + (1,) * ndim))
     result = general(record, (x, counter, *spread), ((0, *(d + 1 for d in dims)),))
     if together and dims[0]:  # the indexed dimensions come first: put them in their place

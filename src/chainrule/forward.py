@@ -203,11 +203,7 @@ def jvp(record: Op, inputs, tangents, settings, outputs) -> list[Tensor | None]:
             )
     if record.kind in (LINEAR, VIEW):
         moved = [
-            zeros(x)
-            if t is None and isinstance(x, Tensor) and x._array.dtype.kind in DIFFERENTIABLE
-            else t
-            if t is not None
-            else x
+            t if t is not None else zeros(x) if is_differentiable(x) else x
             for x, t in zip(inputs, tangents, strict=True)
         ]
         result = general(record, moved, settings)
@@ -215,6 +211,11 @@ def jvp(record: Op, inputs, tangents, settings, outputs) -> list[Tensor | None]:
     if record.kind == ELEMENTWISE and not record.outputs:
         return [elementwise(record, inputs, tangents, settings, outputs[0])]
     return transposed(record, inputs, tangents, settings, outputs)
+
+
+def is_differentiable(x) -> bool:
+    """Whether it is a tensor that can have a tangent."""
+    return isinstance(x, Tensor) and x._array.dtype.kind in DIFFERENTIABLE
 
 
 def zeros(like: Tensor) -> Tensor:
@@ -261,11 +262,10 @@ def by_rule(record: Op, inputs, tangents, settings, outputs) -> list[Tensor | No
     names = code.co_varnames[1 : code.co_argcount]
     filled = []
     for x, t in zip(inputs, tangents, strict=True):
-        if t is None and isinstance(x, Tensor):
-            if x._array.dtype.kind in DIFFERENTIABLE:
-                t = zeros(x)
-            elif record.promote:  # integers, which became floating
-                t = zeros(x).to(outputs[0].dtype)
+        if t is None and is_differentiable(x):
+            t = zeros(x)
+        elif t is None and isinstance(x, Tensor) and record.promote:  # integers, which became floating
+            t = zeros(x).to(outputs[0].dtype)
         filled.append(t)
     arguments = []
     for name in names:
@@ -485,9 +485,7 @@ def function_on_duals(cls, args, number: int):
         result = run_function(cls, args, ctx)
         outputs = list(result) if isinstance(result, tuple) else [result]
         filled = [
-            zeros(x)
-            if t is None and ctx.materialize_grads and isinstance(x, Tensor) and x._array.dtype.kind in DIFFERENTIABLE
-            else t
+            zeros(x) if t is None and ctx.materialize_grads and is_differentiable(x) else t
             for x, t in zip(args, tangents, strict=True)
         ]
         versions = [t._version if isinstance(t, Tensor) else None for t in filled]
