@@ -146,3 +146,49 @@ def test_numpy_where_nothing_is_recorded():
         x.numpy()
     with torch.no_grad():
         assert x.numpy().tolist() == [1, 2, 3]
+
+
+def test_anomaly_mode_names_the_line_and_the_remedy():
+    x = torch.tensor([0.0, 4.0], requires_grad=True)
+    with torch.autograd.set_detect_anomaly(True):
+        y = x / x
+        with (
+            pytest.warns(UserWarning, match="Error detected in DivBackward0"),
+            pytest.raises(
+                RuntimeError, match="Function 'DivBackward0' returned nan values in its 1th output."
+            ) as caught,
+        ):
+            y.sum().backward()
+    recorded, remedy = caught.value.__notes__
+    source = y.grad_fn.source
+    assert recorded == f"the operation was recorded here:\n  {__file__}:{source.line}: x / x"
+    assert remedy == "remedy: keep the divisor from 0: x / (y + eps), or y.clamp(min=eps)"
+
+
+def test_anomaly_mode_of_what_is_masked_out():
+    x = torch.tensor([0.0, 4.0], requires_grad=True)
+    with torch.autograd.set_detect_anomaly(True):
+        y = torch.where(x > 0, x.sqrt(), 0)
+        with pytest.warns(UserWarning), pytest.raises(RuntimeError, match="SqrtBackward0") as caught:
+            y.sum().backward()
+    assert "put a second `where` inside" in caught.value.__notes__[1]
+
+
+class NanBackward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * float("nan")
+
+
+def test_anomaly_mode_of_a_custom_function():
+    x = leaf()
+    with torch.autograd.set_detect_anomaly(True):
+        y = NanBackward.apply(x)
+        with pytest.warns(UserWarning), pytest.raises(RuntimeError, match="returned nan values") as caught:
+            y.sum().backward()
+    assert "NanBackward.apply(x)" in caught.value.__notes__[0]
+    assert caught.value.__notes__[1].startswith("remedy: divide by what cannot be 0 in that backward")

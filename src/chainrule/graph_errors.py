@@ -133,6 +133,13 @@ def of_function(node, words: str, start: str = "function") -> RuntimeError:
     return explained(RuntimeError(f"{start} {type(node).__name__} {words}"), node._forward_cls)
 
 
+def returned_nan(node, number: int, is_masked: bool) -> RuntimeError:
+    """Anomaly mode has found nan in the gradient of an input; `is_masked`: where the gradient that came in was 0."""
+    error = RuntimeError(f"Function '{node.name()}' returned nan values in its {number}th output.")
+    note(error, f"the operation was recorded here:\n  {describe(node.code, node.lasti)}")
+    return remember(explained(error, node, is_masked))
+
+
 def leaf_moved() -> RuntimeError:
     """The error for a gradient that arrives at what was a leaf when the graph was recorded and has a history now."""
     return RuntimeError("leaf variable has been moved into the graph interior")

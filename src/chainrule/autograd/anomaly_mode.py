@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import graph_errors
 from ..engine import is_own
 from ..modes import CAREFUL, RECORD, local
 from ..tensor import Tensor
@@ -42,7 +43,7 @@ class Anomaly:
             if self.check_nan and results is not None:
                 for number, result in enumerate(results):
                     if result is not None and _has_nan(result):
-                        raise RuntimeError(f"Function '{node.name()}' returned nan values in its {number}th output.")
+                        raise graph_errors.returned_nan(node, number, _was_zero(gradient, result))
             return results
         except Exception:
             explain(node)
@@ -50,8 +51,20 @@ class Anomaly:
 
 
 def _has_nan(value) -> bool:
-    array = value._array if isinstance(value, Tensor) else value
+    array = _array_of(value)
     return bool((array != array).any())
+
+
+def _array_of(value):
+    return value._array if isinstance(value, Tensor) else value
+
+
+def _was_zero(gradient, result) -> bool:
+    """Whether the gradient that came in was 0 where the one that goes on is nan."""
+    if gradient is None or isinstance(gradient, list):
+        return False
+    came, goes = _array_of(gradient), _array_of(result)
+    return came.shape == goes.shape and bool((came[goes != goes] == 0).all())
 
 
 def _tell(text: str) -> None:

@@ -274,6 +274,18 @@ def _overwritten(frame: FrameType, place: Place, node: Any, write: Any) -> Reaso
     return overwritten(place_of(node), place_of(Source(*write))) if write else None
 
 
+def _returned_nan(frame: FrameType, place: Place, node: Any, is_masked: bool) -> Reason:
+    """Anomaly mode has found nan in what a node computes."""
+    from .badnumbers import Culprit, remedy_for
+
+    made, record = place_of(node), record_of(node)
+    operation = node.name() if record is None else record.name
+    remedy = remedy_for(Culprit(node, None, False, [], masked=is_masked)) if record is not None else (
+        "divide by what cannot be 0 in that backward, and bound what it raises or takes the logarithm of"
+    )  # fmt: skip
+    return Reason("nan", f"the derivative of {operation} is not finite {lies(made)}.", remedy, made)
+
+
 # {words of an error: what tells of it, from the frame, the line, and what the error is about}
 _TOLD: dict[str, Callable[..., Reason | None]] = {
     "implicitly created only for scalar outputs": _not_scalar,
@@ -286,4 +298,5 @@ _TOLD: dict[str, Callable[..., Reason | None]] = {
     "does not require grad and does not have a grad_fn": _no_history,
     "backward through the graph a second time": _second_backward,
     "modified by an inplace operation": _overwritten,
+    "returned nan values in its": _returned_nan,
 }
