@@ -417,6 +417,16 @@ def total(index: Index, body: Formula) -> Formula:
     return result
 
 
+MOST_LISTED = 6  # elements that are multiplied one by one
+
+
+def _is_listed(index: Index, body: Formula) -> bool:
+    """Whether a few elements have formulas of their own, put together by conditions such as [i = 0]."""
+    return index.size <= MOST_LISTED and any(
+        isinstance(one, Delta) and index in indices_of(one) and int in map(type, one) for one in body.atoms()
+    )
+
+
 def _is_one_sum(index: Index, body: Formula) -> bool:
     """Whether a sum stays one: Σ (aᵢ + b - cᵢ), several of whose terms depend on the index, all to the same extent."""
     if len(body.terms) < 2 or len({abs(c) for c in body.terms.values()}) > 1 or body.is_conditional:
@@ -467,6 +477,11 @@ def _bind(index: Index, body: Formula) -> Formula:
 
 def multiplied(index: Index, body: Formula, where: tuple[Position, ...] = ()) -> Formula:
     """The product of `body` over `index`, where all of `where` are at least 0."""
+    if not where and _is_listed(index, body):
+        result = ONE
+        for place in range(index.size):
+            result = result * body.rename(index, place)
+        return result
     bound = Index(-1 - body.depth, index.size)
     where = tuple(replaced(p, index, bound) for p in where)
     return atom(Product(bound, body.rename(index, bound), (), where))

@@ -35,7 +35,7 @@ from .formulas import Formulas, NoFormula, Place, is_elementwise, places
 from .names import Scope, caller, name_everything
 from .positions import Index
 from .shares import Shares, on_the_way
-from .simplification import by_way_of, simplest
+from .simplification import by_way_of, named_again, simplest
 from .source import Source, short_path
 from .syntax import simple_name
 from .values import Edge, Unknown, Values, edges_of, expression_of, freed_at, reachable, same
@@ -407,7 +407,7 @@ class _Derivation:
             slope = definition.derivative(parent.variable)
         except NoFormula:  # its derivative needs numbers that are not to be had
             return atom(Partial(of, parent.variable))
-        slope = simplest(_in_terms_of(of, definition, slope))
+        slope = named_again(simplest(_in_terms_of(of, definition, slope)), of, definition)
         return joined(slope) if parent.is_complex else slope
 
     def _named_chain(self, quantities: list[Quantity]) -> tuple[Formula | None, int]:

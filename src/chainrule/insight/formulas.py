@@ -193,16 +193,11 @@ class Formulas:
             return rational_of(value.reshape(())[()])
         if position is None:
             raise NoFormula
-        if shown is not None:
-            return self.given(shown, value, position)
         expression = operand_of(node, place)
-        if value.dtype.kind == "b":
+        if shown is None and value.dtype.kind == "b":
             return self.given(_condition_text(expression), value, position)
-        text = "" if expression is None else ast.unparse(expression)
-        meaning = (
-            "{} is " + text.replace("{", "{{").replace("}", "}}") + "." if 0 < len(text) <= LONGEST_MEANING else ""
-        )
-        return self.given("c", value, position, meaning)
+        is_clear = shown is not None and shown not in self.symbols.values()
+        return self.given(shown or "c", value, position, "" if is_clear else _meaning(expression))
 
     def name_of(self, node: Node, place: int, value: np.ndarray) -> str | None:
         """The variable that holds an array which a node was given; None if there is none."""
@@ -287,6 +282,11 @@ class Call:
         value = self.array(1)
         return not isinstance(value, np.ndarray) and self.formulas.written.is_left(self.node, value)
 
+    def written(self, place: int, value: Any) -> Formula:
+        """A number among the settings, as the program writes it at this place of the call."""
+        found = self.formulas.written.formula(self.node, place, value, ())
+        return rational_of(value) if found is None else found
+
     @property
     def out_shape(self) -> tuple[int, ...]:
         """The shape of what the operation made."""
@@ -367,7 +367,7 @@ def _symbol(name: str, shape: tuple[int, ...], place: Place, is_complex: bool = 
 def _constant_text(expression: Any, shape: tuple[int, ...]) -> str | None:
     """The name of a constant as it is written; hᵀ of h.t(), and h where only dimensions of one element differ."""
     name = simple_name(expression)
-    if name is not None:
+    if name is not None and not (isinstance(expression, ast.Subscript) and not name.endswith("]")):  # x[i] is not x
         return name
     if isinstance(expression, ast.Call) and isinstance(expression.func, ast.Attribute):
         inner, method = simple_name(expression.func.value), expression.func.attr
@@ -389,6 +389,12 @@ def _condition_text(expression: Any) -> str:
     """A condition as it is written, in brackets: [x > 0]."""
     text = "" if expression is None else ast.unparse(expression)
     return f"[{text}]" if 0 < len(text) <= LONGEST_NAME else "c"
+
+
+def _meaning(expression: Any) -> str:
+    """What to say about a constant whose name does not say what it is."""
+    text = "" if expression is None else ast.unparse(expression)
+    return "{} is " + text.replace("{", "{{").replace("}", "}}") + "." if 0 < len(text) <= LONGEST_MEANING else ""
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from typing import Any
 
 from .algebra import (
     ZERO,
@@ -38,25 +39,52 @@ def simplest(formula: Formula) -> Formula:
     Terms under different conditions on indices stay apart, since these say which elements are meant."""
     if formula.size > LARGEST or _is_number_times_sum(formula):
         return formula
+    try:
+        return min((_apart(formula), _apart(_by_conditions(formula))), key=_length)
+    except TooLong:
+        return formula
+
+
+def _apart(formula: Formula) -> Formula:
+    """The formula with the terms under each condition simplified."""
     apart: dict[frozenset[Atom], Formula] = {}
     for monomial, coefficient in formula.terms.items():
         conditions = frozenset(one for one, _ in monomial if isinstance(one, (Delta, AtLeast)))
         apart[conditions] = apart.get(conditions, ZERO) + Formula({monomial: coefficient})
-    try:
-        result = ZERO
-        for part in apart.values():
-            result = result + _shortest(part)
-    except TooLong:
-        return formula
+    result = ZERO
+    for part in apart.values():
+        result = result + _shortest(part)
     return result
 
 
+def _by_conditions(formula: Formula) -> Formula:
+    """The formula with (a·[i = 0] + b·[i = 1]) multiplied out, so that each element has its terms."""
+    result = ZERO
+    for monomial, coefficient in formula.terms.items():
+        place = next((k for k, (one, e) in enumerate(monomial) if e == 1 and _has_listed(one)), None)
+        if place is None:
+            result = result + Formula({monomial: coefficient})
+            continue
+        group: Any = monomial[place][0]
+        rest = (*monomial[:place], *monomial[place + 1 :])
+        for inner, factor in group.body.terms.items():
+            result = result + _by_conditions(product(coefficient * factor, (*rest, *inner)))
+    return result
+
+
+def _has_listed(one: Atom) -> bool:
+    """Whether a group has terms for single elements."""
+    return isinstance(one, Group) and any(
+        isinstance(inner, Delta) and int in map(type, inner) for monomial in one.body.terms for inner, _ in monomial
+    )
+
+
 def by_way_of(formula: Formula, name: Symbol, definition: Formula) -> Formula:
-    """The formula with a name that is a product replaced by what it stands for, simplified, and put back in where it
+    """The formula with a name for a root or a sum replaced by what it stands for, simplified, and put back in where that
     comes out again; as it was if that is not shorter."""
-    if len(definition.terms) != 1 or not any(
-        isinstance(one, Symbol) and one.name == name.name for one in formula.atoms()
-    ):
+    if not _is_root_or_sum(definition):
+        return formula
+    if not any(isinstance(one, Symbol) and one.name == name.name for one in formula.atoms()):
         return formula
     try:
         spelled = simplest(substituted(formula, lambda one: _named(one, name, definition)))
@@ -77,42 +105,66 @@ def _at(definition: Formula, name: Symbol, place: tuple[Position, ...]) -> Formu
     return definition
 
 
+def named_again(formula: Formula, name: Symbol, definition: Formula) -> Formula:
+    """A derivative of a root or of a sum in terms of it: x/n for x/√(Σ x²), if n is that root."""
+    if not _is_root_or_sum(definition):
+        return formula
+    try:
+        again = _put_back(formula, name, definition)
+    except TooLong:
+        return formula
+    return again if _length(again) < _length(formula) else formula
+
+
+def _is_root_or_sum(definition: Formula) -> bool:
+    """Whether something stands for a product in which there is a root or a sum over an index."""
+    return len(definition.terms) == 1 and any(
+        e.denominator != 1 or isinstance(one, Total) for monomial in definition.terms for one, e in monomial
+    )
+
+
 def _put_back(formula: Formula, name: Symbol, definition: Formula) -> Formula:
     """The formula with the name for the factors of its definition, where all of them meet."""
+    inside = _with_each_inside(formula, lambda body: _put_back(body, name, definition))
     result = ZERO
-    for monomial, coefficient in formula.terms.items():
-        inside = tuple((_put_back_inside(one, name, definition), e) for one, e in monomial)
-        result = result + (_gathered(inside, coefficient, name, definition) or product(coefficient, inside))
+    for monomial, coefficient in inside.terms.items():
+        met = _gathered(monomial, coefficient, name, definition)
+        result = result + (Formula({monomial: coefficient}) if met is None else met)
     return result
-
-
-def _put_back_inside(one: Atom, name: Symbol, definition: Formula) -> Atom:
-    if isinstance(one, (Group, Total)):
-        return one._replace(body=_put_back(one.body, name, definition))
-    return one
 
 
 def _gathered(monomial: Monomial, coefficient: Fraction, name: Symbol, definition: Formula) -> Formula | None:
     """A product in which the definition of an element is replaced by its name; None if it is not in there."""
-    ((parts, scale),) = definition.terms.items()
-    leading = next((one for one, _ in parts if isinstance(one, Symbol) and set(one.index) >= set(name.index)), None)
-    if leading is None:
-        return None
-    for met, _ in monomial:
-        if not isinstance(met, Symbol) or met.name != leading.name:
-            continue
-        places = dict(zip(leading.index, met.index))
-        place = tuple(places[index] for index in name.index)
+    ((_, scale),) = definition.terms.items()
+    for place in _places_of(monomial, name, definition):
         ((here, _),) = _at(definition, name, place).terms.items()
-        rest = dict(monomial)
-        for one, exponent in here:
-            left = rest.get(one, Fraction(0))
-            if left == 0 or (left > 0) != (exponent > 0) or abs(left) < abs(exponent):
-                break
-            rest[one] = left - exponent
-        else:
-            return product(coefficient / scale, (*rest.items(), (name._replace(index=place), Fraction(1))))
+        factors = dict(monomial)
+        times = {_times(factors.get(one, Fraction(0)), exponent) for one, exponent in here}
+        many = min(times, key=abs) if min(times) * max(times) > 0 else 0
+        if many and (many > 0 or len(here) == 1):
+            rest = {one: e - many * dict(here).get(one, Fraction(0)) for one, e in factors.items()}
+            named = name._replace(index=place), Fraction(many)
+            return product(coefficient / scale**many, (*rest.items(), named))
     return None
+
+
+def _times(have: Fraction, exponent: Fraction) -> int:
+    """How many times a power goes into another: √s goes -1 times into 1/√s."""
+    many = have / exponent
+    return int(many) if abs(many) >= 1 else 0
+
+
+def _places_of(monomial: Monomial, name: Symbol, definition: Formula) -> Iterator[tuple[Position, ...]]:
+    """The elements of the name whose definition may be in a product."""
+    if not name.index:
+        yield ()
+        return
+    ((parts, _),) = definition.terms.items()
+    leading = next((one for one, _ in parts if isinstance(one, Symbol) and set(one.index) >= set(name.index)), None)
+    for met, _ in monomial if leading is not None else ():
+        if isinstance(met, Symbol) and met.name == leading.name:
+            places = dict(zip(leading.index, met.index))
+            yield tuple(places[index] for index in name.index)
 
 
 def _is_number_times_sum(formula: Formula) -> bool:
@@ -123,7 +175,7 @@ def _is_number_times_sum(formula: Formula) -> bool:
 
 
 def _shortest(formula: Formula) -> Formula:
-    formula = _signed_alike(_inside(formula))
+    formula = _signed_alike(_with_each_inside(formula, simplest))
     without_quotients = _multiplied_out(formula, True)
     forms = [*_forms(formula), *(_forms(without_quotients) if without_quotients != formula else ())]
     best = min(forms, key=_length)  # the first of those that are equally long
@@ -139,7 +191,7 @@ def _length(formula: Formula) -> int:
     """How many numbers, names and functions are to be written."""
     length = 0
     for monomial, coefficient in formula.terms.items():
-        length += abs(coefficient) != 1 or not monomial
+        length += abs(coefficient) != 1 or all(e < 0 for _, e in monomial)
         for one, _ in monomial:
             inside = parts_of(one)
             length += sum(_length(part) for part in inside) if isinstance(one, (Group, Total)) else 1
@@ -148,28 +200,28 @@ def _length(formula: Formula) -> int:
     return length
 
 
-def _inside(formula: Formula) -> Formula:
-    """The formula with what its groups and sums enclose simplified."""
-
-    def change(one: Atom) -> Formula:
-        if isinstance(one, Group):
-            body = simplest(one.body)
-            return body if len(body.terms) < 2 else atom(Group(body))
-        if isinstance(one, Total):
-            index, body = opened(one)
-            simpler = simplest(body)
-            return atom(one) if simpler is body else total(index, simpler)
-        return atom(one)
-
+def _with_each_inside(formula: Formula, change: Callable[[Formula], Formula]) -> Formula:
+    """The formula with `change` made to what its groups and sums enclose."""
     result = ZERO
     for monomial, coefficient in formula.terms.items():
         factors: list[tuple[Atom, Fraction]] = []
         for one, exponent in monomial:
-            inner, scale = as_product(change(one).power(exponent))
+            inner, scale = as_product(_changed_inside(one, change).power(exponent))
             coefficient *= scale
             factors += inner
         result = result + product(coefficient, tuple(factors))
     return result
+
+
+def _changed_inside(one: Atom, change: Callable[[Formula], Formula]) -> Formula:
+    if isinstance(one, Group):
+        body = change(one.body)
+        return body if len(body.terms) < 2 else atom(Group(body))
+    if isinstance(one, Total):
+        index, body = opened(one)
+        made = change(body)
+        return atom(one) if made is body else total(index, made)
+    return atom(one)
 
 
 def _signed_alike(formula: Formula) -> Formula:
@@ -191,18 +243,42 @@ def _signed_alike(formula: Formula) -> Formula:
 
 
 def _forms(formula: Formula) -> Iterator[Formula]:
-    if not _is_polynomial(formula):
-        yield _with_factors_out(formula)
+    factored = _with_factors_out(formula)
+    if not _is_polynomial(formula) and not any(e < 0 for monomial in formula.terms for _, e in monomial):
+        yield factored
     yield formula
+    yield factored
+    plain = _without_quotients_inside(formula)
+    if plain is not formula:
+        yield plain
     together = _with_sums_together(formula)
     if together is not formula:
         yield together
+    if _is_polynomial(formula):
+        return
     try:
         joined = _over_one_denominator(formula)
     except TooLong:
         return
     if joined is not formula:
         yield joined
+
+
+def _without_quotients_inside(formula: Formula) -> Formula:
+    """1/(1/a + 1/b) as a·b/(a + b)."""
+    result, changed = ZERO, False
+    for monomial, coefficient in formula.terms.items():
+        factors: list[tuple[Atom, Fraction]] = []
+        for one, exponent in monomial:
+            joined = atom(one)
+            if isinstance(one, Group) and exponent < 0 and exponent.denominator == 1:
+                joined = _over_one_denominator(one.body)
+                changed = changed or len(joined.terms) == 1
+            inner, scale = as_product((joined if len(joined.terms) == 1 else atom(one)).power(exponent))
+            coefficient *= scale
+            factors += inner
+        result = result + product(coefficient, tuple(factors))
+    return result if changed else formula
 
 
 def _with_sums_together(formula: Formula) -> Formula:
@@ -293,10 +369,10 @@ def _with_factors_out(formula: Formula) -> Formula:
             common[one] = exponents[0]
     if not common:
         return formula
-    lowered: Monomial = tuple((one, -exponent) for one, exponent in common.items())
     rest = ZERO
     for monomial, coefficient in formula.terms.items():
-        rest = rest + product(coefficient, (*monomial, *lowered))
+        left = tuple((one, exponent - common.get(one, 0)) for one, exponent in monomial)
+        rest = rest + product(coefficient, tuple(factor for factor in left if factor[1]))
     rest = min((rest, _multiplied_out(rest, False)), key=_length)
     factors, coefficient = as_product(rest)
     return product(coefficient, (*common.items(), *factors))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..engine import Freed, Node, SavedTensor, fit_array, ready_order
-from ..inplace import CopySlices
+from ..inplace import CopySlices, replayed
 from ..modes import no_grad
 from ..op import INPUT, NUMBERS, OUTPUT, Op
 from ..tensor import Tensor, wrap
@@ -257,7 +257,7 @@ class Values:
             if place
         ]
         with no_grad():
-            part = node._part_of(wrap(whole))
+            part = replayed(node.geometry, wrap(whole))
             inputs = [part.clone(), *[wrap(v) if isinstance(v, np.ndarray) else v for v in rest]]
             part._array[...] = record.apply(*inputs, *self.settings(inner))._array
         return whole
@@ -607,6 +607,8 @@ def operand_of(node: Node, place: int) -> ast.expr | None:
     written = operands(syntax, expression)
     if record is None or not written or not _stands_for(expression, record):
         return None
+    if record.variadic and isinstance(written[0], (ast.List, ast.Tuple)):
+        written = [*written[0].elts, *written[1:]]
     if (
         len(written) == 2
         and isinstance(expression, ast.BinOp)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
+from unicodedata import combining
 
 from .algebra import (
     IMAGINARY_UNIT,
@@ -22,6 +24,7 @@ from .algebra import (
     Whole,
     content,
     indices_of,
+    number,
 )
 from .positions import Entry, Index, Part, Position, indices, split
 
@@ -78,15 +81,17 @@ class Letters:
 # ---------------------------------------------------------------- numbers
 
 
-def rational(value: Fraction) -> str:
-    """3, 3/2, 0.1: a fraction unless the program will have said it in decimals."""
+def rational(value: Fraction, sizes: Iterable[int] = ()) -> str:
+    """3, 3/2, 0.1: a fraction unless the program will have said it in decimals. `sizes`: of what is added up beside it."""
     if value.denominator == 1:
         return str(value.numerator)
-    return decimal(float(value)) if _is_decimal(value) else f"{value.numerator}/{value.denominator}"
+    return decimal(float(value)) if _is_decimal(value, sizes) else f"{value.numerator}/{value.denominator}"
 
 
-def _is_decimal(value: Fraction) -> bool:
+def _is_decimal(value: Fraction, sizes: Iterable[int] = ()) -> bool:
     """Whether a fraction is written with a point: 0.3 and 3.2, but 1/5, the weight of a mean, and 1/4."""
+    if any((value * size).denominator == 1 for size in sizes):
+        return False
     if value.denominator > 4096:
         return True
     if value.denominator % 5 or abs(value) == Fraction(1, 5):
@@ -153,12 +158,40 @@ def _with_negated(terms: list[tuple[Monomial, Fraction]]) -> list[tuple[Monomial
 
 
 def _first_names(factors: list[tuple[Atom, Fraction]]) -> list[tuple[Atom, Fraction]]:
-    """The factors with names before functions: x·sin(y), not sin(y)·x. i stands first, a sum reaches to the end."""
+    """The factors with names before functions: x·sin(y), not sin(y)·x."""
     first = next((k for k, (one, _) in enumerate(factors) if isinstance(one, Apply) and one.arguments), len(factors))
     names = [factor for factor in factors[first:] if _is_of_names(factor[0])]
     rest = [factor for factor in factors[first:] if not _is_of_names(factor[0])]
     placed = [*factors[:first], *names, *rest]
-    return sorted(placed, key=lambda factor: isinstance(factor[0], Total) - (factor[0] == IMAGINARY_UNIT))
+    return sorted(placed, key=lambda factor: _rank(factor[0]))
+
+
+def _rank(one: Atom) -> int:
+    """i stands first, a condition after what it is the condition of, and a sum reaches to the end."""
+    if one == IMAGINARY_UNIT:
+        return -1
+    if isinstance(one, Total):
+        return 2
+    is_condition = isinstance(one, (Delta, AtLeast)) or (isinstance(one, Group) and _negated(one.body) is not None)
+    is_kronecker = isinstance(one, Delta) and isinstance(one.left, Index) and isinstance(one.right, Index)
+    return int(is_condition and not is_kronecker)
+
+
+def _sizes_in(*monomials: Monomial) -> set[int]:
+    """The sizes of the indices in products, and how many elements their sums have."""
+    found: set[int] = set()
+    for monomial in monomials:
+        terms = 1
+        for one, _ in monomial:
+            found.update(index.size for index in indices_of(one))
+            inner: Atom | None = one
+            while isinstance(inner, Total):
+                found.add(inner.index.size)
+                terms *= inner.index.size
+                lone = [m for m in inner.body.terms if len(inner.body.terms) == 1]
+                inner = next((part for part, _ in (lone[0] if lone else ()) if isinstance(part, Total)), None)
+        found.add(terms)
+    return found
 
 
 def _is_of_names(one: Atom) -> bool:
@@ -252,6 +285,13 @@ class _Notation:
             return self.condition(one, letters).replace(" = ", self.unequal)
         return self.signs(_NEGATED[one.function].format(*(self.formula(a, letters) for a in one.arguments)))
 
+    def holds(self, one: Apply, letters: Letters) -> str:
+        """What holds where a condition does; x < 0 for -x > 0."""
+        form, arguments = _CONDITIONS[one.function], one.arguments
+        if one.function == "positive" and all(c < 0 for c in arguments[0].terms.values()):
+            form, arguments = "{} < 0", (arguments[0] * number(-1),)
+        return self.signs(form.format(*(self.formula(a, letters) for a in arguments)))
+
     def signs(self, condition: str) -> str:
         """A condition in the notation's own signs."""
         return condition.replace(" ≤ ", self.less).replace(" ≥ ", self.more).replace(" ≠ ", self.unequal)
@@ -288,7 +328,7 @@ class _Notation:
         common = content(formula) if len(formula.terms) > 1 else Fraction(1)
         if common.denominator != 1 and any(not _has_sum(monomial) for monomial in formula.terms):
             rest = self.formula(Formula({m: c / common for m, c in formula.terms.items()}), letters)
-            return self.product(common, [self.parentheses.format(rest)], False)
+            return self.product(common, [self.parentheses.format(rest)], _sizes_in(*formula.terms))
         pieces: list[str] = []
         for monomial, coefficient in _with_negated(_sorted_terms(formula)):
             written = self.term(monomial, abs(coefficient), letters)
@@ -302,9 +342,11 @@ class _Notation:
         above = [(one, e) for one, e in monomial if e > 0]
         below = [(one, -e) for one, e in monomial if e < 0]
         above = _first_names(above)
-        bottom: list[str] = [self.factor(one, e, letters, alone=False) for one, e in below]
+        below = _first_names(below)
+        bottom: list[str] = [self.denominator(one, e, letters) for one, e in below]
+        sizes = _sizes_in(monomial)
         is_over = bool(bottom) or (
-            bool(above) and not _is_decimal(coefficient) and all(_is_plain(one) for one, _ in above)
+            bool(above) and not _is_decimal(coefficient, sizes) and all(_is_plain(one) for one, _ in above)
         )
         if self.bare_top and len(below) == 1 and coefficient.denominator == 1:
             bottom = [self.factor(*below[0], letters, alone=True)]
@@ -317,10 +359,17 @@ class _Notation:
         elif bottom and not self.bare_top:  # where a sum ends is to be seen
             runs_on = [isinstance(one, (Total, Product)) and e == 1 for one, e in above]
             top = [self.parentheses.format(t) if wrap else t for t, wrap in zip(top, runs_on)]
-        product = self.product(coefficient, top, bool(bottom))
+        product = self.product(coefficient, top, sizes)
         return self.quotient(product, bottom) if bottom else product
 
-    def product(self, coefficient: Fraction, factors: list[str], in_quotient: bool) -> str:
+    def denominator(self, one: Atom, exponent: Fraction, letters: Letters) -> str:
+        """A factor below a line; where a sum of quotients ends is to be seen."""
+        written = self.factor(one, exponent, letters, alone=False)
+        is_open = isinstance(one, (Total, Product)) and exponent == 1 and "/" in written
+        return self.parentheses.format(written) if is_open else written
+
+    def product(self, coefficient: Fraction, factors: list[str], sizes: Iterable[int] = ()) -> str:
+        """A number times factors; `sizes`: of what is added up in them."""
         raise NotImplementedError
 
     def quotient(self, top: str, bottom: list[str]) -> str:
@@ -331,21 +380,18 @@ class _Notation:
 
 
 class _Text(_Notation):
-    def product(self, coefficient, factors, in_quotient):
+    def product(self, coefficient, factors, sizes=()):
         if not factors:
-            return self.rational(coefficient)
+            return rational(coefficient, sizes)
         joined = "·".join(factors)
         if coefficient == 1:
             return joined
-        number = self.rational(coefficient)
+        number = rational(coefficient, sizes)
         one_letter = (
             joined[0].isalpha() and joined[0] not in "ΣΠ" and (joined[1:2] in _AFTER_A_LETTER or not joined[1:])
         )
         close = joined[0] in "(√" or (coefficient.denominator == 1 and one_letter)
         return number + joined if close else f"{number}·{joined}"
-
-    def rational(self, value: Fraction) -> str:
-        return rational(value)
 
     def quotient(self, top, bottom):
         joined = "·".join(bottom)
@@ -431,7 +477,7 @@ class _Text(_Notation):
         if one.function in ("abs", "modulus"):
             return f"|{arguments[0]}|"
         if one.function in _CONDITIONS:
-            return f"[{_CONDITIONS[one.function].format(*arguments)}]"
+            return f"[{self.holds(one, letters)}]"
         if one.function == "number":
             bare = _is_single(one.arguments[0]) or arguments[0].isdecimal()
             return arguments[0] if bare else f"({arguments[0]})"
@@ -454,20 +500,20 @@ class _Latex(_Notation):
         written = rf"{inner if _is_letter(inner) else f'({inner})'} \bmod {unit.by}"
         return f"({written})" if factor else written
 
-    def product(self, coefficient, factors, in_quotient):
+    def product(self, coefficient, factors, sizes=()):
         joined = r" \, ".join(factors)
         if not factors:
-            return self.rational(coefficient)
-        return joined if coefficient == 1 else f"{self.rational(coefficient)} {joined}"
+            return self.rational(coefficient, sizes)
+        return joined if coefficient == 1 else f"{self.rational(coefficient, sizes)} {joined}"
 
-    def rational(self, value: Fraction) -> str:
-        written = rational(value)
+    def rational(self, value: Fraction, sizes: Iterable[int]) -> str:
+        written = rational(value, sizes)
         if "/" in written:
             return rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
         return written
 
     def quotient(self, top, bottom):
-        return rf"\frac{{{top}}}{{{self.product(Fraction(1), bottom, True)}}}"
+        return rf"\frac{{{top}}}{{{self.product(Fraction(1), bottom)}}}"
 
     def symbol(self, one: Symbol, letters: Letters) -> str:
         if one.kind == -1:
@@ -533,7 +579,7 @@ class _Latex(_Notation):
         if one.function in ("abs", "modulus"):
             return rf"\left|{arguments[0]}\right|"
         if one.function in _CONDITIONS:
-            return rf"\left[{self.signs(_CONDITIONS[one.function].format(*arguments))}\right]"
+            return rf"\left[{self.holds(one, letters)}\right]"
         if one.function == "number":
             return arguments[0]
         if one.function in _LATEX_NAMES:
@@ -569,8 +615,8 @@ def _numbered(name: str) -> tuple[str, str]:
 
 
 def shown_width(line: str) -> int:
-    """How many columns of a terminal a text takes."""
-    return len(line) - line.count(OVERLINE)
+    """How many columns of a terminal a text takes: signs that stand over others take none."""
+    return sum(not combining(sign) for sign in line)
 
 
 def power(exponent: Fraction) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine import Freed
+from ...inplace import CopySlices, replayed
 from ...modes import no_grad
 from ...tensor import Tensor, wrap
 from .. import positions
@@ -100,7 +101,7 @@ def _cat(call: Call, p: Place) -> Formula:
     for k in parts:
         n = call.shape(k)[dim]
         place = difference(p[dim], offset)
-        there = within(place, n)
+        there = within(place, n) if n != 1 else delta(p[dim], offset)
         if there:
             result = result + there * call.at(k, (*p[:dim], place if n != 1 else 0, *p[dim + 1 :]))
         offset += n
@@ -548,7 +549,7 @@ def _copy_slices(call: Call, p: Place) -> Formula:
     numbers = np.empty_like(node.base_like, np.float64)  # with the base's strides, by which the part is known
     numbers[...] = np.arange(numbers.size).reshape(shape)
     with no_grad():
-        where = np.asarray(node._part_of(wrap(numbers))._array).astype(np.int64)
+        where = np.asarray(replayed(node.geometry, wrap(numbers))._array).astype(np.int64)
     back = np.full(node.base_like.size, -1)
     back[where.reshape(-1)] = np.arange(where.size)
     pattern = pattern_of(call, back.reshape(shape), where.shape, "at")
@@ -564,10 +565,4 @@ def _copy_slices(call: Call, p: Place) -> Formula:
     return (ONE - there) * old + there * new
 
 
-def _register_copy_slices() -> None:
-    from ...inplace import CopySlices
-
-    NODE_RULES[CopySlices] = _copy_slices
-
-
-_register_copy_slices()
+NODE_RULES[CopySlices] = _copy_slices

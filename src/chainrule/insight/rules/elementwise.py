@@ -269,9 +269,8 @@ def _scaled(call: Call, p: Place) -> Formula:
 
 @rule("pow_number")
 def _pow_number(call: Call, p: Place) -> Formula:
-    exponent = rational_of(call.setting("exponent")).number
-    assert exponent is not None
-    return call(0, p).power(exponent)
+    exponent = call.written(1, call.setting("exponent"))
+    return call(0, p).power(exponent.number) if exponent.number is not None else apply("pow", call(0, p), exponent)
 
 
 @rule("pow_of_number")

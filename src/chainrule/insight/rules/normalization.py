@@ -26,7 +26,7 @@ class _Standardized(Slopes):
             equal = equal * delta(a, b)
         share = number(Fraction(1, self.size))
         bracket = equal - share * (ONE + here * there)
-        std = self.call.formulas.given(self.std_name, self.std, at)
+        std = self.call.formulas.given(self.std_name, self.std, broadcast(self.std.shape, at))
         return self.same_group(at, inner) * std.power(-1) * bracket
 
 
@@ -39,7 +39,7 @@ def _standardized(call: Call, p: Place, grouped: np.ndarray, axes: tuple[int, ..
     if not size:
         raise NoFormula
     name = call.input_name(0)
-    spread = np.broadcast_to(std, grouped.shape).reshape(shape)
+    spread = std if grouped.shape == shape else np.broadcast_to(std, grouped.shape).reshape(shape)
     rule_of = _Standardized(call, same_group, size, spread, f"std({name})")
     return call.formulas.whole(f"standardized({name})", ((grouped - mean) / std).reshape(shape), p, rule_of)
 

@@ -82,7 +82,7 @@ def _counted(n: int) -> Position:
 
 
 def _over(positions, body: Formula) -> Formula:
-    for position in positions:
+    for position in reversed(positions):
         if isinstance(position, Index):
             body = total(position, body)
     return body
