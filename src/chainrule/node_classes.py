@@ -9,7 +9,7 @@ from .record import ELEMENTWISE, INPUT, NUMBERS, OUTPUT, PLAIN, Op, graph_xp, xp
 from .tensor import Tensor
 
 ndarray, scalar = backend.ndarray, backend.np.generic
-SINGLE = backend.np.dtype("float32")
+SINGLE = backend.SINGLE
 scalar_array = backend.scalar_array
 
 
@@ -253,22 +253,21 @@ def _has_two_simple_formulas(record: Op) -> bool:
     )
 
 
-def _backward_arrays(self, gradient, needs):
-    record = self.op
-    saved = self.saved
-    if saved.__class__ is Freed:
-        raise graph_errors.freed(self)
-    values = [_array_of(self, k, n, e) for k, n, e in zip(record.saved_kinds, record.saved_names, saved, strict=True)]
-    return gradients(record, xp, gradient, values, needs)
+def _backward_of_any(fetch, namespace):
+    """backward() of any operation; `fetch` makes of what was saved what the formulas take."""
+
+    def backward(self, gradient, needs):
+        record = self.op
+        saved = self.saved
+        if saved.__class__ is Freed:
+            raise graph_errors.freed(self)
+        values = [fetch(self, k, n, e) for k, n, e in zip(record.saved_kinds, record.saved_names, saved, strict=True)]
+        return gradients(record, namespace, gradient, values, needs)
+
+    return backward
 
 
-def _backward_tensors(self, gradient, needs):
-    record = self.op
-    saved = self.saved
-    if saved.__class__ is Freed:
-        raise graph_errors.freed(self)
-    values = [tensor_of(self, k, n, e) for k, n, e in zip(record.saved_kinds, record.saved_names, saved, strict=True)]
-    return gradients(record, graph_xp, gradient, values, needs)
+_backward_arrays, _backward_tensors = _backward_of_any(_array_of, xp), _backward_of_any(tensor_of, graph_xp)
 
 
 def gradients(record: Op, namespace, gradient, values, needs):

@@ -47,6 +47,7 @@ from . import elementary, integers
 from .choosing import clamp, where
 from .cumulative import cummax, cummin, cumprod, cumsum, fits_exponent, logcumsumexp, reversed_cumsum
 from .elementary import (
+    SINGLE,
     acos,
     asin,
     atan,
@@ -179,7 +180,7 @@ def power_number(x, exponent):
         return one(x) / (x * x)
     if exponent == -0.5:
         return one(x) / np.sqrt(x)
-    if x.dtype is elementary.SINGLE and x.size <= elementary.LARGEST:
+    if x.dtype is SINGLE and x.size <= elementary.LARGEST:
         return elementary.small_power(x, exponent)
     return np.power(x, number(x, exponent)) if x.dtype.kind == "V" else x**exponent
 
@@ -346,7 +347,6 @@ def result_array(x):
 _SCALARS: dict = {}
 
 
-SINGLE = np.dtype(np.float32)
 _ZEROS: dict = {SINGLE: np.array(0, SINGLE)}
 _ONES: dict = {SINGLE: np.array(1, SINGLE)}
 _SINGLE_ZERO, _SINGLE_ONE = _ZEROS[SINGLE], _ONES[SINGLE]
