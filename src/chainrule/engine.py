@@ -46,31 +46,47 @@ def is_own(filename: str) -> bool:
 
 
 def user_position(depth: int = 1):
-    """(code, instruction offset) of the user's line, seen from the frame `depth` above this one."""
-    return path_to_user(_getframe(depth), ())[1:]
+    """(code, instruction offset) of the user's line, seen from the frame `depth` above this one.
+
+    What a backward records belongs to the line that called it, which is looked up once (`local.position`)."""
+    position = local.position
+    if position is not None:
+        return position
+    frame = _users_frame(_getframe(depth))
+    return frame.f_code, frame.f_lasti
+
+
+def _users_frame(frame):
+    """The innermost frame outside this package, from `frame` upwards."""
+    filename = frame.f_code.co_filename
+    while (filename in _OWN_FILES or is_own(filename)) and (caller := frame.f_back) is not None:
+        frame = caller
+        filename = frame.f_code.co_filename
+    return frame
 
 
 def path_to_user(frame, path):
     """(code objects of this package from `frame` upwards, code, instruction offset) of the user's line.
 
-    That is where the innermost frame outside this package stands; what a backward records belongs to the line that called
-    it, which is looked up once (`local.position`). `path` is what this gave before: who is called again from where it was
-    called last finds the same code objects, and need not ask whose they are."""
-    start = frame
-    for code in path:
-        if frame.f_code is not code or (caller := frame.f_back) is None:
-            break
-        frame = caller
-    code = frame.f_code
-    if code.co_filename in USER_FILES:
-        return path, code, frame.f_lasti
+    `path` is what this gave before: who is called again from where it was called last finds the same code objects, and need
+    not ask whose they are."""
     position = local.position
     if position is not None:
-        return path, *position
-    path, frame = [], start
-    while is_own((code := frame.f_code).co_filename) and frame.f_back is not None:
-        path.append(code)
-        frame = frame.f_back
+        code, lasti = position
+        return path, code, lasti
+    start = frame
+    for code in path:
+        if frame.f_code is not code:
+            break
+        frame = frame.f_back or frame
+    code = frame.f_code
+    if code.co_filename not in USER_FILES:
+        frame = _users_frame(frame)
+        code = frame.f_code
+        path = []
+        while start is not frame:
+            path.append(start.f_code)
+            start = start.f_back
     return path, code, frame.f_lasti
 
 

@@ -385,13 +385,17 @@ def _one_with_settings(record: Op):
         node.saved = tuple(saved)
         node.sequence = next_sequence()
         frame = _getframe(depth)
+        for code in own_path:
+            if frame.f_code is not code:
+                break
+            frame = frame.f_back or frame
         node.code = code = frame.f_code
         node.lasti = frame.f_lasti
         if code is not user_code:
             if code.co_filename in USER_FILES:
                 user_code = code
             else:
-                own_path, node.code, node.lasti = path_to_user(frame, own_path)
+                own_path, node.code, node.lasti = path_to_user(_getframe(depth), own_path)
         node.meta = None
         tensor._requires_grad = True
         tensor._node = node
@@ -447,13 +451,17 @@ def _two_unlike(record: Op):
         node.saved = save(input, other, edges[0] is not None, edges[1] is not None)
         node.sequence = next_sequence()
         frame = _getframe(depth)
+        for code in own_path:
+            if frame.f_code is not code:
+                break
+            frame = frame.f_back or frame
         node.code = code = frame.f_code
         node.lasti = frame.f_lasti
         if code is not user_code:
             if code.co_filename in USER_FILES:
                 user_code = code
             else:
-                own_path, node.code, node.lasti = path_to_user(frame, own_path)
+                own_path, node.code, node.lasti = path_to_user(_getframe(depth), own_path)
         node.meta = None
         tensor._requires_grad = True
         tensor._node = node
@@ -596,13 +604,17 @@ def plain_function(record: Op):
         node.saved = tuple(saved)
         node.sequence = next_sequence()
         frame = _getframe(2)
+        for code in own_path:
+            if frame.f_code is not code:
+                break
+            frame = frame.f_back or frame
         node.code = code = frame.f_code
         node.lasti = frame.f_lasti
         if code is not user_code:
             if code.co_filename in USER_FILES:
                 user_code = code
             else:
-                own_path, node.code, node.lasti = path_to_user(frame, own_path)
+                own_path, node.code, node.lasti = path_to_user(_getframe(2), own_path)
         if not several:
             tensor._requires_grad = True
             tensor._node = node
