@@ -109,7 +109,7 @@ Monomial = tuple[tuple[Atom, Fraction], ...]  # factors and their exponents, in 
 class Formula:
     """A sum of terms: {factors with their exponents: coefficient}. Immutable."""
 
-    __slots__ = ("_depth", "_hash", "_indices", "_is_conditional", "_size", "terms")
+    __slots__ = ("_depth", "_hash", "_indices", "_is_conditional", "_length", "_size", "terms")
 
     def __init__(self, terms: Mapping[Monomial, Fraction] = {}) -> None:
         self.terms: dict[Monomial, Fraction] = dict(terms)
@@ -118,6 +118,7 @@ class Formula:
         self._depth: int | None = None
         self._is_conditional: bool | None = None
         self._size: int | None = None
+        self._length: int | None = None
 
     # ---- identity: the order of terms and factors does not count
 
@@ -163,6 +164,19 @@ class Formula:
                 1 + sum(part.size for part in parts_of(one)) for monomial in self.terms for one, _ in monomial
             )
         return self._size
+
+    @property
+    def length(self) -> int:
+        """How many numbers, names and functions there are to write."""
+        if self._length is None:
+            self._length = 0
+            for monomial, coefficient in self.terms.items():
+                self._length += abs(coefficient) != 1 or all(e < 0 for _, e in monomial)
+                for one, _ in monomial:
+                    self._length += not isinstance(one, (Group, Total))
+                    if isinstance(one, (Apply, Group, Total)):
+                        self._length += sum(part.length for part in parts_of(one))
+        return self._length
 
     @property
     def is_conditional(self) -> bool:

@@ -40,7 +40,10 @@ def simplest(formula: Formula) -> Formula:
     if formula.size > LARGEST or _is_number_times_sum(formula):
         return formula
     try:
-        return min((_apart(formula), _apart(_by_conditions(formula))), key=_length)
+        forms = [_apart(formula)]
+        if any(_has_listed(one) for monomial in formula.terms for one, e in monomial if e == 1):
+            forms.append(_apart(_by_conditions(formula)))
+        return min(forms, key=lambda form: form.length)
     except TooLong:
         return formula
 
@@ -91,7 +94,7 @@ def by_way_of(formula: Formula, name: Symbol, definition: Formula) -> Formula:
         again = _put_back(spelled, name, definition)
     except TooLong:
         return formula
-    return again if _length(again) < _length(formula) else formula
+    return again if again.length < formula.length else formula
 
 
 def _named(one: Atom, name: Symbol, definition: Formula) -> Formula | None:
@@ -113,7 +116,7 @@ def named_again(formula: Formula, name: Symbol, definition: Formula) -> Formula:
         again = _put_back(formula, name, definition)
     except TooLong:
         return formula
-    return again if _length(again) < _length(formula) else formula
+    return again if again.length < formula.length else formula
 
 
 def _is_root_or_sum(definition: Formula) -> bool:
@@ -178,26 +181,13 @@ def _shortest(formula: Formula) -> Formula:
     formula = _signed_alike(_with_each_inside(formula, simplest))
     without_quotients = _multiplied_out(formula, True)
     forms = [*_forms(formula), *(_forms(without_quotients) if without_quotients != formula else ())]
-    best = min(forms, key=_length)  # the first of those that are equally long
+    best = min(forms, key=lambda form: form.length)  # the first of those that are equally long
     try:
-        spread = min(_forms(_multiplied_out(without_quotients, False)), key=_length)
+        spread = min(_forms(_multiplied_out(without_quotients, False)), key=lambda form: form.length)
     except TooLong:
         return best
     is_apart = len(best.terms) == 1 < len(spread.terms)  # a product stays one: a·(1 - a), not a - a²
-    return spread if _length(spread) + is_apart < _length(best) else best
-
-
-def _length(formula: Formula) -> int:
-    """How many numbers, names and functions are to be written."""
-    length = 0
-    for monomial, coefficient in formula.terms.items():
-        length += abs(coefficient) != 1 or all(e < 0 for _, e in monomial)
-        for one, _ in monomial:
-            inside = parts_of(one)
-            length += sum(_length(part) for part in inside) if isinstance(one, (Group, Total)) else 1
-            if isinstance(one, Apply):
-                length += sum(_length(part) for part in inside)
-    return length
+    return spread if spread.length + is_apart < best.length else best
 
 
 def _with_each_inside(formula: Formula, change: Callable[[Formula], Formula]) -> Formula:
@@ -298,7 +288,7 @@ def _with_sums_together(formula: Formula) -> Formula:
         return formula
     for (_, index), (rest, body) in bodies.items():
         if body:
-            factors, coefficient = as_product(min((body, _with_factors_out(body)), key=_length))
+            factors, coefficient = as_product(min((body, _with_factors_out(body)), key=lambda form: form.length))
             inner = Formula({factors: Fraction(1)})
             result = result + product(coefficient, (*rest, (Total(index, inner), Fraction(1))))
     return result
@@ -350,7 +340,7 @@ def _over_one_denominator(formula: Formula) -> Formula:
         top = top + _multiplied_out(product(coefficient, (*monomial, *raised)), False)
     if not top:
         return ZERO
-    top = min((top, _with_factors_out(top)), key=_length)
+    top = min((top, _with_factors_out(top)), key=lambda form: form.length)
     factors, coefficient = as_product(top)
     return product(coefficient, (*factors, *lowest.items()))
 
@@ -373,6 +363,6 @@ def _with_factors_out(formula: Formula) -> Formula:
     for monomial, coefficient in formula.terms.items():
         left = tuple((one, exponent - common.get(one, 0)) for one, exponent in monomial)
         rest = rest + product(coefficient, tuple(factor for factor in left if factor[1]))
-    rest = min((rest, _multiplied_out(rest, False)), key=_length)
+    rest = min((rest, _multiplied_out(rest, False)), key=lambda form: form.length)
     factors, coefficient = as_product(rest)
     return product(coefficient, (*common.items(), *factors))
