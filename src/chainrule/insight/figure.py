@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -47,10 +47,12 @@ class Shape(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line through points, which it leaves and enters downwards."""
+    """A line through points, which it leaves and enters downwards, or a part of one.
+
+    Its kind ("edge") and marks: "cut", or "through", where it does not end."""
 
     kinds: tuple[str, ...]
-    points: list[tuple[float, float]]
+    points: tuple[tuple[float, float], ...]
 
 
 class Figure:
@@ -104,21 +106,26 @@ class Figure:
         return Shape(("folded", mark) if mark else ("folded",), box, 6, texts)
 
     def _lines(self) -> list[Line]:
-        """One line for each visible pair that the graph's edges join."""
+        """One line for each visible pair that the graph's edges join, in parts: lines that run together share theirs."""
         chains, levels = chains_of(self.drawing.root), levels_of(self.drawing.root)
-        found: dict[tuple, Line] = {}
+        joined: set[tuple] = set()
+        found: dict[Line, None] = {}
         for a, b in self.drawing.graph.edges:
             start, end = (next(one for one in reversed(chains[n]) if one in self.boxes) for n in (a, b))
-            if start is end or (start, end) in found:
+            if start is end or (start, end) in joined:
                 continue
+            joined.add((start, end))
             upper, lower = self.boxes[start], self.boxes[end]
             points = [
                 (upper.x + upper.width / 2, upper.y + upper.height),
                 *points_between(self.bends, levels, steps_of(chains[a], chains[b]), a),
                 (lower.x + lower.width / 2, lower.y),
             ]
-            found[start, end] = Line(("edge", "cut") if self.drawing.graph.items[a].is_cut else ("edge",), points)
-        return list(found.values())
+            kinds = ("edge", "cut") if self.drawing.graph.items[a].is_cut else ("edge",)
+            for i in range(0, len(points) - 1, 2):  # from one bend to the next
+                ends = i + 2 == len(points)
+                found[Line(kinds if ends else (*kinds, "through"), tuple(points[i : i + 3]))] = None
+        return list(found)
 
     # ---- SVG
 
@@ -129,7 +136,8 @@ class Figure:
         tip = f"tip-{hashlib.sha256(shown.encode(errors='replace')).hexdigest()[:8]}"
         body = [
             *(
-                f'<path class="{" ".join(line.kinds)}" d="{_curve(line.points)}" marker-end="url(#{tip})"/>'
+                f'<path class="{" ".join(line.kinds)}" d="{_curve(line.points)}"'
+                + ("/>" if "through" in line.kinds else f' marker-end="url(#{tip})"/>')
                 for line in self.lines
             ),
             *(_svg_of(shape) for shape in (*self.frames, *self.shapes)),
@@ -182,13 +190,13 @@ def _rectangle(box: Box, radius: float, more: str = "") -> str:
     return f'<rect {more}x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" rx="{radius:.0f}"/>'
 
 
-def _curve(points: list[tuple[float, float]]) -> str:
+def _curve(points: Sequence[tuple[float, float]]) -> str:
     x, y = points[0]
     pieces = (f"C{a:.1f} {b:.1f} {c:.1f} {d:.1f} {e:.1f} {f:.1f}" for a, b, c, d, e, f in _beziers(points))
     return f"M{x:.1f} {y:.1f}" + "".join(pieces)
 
 
-def _controls(points: list[tuple[float, float]]) -> str:
+def _controls(points: Sequence[tuple[float, float]]) -> str:
     """The same curve as TikZ writes it."""
     x, y = points[0]
     pieces = (
@@ -198,7 +206,7 @@ def _controls(points: list[tuple[float, float]]) -> str:
     return f"({x:.1f},{y:.1f})" + "".join(pieces)
 
 
-def _beziers(points: list[tuple[float, float]]) -> list[tuple[float, ...]]:
+def _beziers(points: Sequence[tuple[float, float]]) -> list[tuple[float, ...]]:
     """The two controls and the end of each piece of a curve that leaves and enters its points downwards."""
     return [(x, (y + to_y) / 2, to_x, (y + to_y) / 2, to_x, to_y) for (x, y), (to_x, to_y) in pairwise(points)]
 
@@ -227,7 +235,7 @@ _TIKZ_STYLES = f"""
   graph folded/.style={{draw=blue!55!black, fill=blue!6, dashed}}, graph frame/.style={{draw=black!25, fill=black!6, fill opacity=.5}},
   graph root/.style={{line width=1.4pt}}, graph bad/.style={{draw=red!75!black, line width=1.8pt}},
   graph marked/.style={{draw=red!75!black, fill=red!12, line width=1.8pt}}, graph cut/.style={{draw=red!75!black, dashed}},
-  graph edge/.style={{->, draw=black!50}},
+  graph edge/.style={{->, draw=black!50}}, graph through/.style={{-}},
   graph label/.style={{anchor=base, inner sep=0pt, font=\\ttfamily\\frenchspacing\\fontsize{{9}}{{11}}\\selectfont}},
   graph detail/.style={{anchor=base, inner sep=0pt, font=\\ttfamily\\frenchspacing\\fontsize{{7.5}}{{9}}\\selectfont, text=black!65}},
   graph unreached/.style={{densely dotted}},
