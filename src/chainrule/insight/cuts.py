@@ -52,7 +52,7 @@ CUTS = {
     ),
     "update": (
         "gives its name to a new tensor, computed where nothing is recorded, that does not require grad",
-        "update it in place under no_grad: w -= lr * w.grad, or w.copy_(…)",
+        "update it in place under no_grad: w -= lr * w.grad, or w.copy_(…); or make it a leaf again, with requires_grad_()",
     ),
     "checkpoint": (
         "computes it in a reentrant checkpoint, none of whose inputs requires grad",

@@ -44,8 +44,22 @@ def modules_of(frame: FrameType | None) -> list[Any]:
     """The modules that the variables of a frame and of its callers hold, and those in them."""
     from ..nn.modules.module import Module
 
-    found = {id(m): m for _, value in variables_of(frame) if isinstance(value, Module) for m in value.modules()}
+    found = {}
+    for _, value in variables_of(frame):
+        # the modules that an object of the program's own holds, such as a trainer's model, are its variables, too
+        held = list(getattr(value, "__dict__", {}).values()) if _is_of_program(value) else [value]
+        found.update((id(m), m) for one in held if isinstance(one, Module) for m in one.modules())
     return list(found.values())
+
+
+def _is_of_program(value: Any) -> bool:
+    kind = type(value)
+    module = sys.modules.get(kind.__module__)
+    return (
+        not hasattr(kind, "_call_impl")
+        and not is_own(getattr(module, "__file__", None) or "")
+        and kind is not type(sys)
+    )
 
 
 class Hidden(NamedTuple):

@@ -60,6 +60,11 @@ def ancestors(position: Position) -> Iterator[ast.AST]:
         node = syntax.parents.get(node)
 
 
+def statement_at(position: Position) -> ast.stmt | None:
+    """The statement at a position."""
+    return next((node for node in ancestors(position) if isinstance(node, ast.stmt)), None)
+
+
 def place_in(file: str, line: int) -> Place:
     """A line of a file as a Place."""
     text = lines_of(file)[line - 1 : line]

@@ -47,7 +47,8 @@ def _number_added_by(witness: Witness, node: Node, frame: FrameType) -> Break | 
             return cut
     for one in inside:
         name = simple_name(one) if isinstance(one, (ast.Name, ast.Attribute)) else None
-        if name is not None and isinstance(value_called(name, {**frame.f_globals, **frame.f_locals}), float):
+        value = None if name is None else value_called(name, {**frame.f_globals, **frame.f_locals})
+        if name is not None and (value is None or isinstance(value, float)):  # None: of a function that has ended
             bound = made_at(name, (node.code, node.lasti))
             if bound is not None and (bound.file, bound.line) in escapes:
                 return escapes[bound.file, bound.line]

@@ -33,7 +33,7 @@ from ..used_graphs import noted, used_up
 from ..values import reachable
 from ..witness.notes import Break, Leaf, Root, parameters_of
 from .judge import Judge, innermost
-from .numbers import of_birth
+from .numbers import divergence, of_birth
 from .reads import no_gradient
 from .unreached import cut_of_leaf, likely_escape, never_used, static_cut, turned_on_late
 from .usage import only_shown, read_name
@@ -84,7 +84,8 @@ def _no_history(judge: Judge, error: BaseException, frame: FrameType, place: Pla
     if since is not None:
         return since
     if cuts:
-        cut = min(cuts, key=lambda c: (-len(cuts[c]), cuts[c][0].number))
+        trained = judge.in_optimizer
+        cut = min(cuts, key=lambda c: (trained.keys().isdisjoint(cuts[c]), -len(cuts[c]), cuts[c][0].number))
         return _of_cut(judge, cut, cuts[cut], start)
     # what left the graph as numbers or arrays, on the way that the text shows
     escaped = {cut: leaf for leaf in witness.histories.all_leaves for cut in leaf.escapes.values()}
@@ -399,6 +400,9 @@ def _out_of_range(judge: Judge, error: BaseException, frame: FrameType, place: P
             reason = of_birth(judge.witness, birth, name, "nan", judge.scope.names)
             reason.sentence = f"what is done {lies(place)} is refused: {reason.sentence}"
             return reason
+    grown = divergence(judge.witness, list(judge.witness.roots.values()))
+    if grown is not None:
+        return grown
     if "between 0 and 1" not in str(error):
         return None
     return Reason(
@@ -413,6 +417,7 @@ def _out_of_range(judge: Judge, error: BaseException, frame: FrameType, place: P
 _KNOWN: list[tuple[str, Any]] = [
     ("found invalid values", _out_of_range),
     ("should be between 0 and 1", _out_of_range),
+    ("because the input is not positive-definite", _out_of_range),
     ("object has no attribute 'backward'", _no_tensor),
     ("does not require grad and does not have a grad_fn", _no_history),
     ("backward through the graph a second time", _second),

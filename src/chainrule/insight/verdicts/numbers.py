@@ -21,7 +21,7 @@ from ..names import target_name
 from ..places import backward_place, expression_at, lies, made_at, place_at, place_in, place_of
 from ..reasons import Reason, hook_returns, returns_none
 from ..syntax import simple_name, syntax_of
-from ..values import Edge, Unknown, Values, edges_of, leading_to, record_of
+from ..values import Edge, Unknown, Values, edges_of, leading_to, record_of, same
 from ..witness.notes import Birth, Leaf, Root
 from .constants import constant_flows, constant_term
 from .losses import suspicious
@@ -71,7 +71,7 @@ def _why_bad_here(witness: Witness, root: Root, loss: Tensor, frame: FrameType) 
         else "inf"
     )
     hooks = [hook for hook, made_bad in witness.zeroing if made_bad]
-    grown = _divergence(witness, root)
+    grown = divergence(witness, [root])
     if grown is not None:
         return name, grown
     birth = witness.births.birth_of(loss) if loss_bad else None
@@ -140,9 +140,9 @@ def _bad_data(witness: Witness, birth: Birth, name: str, kind: str, names: dict[
     )
 
 
-def _divergence(witness: Witness, root: Root) -> Reason | None:
+def divergence(witness: Witness, roots: list[Root]) -> Reason | None:
     """Numbers that overflow after the loss has grown from step to step."""
-    finite = [one for one in map(abs, root.losses) if np.isfinite(one)]
+    finite = [one for root in roots[:1] for one in map(abs, root.losses) if np.isfinite(one)]
     updated = [leaf for leaf in witness.histories.all_leaves if leaf.updates]
     swollen = [
         leaf for leaf in updated if (now := _largest(leaf)) is not None and not now < GROWN * max(leaf.largest, 1)
@@ -223,7 +223,7 @@ def _why_zero_here(witness: Witness, leaf: Leaf, loss: Tensor, frame: FrameType)
     reason = zero_reason(asked, values, target, near=not exactly)
     if exactly and (reason is None or reason.source is None):
         return _none_returned(witness, leaf)
-    if reason is None or reason.source is None or _is_natural(asked.culprit):
+    if reason is None or reason.source is None or _is_natural(asked.culprit, target):
         return None
     factor = _zero_factor(asked, values)
     if factor is not None and _moves(witness, factor):
@@ -242,7 +242,7 @@ def _zero_factor(asked: Question, values: Values) -> Edge | None:
     leads = leading_to(target, values.order)
     edges = _multiplied(asked.culprit)
     edge = next((e for e in sorted(edges, key=leads) if _is_zero(values, e)), None)
-    if edge is None or (leads(edge) and len(edges) > 1):
+    if edge is None or leads(edge):
         return None
     while isinstance(edge[0], Node):
         behind = _multiplied(edge[0])
@@ -290,11 +290,16 @@ def _is_zero(values: Values, edge: Edge) -> bool:
         return False
 
 
-def _is_natural(node: Node) -> bool:
-    """Whether a slope of 0 is simply what the numbers give: a product with a variable that is 0, a square at 0."""
+def _is_natural(node: Node, target: Edge) -> bool:
+    """Whether a slope of 0 is simply what the numbers give: a product with a variable that is 0, a square at 0, or a sum of
+    slopes that cancel."""
     record = record_of(node)
     if record is None:
         return False
+    if record.name in ("add", "sub", "rsub") or (
+        record.name == "addmm" and same(edges_of(node)[0] or edges_of(node)[1], target)
+    ):
+        return True
     if record.name in ("pow_number", "abs", "select", "index"):
         return True
     leaves = [e[0] for e in edges_of(node) if e is not None and isinstance(e[0], Tensor)]

@@ -75,6 +75,15 @@ def _why_empty(judge: Judge, step: Step, at: Place) -> Reason | None:
             "leave the gradients as they are, or check what they are clipped to or multiplied by",
             zeroed,
         )
+    if witness.roots and 1 < step.steps == step.missing and own and not any(l.deliveries or l.cuts for l in own):
+        made = place_at(step.made)
+        return Reason(
+            "never used",
+            f"{start} nothing that backward was called on was computed from the parameters of the optimizer made {lies(made)}, "
+            f"{judge.label(own[0])} and the like.",
+            "compute the loss from them, or give the optimizer the parameters that it is computed from",
+            made,
+        )
     if not witness.roots and judge.error is None:
         return Reason(
             "no backward", f"{start} no backward has been called.", "call loss.backward() before the step", at

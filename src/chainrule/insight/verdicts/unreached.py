@@ -6,7 +6,7 @@ import ast
 
 from ..cuts import BY_ACCIDENT, CUTS, remedy_of_block
 from ..dataflow import Place
-from ..places import Position, ancestors, backward_place, block_at, lies, line_at, made_at, place_at
+from ..places import Position, ancestors, backward_place, block_at, lies, line_at, made_at, place_at, statement_at
 from ..reasons import Reason, returns_none
 from ..syntax import simple_name, syntax_of, updates_itself, values_used
 from ..witness.notes import Break, Leaf
@@ -19,56 +19,58 @@ def unreached(judge: Judge) -> list[tuple[str, Reason]]:
     witness = judge.witness
     if not witness.roots and witness.attempt is None:
         return []
-    reached_tops = {top_of(leaf) for leaf in witness.histories.all_leaves if leaf.deliveries and leaf.name}
-    forced = any(root.is_leaf for root in witness.roots.values())
-    found = []
-    for leaf in witness.histories.all_leaves:
-        in_optimizer = leaf in judge.in_optimizer and judge.in_optimizer[leaf].steps > 0
-        if (
-            leaf.frozen_at is not None
-            or leaf.deliveries
-            or (leaf.asked and not (in_optimizer and leaf.cuts and judge.is_starved(leaf)))
-        ):
-            continue
-        read = any(r.was_none and not is_guarded(r.position) for r in leaf.reads) and bool(witness.roots)
-        sibling = (
-            not witness.gradients.optimizers
-            and leaf.name is not None
-            and leaf.is_parameter
-            and top_of(leaf) in reached_tops
-        )
-        if in_optimizer and not any(cut.kind in BY_ACCIDENT for cut in leaf.cuts):
-            unused = _computed_in_vain(judge, leaf)
-            if unused is not None:
-                found.append((leaf, unused))
-                continue
-        if leaf.cuts and (in_optimizer or read or forced or sibling or not leaf.is_parameter):
-            found.append((leaf, cut_of_leaf(judge, leaf, _cut_to_blame(judge, leaf))))
-            continue
-        late = turned_on_late(judge, leaf)
-        if late is not None:
-            found.append((leaf, late))
-            continue
-        none = _none_returned(judge, leaf)
-        if none is not None:
-            found.append((leaf, none))
-            continue
-        cut = static_cut(judge, leaf)
-        if cut is not None and (in_optimizer or read or forced or sibling or not leaf.is_parameter):
-            found.append((leaf, cut_of_leaf(judge, leaf, cut)))
-        elif in_optimizer or read:
-            escape = likely_escape(judge, leaf)
-            if escape is not None:
-                found.append((leaf, cut_of_leaf(judge, leaf, escape)))
-            elif read or judge.learning_outside() or not _is_used_somewhere(leaf):
-                found.append((leaf, never_used(judge, leaf, in_optimizer)))
-    return judge.grouped(found)
+    leaves = witness.histories.all_leaves
+    tops = {top_of(leaf) for leaf in leaves if leaf.deliveries and leaf.name}
+    # leaves that are made again and again at one place have served if one of them has
+    served = {leaf.turned_on_at for leaf in leaves if leaf.asked or leaf.deliveries}
+    return judge.grouped(
+        (leaf, reason) for leaf in leaves if (reason := _why_unreached(judge, leaf, tops, served)) is not None
+    )
+
+
+def _why_unreached(judge: Judge, leaf: Leaf, tops: set[str], served: set[Position | None]) -> Reason | None:
+    """`tops`: variables that a gradient came to, or to a part of; `served`: where leaves are made that did get one."""
+    witness = judge.witness
+    in_optimizer = leaf in judge.in_optimizer and judge.in_optimizer[leaf].steps > 0
+    if leaf.frozen_at is not None or leaf.deliveries:
+        return None
+    if leaf.asked and not (in_optimizer and leaf.cuts and judge.is_starved(leaf)):
+        return None
+    read = any(r.was_none and not is_guarded(r.position) for r in leaf.reads) and bool(witness.roots)
+    wanted = in_optimizer or read
+    if not wanted and (leaf in witness.hidden or (leaf.turned_on_at is not None and leaf.turned_on_at in served)):
+        return None
+    sibling = not witness.gradients.optimizers and leaf.name is not None and leaf.is_parameter and top_of(leaf) in tops
+    expected = wanted or sibling or not leaf.is_parameter or any(root.is_leaf for root in witness.roots.values())
+    cut = _cut_to_blame(judge, leaf) if leaf.cuts else None
+    if in_optimizer and (cut is None or cut.kind not in BY_ACCIDENT):
+        unused = _computed_in_vain(judge, leaf)
+        if unused is not None:
+            return unused
+    if cut is not None and expected:
+        return cut_of_leaf(judge, leaf, cut)
+    reason = turned_on_late(judge, leaf) or _none_returned(judge, leaf)
+    if reason is not None:
+        return reason
+    cut = static_cut(judge, leaf)
+    if cut is not None and expected:
+        return cut_of_leaf(judge, leaf, cut)
+    escape = likely_escape(judge, leaf) if wanted else None
+    if escape is not None:
+        return cut_of_leaf(judge, leaf, escape)
+    if read or (in_optimizer and (judge.learning_outside() or not _is_used_somewhere(leaf))):
+        return never_used(judge, leaf, in_optimizer)
+    return _used_in_vain(judge, leaf) if in_optimizer else None
 
 
 def _cut_to_blame(judge: Judge, leaf: Leaf) -> Break:
     """Of the places where a leaf's ways end, the one that matters: in a term of a loss that changes nothing, else on the way
     to the backward that its optimizer's steps come after."""
     roots = judge.witness.roots
+    told = [r.source for _, r in judge.witness.reasons if r.cause in BY_ACCIDENT and r.source is not None]
+    for position, cut in leaf.escapes.items():
+        if line_at(position) in [(place.file, place.line) for place in told]:
+            return cut
     for root in roots.values():
         for flows in root.constant_terms:
             cut = flows.get(leaf)
@@ -97,6 +99,21 @@ def _computed_in_vain(judge: Judge, leaf: Leaf) -> Reason | None:
     return None
 
 
+def _used_in_vain(judge: Judge, leaf: Leaf) -> Reason | None:
+    """What was computed from the leaf last never comes to a loss."""
+    for position, flows in reversed(judge.witness.histories.recorded.items()):
+        if flows.get(leaf, flows) is None:
+            name, place = judge.label(leaf), place_at(position)
+            return Reason(
+                "never used",
+                f"{name}.grad is None because what is computed from it last, {lies(place)}, is not used for what backward was called "
+                "on.",
+                "compute the loss from it, too, or leave its parameters out of the optimizer",
+                place,
+            )
+    return None
+
+
 def _none_returned(judge: Judge, leaf: Leaf) -> Reason | None:
     """A custom Function on the way to the leaf that returns no gradient."""
     for kind in judge.witness.functions_without_gradient if leaf.in_graph else ():
@@ -114,7 +131,9 @@ def cut_of_leaf(judge: Judge, leaf: Leaf, cut: Break) -> Reason:
         return Reason("update", f"{what}.grad is None because the assignment {lies(place)} {doing}.", remedy, place)
     kind = cut.kind
     if kind in ("detach", "data"):
-        if _gives_own_name(cut.position, what):
+        made = statement_at(leaf.position)
+        first = simple_name(made.targets[0]) if isinstance(made, ast.Assign) else None  # when it was made
+        if _gives_own_name(cut.position, {what, first}):
             doing, remedy = CUTS["update"]
             return Reason("update", f"{what}.grad is None because the assignment {lies(place)} {doing}.", remedy, place)
         kind = _left_by(cut.position) or kind
@@ -136,12 +155,13 @@ def cut_of_leaf(judge: Judge, leaf: Leaf, cut: Break) -> Reason:
     )
 
 
-def _gives_own_name(position: Position, name: str) -> bool:
-    """Whether a value is computed from a tensor to be given its name, as in `w = (w - lr * w.grad).detach()`."""
-    statement = next((one for one in ancestors(position) if isinstance(one, ast.stmt)), None)
-    if not isinstance(statement, ast.Assign) or simple_name(statement.targets[0]) != name:
+def _gives_own_name(position: Position, names: set[str | None]) -> bool:
+    """Whether a value is computed from a leaf to be given its name, as in `w = (w - lr * w.grad).detach()`."""
+    statement = statement_at(position)
+    if not isinstance(statement, ast.Assign):
         return False
-    return name in values_used(statement.value)[0]
+    target = simple_name(statement.targets[0])
+    return target in names and target in values_used(statement.value)[0]
 
 
 def _left_by(position: Position) -> str | None:
@@ -218,7 +238,7 @@ def _is_used_somewhere(leaf: Leaf) -> bool:
     if leaf.name is not None and "." not in leaf.name:
         return False  # a variable or an element of one, which was given to an optimizer by itself
     syntax = syntax_of(place_at(leaf.position).file)
-    parts = [part.partition("[")[0] for part in (leaf.name or "").split(".")[1:-1]]
+    parts = [part.partition("[")[0] for part in (leaf.name or "").split(".")[1:]]
     if not parts or syntax is None:
         return True
     attributes = [n for n in ast.walk(syntax.tree) if isinstance(n, ast.Attribute)]

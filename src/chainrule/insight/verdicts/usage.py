@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from itertools import dropwhile, islice
 from typing import Any
 
-from ..places import Position, ancestors, expression_at
+from ..places import Position, ancestors, expression_at, statement_at
 from ..syntax import simple_name, values_used
 
 
@@ -55,15 +56,31 @@ def is_guarded(position: Position) -> bool:
     return False
 
 
+_LOOKING = ("item", "tolist", "shape")
+
+
+def _names_read(scope: ast.AST) -> Iterator[str]:
+    """The variables whose values are read, but for those that are only printed or turned into numbers."""
+    waiting = [scope]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield node.id
+        if isinstance(node, ast.Attribute) and node.attr in _LOOKING and isinstance(node.value, ast.Name):
+            continue
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "float")):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
 def unread_target(position: Position) -> str | None:
     """The variable that what is computed at a position is given to, if nothing in its function, or file, reads it."""
-    statement = next((one for one in ancestors(position) if isinstance(one, ast.stmt)), None)
+    statement = statement_at(position)
     if not isinstance(statement, ast.Assign) or not all(isinstance(t, ast.Name) for t in statement.targets):
         return None
     scopes = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)
     scope: Any = next((one for one in ancestors(position) if isinstance(one, scopes)), None)
     names = [t.id for t in statement.targets if isinstance(t, ast.Name)]
-    read = {one.id for one in ast.walk(scope) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load)}
+    read = set(_names_read(scope))
     outside = {name for one in ast.walk(scope) if isinstance(one, (ast.Global, ast.Nonlocal)) for name in one.names}
     return None if (read | outside).intersection(names) else names[0]
 

@@ -74,12 +74,11 @@ class Exits:
                 continue
             if one._requires_grad:
                 if one._node is not None:
-                    self.histories.keep(one._node, flows)
-                    self.histories.recorded[one._node.code, one._node.lasti] = flows
+                    self.histories.record(one._node, flows)
                     square = widened(args, one) if name == "sub" else None
                     if square is not None:
                         self.widened[square] = None
-                    if name in SUMS and one._array.size == 1:
+                    if name in SUMS:
                         self._look_for_term(one._node, args)
                 continue
             kind = self._kind(name, one, number)
@@ -94,9 +93,9 @@ class Exits:
                 self.histories.keep(target, self.histories.merged([self.histories.tensor_flows(target), closed]))
 
     def _look_for_term(self, node: Node, args: tuple) -> None:
-        """Notes a single number that a node adds, if all its ways from leaves have ended."""
+        """Notes what a node adds, if all its ways from leaves have ended."""
         for given in args:
-            if isinstance(given, Tensor) and not given._requires_grad and given._array.size == 1:
+            if isinstance(given, Tensor) and not given._requires_grad:
                 flows = self.histories.flows_of(given)
                 if flows and all(flows.values()):
                     note(self._terms, node, flows)

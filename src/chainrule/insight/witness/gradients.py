@@ -56,7 +56,8 @@ class Gradients:
             one.mixed = None
         one.contribution, one.delivered_before = content, position
         one.retained = local.task is not None and local.task.freed is None
-        one.fresh, one.used = True, False
+        one.fresh = one.unstepped = True
+        one.used = False
         one.cleared_at = None
 
     def reading(self, getter: Callable) -> Callable:
@@ -139,7 +140,7 @@ class Gradients:
         self._tick += 1
         leaf.clears += 1
         leaf.cleared_last = position
-        if leaf.fresh:
+        if leaf.fresh or leaf.unstepped:
             leaf.cleared_at = position
         leaf.fresh = leaf.used = False
         leaf.mixed = None
@@ -243,6 +244,8 @@ class Gradients:
             known.missing += nothing
         for tensor in parameters_of(optimizer):
             leaf = self.histories.leaves.get(id(tensor))
+            if leaf is not None:
+                leaf.unstepped = False
             if leaf is not None and tensor._grad is not None:
                 now = digest(tensor)
                 if now != leaf.digest:

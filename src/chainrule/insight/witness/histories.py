@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...engine import Node
 from ...modes import local
 from ...tensor import Tensor
 from ..cuts import BY_ACCIDENT
@@ -25,7 +26,7 @@ class Histories:
         self.leaves: dict[int, Leaf] = {}  # {id of a tensor that is alive: its leaf}
         self.all_leaves: list[Leaf] = []
         self.numbers: dict[int, tuple[float, Flows]] = {}
-        self.recorded: dict[Position, Flows] = {}  # of the last operation recorded at each place
+        self.recorded: dict[Position, Flows] = {}  # of the operations recorded at each place
         self.paused = False  # while the witness itself computes
         self._flows: dict[int, tuple[weakref.ref, Flows]] = {}
         self._arrays: dict[int, tuple[weakref.ref, Flows]] = {}
@@ -105,6 +106,14 @@ class Histories:
         leaf.frozen_at = where()
         self.keep(tensor, {leaf: Break("requires_grad_false", leaf.frozen_at)})
 
+    def record(self, node: Node, flows: Flows) -> None:
+        """Keeps the flows of a recorded operation, also by its place."""
+        self.keep(node, flows)
+        place = node.code, node.lasti
+        known = self.recorded.get(place)
+        is_more = known is None or flows.keys() >= known.keys()
+        self.recorded[place] = flows if is_more else self.merged([known, flows])  # type: ignore[list-item]
+
     def keep(self, key: Any, flows: Flows) -> None:
         note(self._flows, key, flows)
 
@@ -147,10 +156,11 @@ def _is_within(part: Flows, whole: Flows) -> bool:
 
 
 def is_worse(cut: Break | None, other: Break | None) -> bool:
-    """Whether a way matters more than another of the same leaf: an open one, then one that was cut by accident."""
+    """Whether a way matters more than another of the same leaf: an open one, then one that was cut by accident (or by
+    reading a gradient, which has both reasons)."""
     if cut is None or other is None:
         return cut is None
-    return cut.kind in BY_ACCIDENT and other.kind not in BY_ACCIDENT
+    return cut.kind in BY_ACCIDENT and cut.kind != "gradient" and other.kind not in BY_ACCIDENT
 
 
 def note(table: dict[int, Any], key: Any, value: Any) -> None:

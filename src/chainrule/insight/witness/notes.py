@@ -79,6 +79,7 @@ class Leaf:
         self.largest = 0.0  # magnitude of an element, when the first gradient came
         self.last_change = 0  # when the value was last seen to differ
         self.fresh = self.used = False  # whether a gradient is there that no update has used, or one has
+        self.unstepped = False  # whether a gradient has come since the last step of its optimizer
         self.mixed: Position | None = None  # where a gradient was added to one that an update had used
         self.accumulated: tuple[Position, Position | None] | None = None  # that, and the update that used the sum
         self.sums: list[Sum] = []
