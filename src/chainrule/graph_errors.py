@@ -69,12 +69,14 @@ def _maker(tensor):
 
 def modified_in_place(node, tensor, counter, expected: int, is_output: bool) -> RuntimeError:
     """A saved value was overwritten before backward needed it."""
-    if not is_output and isinstance(counter, DetachedCounter) and expected < counter.since:
-        return RuntimeError(
+    maker = node if is_output else _maker(tensor)
+    if maker is None and isinstance(counter, DetachedCounter) and expected < counter.since:
+        error = RuntimeError(
             "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_().This is not "
             "supported, please use out-of-place `.detach()` instead"
         )
-    maker = node if is_output else _maker(tensor)
+        note(error, f"the value was saved for backward here:\n  {describe(node.code, node.lasti)}")
+        return remember(explained(error, node))
     made_by = "" if maker is None else f", which is output {tensor.output_nr} of {short_name(maker)},"
     from .modes import local
 
@@ -90,11 +92,11 @@ def modified_in_place(node, tensor, counter, expected: int, is_output: bool) -> 
         )
     error = RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[{type_name(tensor)} {list(tensor.shape)}]{made_by} is at version {counter.version}; expected version "
-        f"{expected} instead. {hint}"
+        f"[{type_name(tensor)} {list(tensor.shape)}]{made_by} is at version {counter.counted(counter.version)}; expected "
+        f"version {counter.counted(expected)} instead. {hint}"
     )
     note(error, f"the value was saved for backward here:\n  {describe(node.code, node.lasti)}")
-    write = counter.writes and counter.writes.get(expected + 1)
+    write = counter.write_after(expected)
     if write:
         note(error, f"and it was overwritten here:\n  {describe(*write)}")
     return remember(explained(error, node, write))
@@ -114,6 +116,11 @@ def freed(node) -> RuntimeError:
     )
     note(error, f"and it was needed again for the operation recorded here:\n  {describe(node.code, node.lasti)}")
     return remember(explained(error, node))
+
+
+def no_tensor() -> AssertionError:
+    """backward or grad was given something else, such as a gradient that is None."""
+    return explained(AssertionError("Expected output to be a torch.Tensor"))
 
 
 def unused(number: int, output, wanted) -> RuntimeError:

@@ -31,6 +31,14 @@ class VersionCounter:
         self.version = 0
         self.writes: dict | None = None  # {version: (code, instruction offset)} of the last few writes
 
+    def counted(self, version: int) -> int:
+        """A version of this counter as the number of writes, which is what PyTorch calls it."""
+        return version
+
+    def write_after(self, version: int):
+        """The position of the first write after a version; None if it is not known any more."""
+        return self.writes and self.writes.get(version + 1)
+
 
 class DetachedCounter(VersionCounter):
     """The counter of a tensor after `detach_`: one ahead, so that what was saved of the tensor before is refused."""
@@ -49,6 +57,16 @@ class DetachedCounter(VersionCounter):
     @version.setter
     def version(self, version: int) -> None:
         self.counter.version = version - 1
+
+    def _before(self, version: int) -> int:
+        return version - 1 if version >= self.since else version
+
+    def counted(self, version: int) -> int:
+        return self.counter.counted(self._before(version))
+
+    def write_after(self, version: int):
+        before = self._before(version)
+        return self.counter.write_after(before) or (self.writes and self.writes.get(before + 2))
 
 
 class Extra:

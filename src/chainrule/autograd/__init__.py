@@ -115,6 +115,8 @@ def _one_for(output: Tensor | GradientEdge) -> Tensor:
             return wrap(backend.ones_like(array) if array.ndim else array.dtype.type(1))
     from ..ops.creation import ones
 
+    if not isinstance(output, (Tensor, GradientEdge)):
+        raise graph_errors.no_tensor()
     info = output if isinstance(output, Tensor) else output.node._input_metadata[output.output_nr]
     if info is None or info.shape.numel() != 1:
         raise graph_errors.explained(RuntimeError("grad can be implicitly created only for scalar outputs"), output)

@@ -48,6 +48,11 @@ _SENTENCES = {
         "requires_grad is set {} on a tensor that is computed: whether it requires grad follows from what it was computed from.",
         "leave the flag as it is; retain_grad() keeps its gradient, and detach() makes a leaf of its numbers",
     ),
+    "Expected output to be a torch.Tensor": (
+        "no tensor",
+        "what is differentiated {} is None: a gradient is None where the result does not depend on the input.",
+        "such a derivative is 0: stop there, or pass materialize_grads=True instead of allow_unused=True, which gives zeros",
+    ),
     "This view was created inside a custom Function": (
         "in-place",
         "the result of a custom Function, which is its input itself, is overwritten {}: that would bypass its backward.",
@@ -274,6 +279,16 @@ def _overwritten(frame: FrameType, place: Place, node: Any, write: Any) -> Reaso
     return overwritten(place_of(node), place_of(Source(*write))) if write else None
 
 
+def _detached(frame: FrameType, place: Place, node: Any) -> Reason:
+    saved = place_of(node)
+    return Reason(
+        "in-place",
+        f"backward fails {lies(place)} because a value that it needs, saved {lies(saved)}, was cut off in place by detach_().",
+        "make a new tensor: x = x.detach() instead of x.detach_()",
+        saved,
+    )
+
+
 def _returned_nan(frame: FrameType, place: Place, node: Any, is_masked: bool) -> Reason:
     """Anomaly mode has found nan in what a node computes."""
     from .badnumbers import Culprit, remedy_for
@@ -298,5 +313,6 @@ _TOLD: dict[str, Callable[..., Reason | None]] = {
     "does not require grad and does not have a grad_fn": _no_history,
     "backward through the graph a second time": _second_backward,
     "modified by an inplace operation": _overwritten,
+    "detached in-place, i.e. with .detach_()": _detached,
     "returned nan values in its": _returned_nan,
 }

@@ -70,7 +70,7 @@ def overwritten_since(node: Node) -> Place | None:
 
 
 def _write(counter: Any, version: int) -> Place:
-    write = counter.writes and counter.writes.get(version + 1)
+    write = counter.write_after(version)
     return Place("<unknown>", 0, "") if not write else place_of(Source(*write))
 
 

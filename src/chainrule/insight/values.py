@@ -19,6 +19,7 @@ from ..engine import Freed, Node, SavedTensor, fit_array, ready_order
 from ..inplace import CopySlices, replayed
 from ..modes import no_grad
 from ..op import INPUT, NUMBERS, OUTPUT, Op
+from ..ops.shape import wrap_dims
 from ..tensor import Tensor, wrap
 from .source import Source, short_path
 from .syntax import operands, syntax_of
@@ -413,7 +414,11 @@ class Values:
         record: Any = record_of(node)
         if node.saved.__class__ is not Freed and name in record.saved_names:
             return node.saved[record.saved_names.index(name)]
-        return self._setting_from_text(node, record, name)
+        found = self._setting_from_text(node, record, name)
+        if name != "dim" or record.name not in _ALONG_SEVERAL or found is None:
+            return found
+        ndim = np.ndim(self.inputs_at(node, 0))
+        return wrap_dims(found, ndim)  # as the operation itself saves it
 
     def _setting_from_text(self, node: Node, record: Op, name: str) -> Any:
         source = Source(node.code, node.lasti)
@@ -421,7 +426,7 @@ class Values:
         expression = None if syntax is None else syntax.expression(source)
         if isinstance(expression, ast.Call) and _stands_for(expression, record):
             for keyword in expression.keywords:
-                if keyword.arg == name:
+                if keyword.arg == name or (keyword.arg == "unbiased" and name == "correction"):
                     return self._number(keyword.value, node)
             if getattr(expression.func, "attr", getattr(expression.func, "id", "")) == "square":
                 return 2
@@ -510,7 +515,12 @@ class Values:
         gradient = gradients[0] if node.n_outputs == 1 else gradients
         try:
             results = list(twin.backward(gradient, needs))
-        except RuntimeError as error:
+        except (
+            RuntimeError,
+            TypeError,
+            ValueError,
+            IndexError,
+        ) as error:  # settings as the text has them are unchecked
             raise Unknown(str(error).partition("\n")[0]) from None
         targets = None if node.meta is None else node.meta.targets
         for i, edge in enumerate(node.edges):
@@ -587,7 +597,18 @@ _REARRANGING = {
     "clone", "contiguous", "detach", "double", "expand", "flatten", "float", "permute", "reshape", "squeeze", "t",
     "transpose", "unsqueeze", "view",
 }  # fmt: skip
-_DEFAULTS = {"alpha": 1, "beta": 1, "keepdim": False, "dim": None, "eps": None, "slope": 0.01, "threshold": 20}
+# reductions, whose dim is a tuple wherever one is given
+_ALONG_SEVERAL = ("sum", "sum_dim", "nansum", "mean", "mean_dim", "std", "var", "std_mean", "var_mean", "amax", "amin", "prod", "prod_dim", "logsumexp", "linalg_vector_norm")  # fmt: skip
+_DEFAULTS = {
+    "correction": 1,
+    "alpha": 1,
+    "beta": 1,
+    "keepdim": False,
+    "dim": None,
+    "eps": None,
+    "slope": 0.01,
+    "threshold": 20,
+}
 
 
 def expression_of(node: Node) -> Any:
