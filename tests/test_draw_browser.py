@@ -170,9 +170,11 @@ def test_search_goes_into_folded_groups(browser, tmp_path):
     drawing = shown(browser, torch.draw(large()), tmp_path)
     assert count(browser, "svg .node") < 100
     browser.run("document.getElementById('search').focus()")
+    top = browser.run("canvas.getBoundingClientRect().top")
     for letter in "tanh":
         browser.key(letter)
     assert browser.text("#found").startswith("3400 found")
+    assert browser.run("canvas.getBoundingClientRect().top") == top
     browser.key("Enter")
     assert browser.text("#found").startswith("1 of 3400: tanh")
     assert browser.run("document.querySelectorAll('.found').length") > 0
@@ -442,9 +444,9 @@ def test_unfolding_stops_before_the_browser_does(browser, tmp_path):
     shown(browser, torch.draw(large()), tmp_path)
     browser.run("unfoldAll(500)")
     assert 100 < browser.run("elements.size") <= 500
-    assert "stay folded" in browser.text("#found")
+    assert "stay folded" in browser.text("#status")
     browser.run("unfoldAll(MOST_OPEN)")
-    assert browser.text("#found") == "" and count(browser, "svg .folded") == 0
+    assert "stay folded" not in browser.text("#status") and count(browser, "svg .folded") == 0
 
 
 def test_the_table_comes_in_parts_and_leads_to_the_graph(browser, tmp_path):
