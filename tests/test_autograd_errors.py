@@ -192,3 +192,18 @@ def test_anomaly_mode_of_a_custom_function():
             y.sum().backward()
     assert "NanBackward.apply(x)" in caught.value.__notes__[0]
     assert caught.value.__notes__[1].startswith("remedy: divide by what cannot be 0 in that backward")
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((3,), r"size of tensor a \(3\) must match the size of tensor b \(2\) at non-singleton dimension 0"),
+        ((4, 1), r"output with shape \[4, 1\] doesn't match the broadcast shape \[4, 2\]"),
+    ],
+)
+def test_a_gradient_that_was_reshaped(shape, message):
+    w = torch.ones(2, requires_grad=True)
+    (w * 2).sum().backward()
+    w.grad.resize_(shape)
+    with pytest.raises(RuntimeError, match=message):
+        (w * 2).sum().backward()

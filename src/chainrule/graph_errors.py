@@ -154,8 +154,10 @@ def leaf_moved() -> RuntimeError:
 
 def wrong_gradient_shape(have, new) -> RuntimeError:
     """The error for a gradient that does not fit the `.grad` it is to be added to, which a program has reshaped."""
+    from .general import broadcast_error
     from .ops.shape import broadcast_shapes
 
+    broadcast_error(have, new)
     return RuntimeError(
         f"output with shape {list(have)} doesn't match the broadcast shape {list(broadcast_shapes(have, new))}"
     )
