@@ -523,13 +523,16 @@ def as_product(formula: Formula) -> tuple[Monomial, Fraction]:
 
 
 def content(formula: Formula) -> Fraction:
-    """The largest number that divides all coefficients, if these are whole or have one denominator; else 1."""
+    """The largest number that divides all coefficients, if these are whole or have one denominator; else 1.
+
+    Of decimals (3.2 - 6.4x, but not 0.3a + 0.7b) it has to be one of them."""
     sizes = [abs(value) for value in formula.terms.values()]
     if all(size.denominator == 1 for size in sizes):
         return Fraction(gcd(*(size.numerator for size in sizes)))
     if len({size.denominator for size in sizes}) > 1:
         return Fraction(1)
-    return Fraction(gcd(*(size.numerator for size in sizes)), sizes[0].denominator)
+    largest = Fraction(gcd(*(size.numerator for size in sizes)), sizes[0].denominator)
+    return largest if largest.denominator % 5 or largest in sizes else Fraction(1)
 
 
 def product(coefficient: Fraction, factors: Monomial) -> Formula:
@@ -540,8 +543,13 @@ def product(coefficient: Fraction, factors: Monomial) -> Formula:
             exponents[one] = Fraction(1)  # its own square
             continue
         exponents[one] = exponents.get(one, Fraction(0)) + exponent
-    for one in [one for one in exponents if isinstance(one, Apply) and one.function == "pow" and exponents[one] == 1]:
-        _raise(one, exponents)
+    applied = [one for one in exponents if isinstance(one, Apply)]
+    for one in applied:
+        if one.function == "pow" and exponents[one] == 1:
+            _raise(one, exponents)
+    exponentials = [one for one in applied if one.function == "exp"]
+    if len(exponentials) > 1:
+        _join(exponentials, exponents)
     turns = exponents.get(IMAGINARY_UNIT)
     if turns is not None and turns.denominator == 1:
         exponents[IMAGINARY_UNIT] = turns % 2
@@ -562,6 +570,30 @@ def _raise(one: Apply, exponents: dict[Atom, Fraction]) -> None:
         exponents[monomial[0][0]] = total_exponent.number
     else:
         exponents[Apply("pow", (base, total_exponent))] = Fraction(1)
+
+
+def _join(exponentials: list[Apply], exponents: dict[Atom, Fraction]) -> None:
+    """Makes exp(3t)² exp(-t) one power of e, where one exponent is a number times the other."""
+    for place, one in enumerate(exponentials):
+        for other in exponentials[:place]:
+            if other not in exponents:
+                continue
+            times = ratio(one.arguments[0], other.arguments[0])
+            if times is not None:
+                joined = other.arguments[0] * number(exponents.pop(other) + times * exponents.pop(one))
+                if joined:
+                    exponents[Apply("exp", (joined,))] = exponents.get(Apply("exp", (joined,)), Fraction(0)) + 1
+                break
+
+
+def ratio(one: Formula, other: Formula) -> Fraction | None:
+    """one/other, if that is a number."""
+    coefficients = {frozenset(monomial): coefficient for monomial, coefficient in other.terms.items()}
+    found = {
+        c / coefficients.get(frozenset(m), Fraction(0)) if frozenset(m) in coefficients else None
+        for m, c in one.terms.items()
+    }
+    return found.pop() if len(found) == 1 and len(one.terms) == len(other.terms) else None
 
 
 def _ungrouped(formula: Formula) -> Iterable[tuple[Monomial, Fraction]]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..op import NUMBERS
 from ..tensor import Tensor, gradient_edge
-from .algebra import ONE, ZERO, Formula, apply, atom, total
+from .algebra import ONE, ZERO, Formula, apply, atom, number, total
 from .functions import PI, above, not_below
 from .names import value_called
 from .positions import Index, Position, fresh
@@ -182,6 +183,8 @@ class Constants:
             return self._read(inner, held)
         if name == "t":
             return _transposed(self._read(inner, held))
+        if name in ("sum", "mean"):
+            return _summed(self._read(inner, held), name == "mean")
         if name not in _FUNCTIONS:
             raise NotWritten
         read = self._read(inner, held)
@@ -230,6 +233,21 @@ def _multiplied(left: Written, right: Written) -> Written:
         return total(k, element) if isinstance(k, Index) else element
 
     return Written(left.value @ right.value, at)
+
+
+def _summed(inner: Written, is_mean: bool) -> Written:
+    """The sum or the mean of all elements."""
+    if not inner.value.size:
+        raise NotWritten
+
+    def at(place: tuple[Position, ...]) -> Formula:
+        indices = tuple(fresh(n) if n != 1 else 0 for n in inner.value.shape)
+        result = inner.at(indices)
+        for index in reversed(indices):
+            result = total(index, result) if isinstance(index, Index) else result
+        return result * number(Fraction(1, inner.value.size)) if is_mean else result
+
+    return Written(inner.value.mean() if is_mean else inner.value.sum(), at)
 
 
 def _transposed(inner: Written) -> Written:

@@ -378,12 +378,9 @@ class _Derivation:
         """The formula simplified, also with the help of what names stand for: e·(…)/Σ e is p·(…), if p = e/Σ e."""
         formula = simplest(formula)
         for quantity in quantities:
-            if (
-                quantity.definition is not None
-                and quantity.edge is not self.root
-                and not self.formulas.is_complex(quantity.edge)
-            ):
+            if quantity.definition is not None and not self.formulas.is_complex(quantity.edge):
                 formula = by_way_of(formula, quantity.symbol, quantity.definition)
+                formula = named_again(formula, quantity.symbol, quantity.definition)
         return formula
 
     def _gradient(self, derivative: Formula) -> Formula:
@@ -443,7 +440,7 @@ class _Derivation:
         return None if result is None else self._gradient(result), chains
 
     def _in_terms_of_leaves(self, formula: Formula, quantities: list[Quantity]) -> Formula:
-        """The formula with what lies between replaced by its definition, as far as it stays short."""
+        """The formula with all that lies between replaced by its definition, if it stays short; else as it is."""
         defined = {
             q.name: q
             for q in quantities
@@ -459,18 +456,19 @@ class _Derivation:
                 body = body.rename(old, new)
             return conjugated(body) if one.kind == -1 else body  # type: ignore[arg-type]  # of a value in `defined`
 
+        longer = formula
         for _ in range(len(defined)):
-            if not any(isinstance(one, Symbol) and one.name in defined for one in formula.atoms()):
+            if not any(isinstance(one, Symbol) and one.name in defined for one in longer.atoms()):
                 break
             try:
-                longer = substituted(formula, change)
+                longer = substituted(longer, change)
             except TooLong:
-                break
+                return formula
             longer = joined(longer) if self.formulas.is_complex(self.target) else simplest(longer)
             if len(text(longer)) > LONGEST:
-                break
-            formula = longer
-        return formula
+                return formula
+        between = {name for name, quantity in defined.items() if quantity.edge is not self.root}
+        return formula if any(_names_in(one) & between for one in longer.atoms()) else longer
 
     def _check(self, explanation: Explanation, quantities: list[Quantity]) -> None:
         """Evaluates the formulas at some elements of x, and compares with what backward computes."""
@@ -634,6 +632,13 @@ def _is_derivative(node: Node) -> bool:
     expression = expression_of(node)
     called = getattr(expression, "func", None)
     return getattr(called, "attr", getattr(called, "id", "")) in _DERIVATIVES
+
+
+def _names_in(one: Atom) -> set[str]:
+    """The names that an atom is about: also x in softmax(x)."""
+    if isinstance(one, Whole):
+        return {one.symbol.name, *one.rule.names.values()}
+    return {one.name} if isinstance(one, Symbol) else set()
 
 
 def _has_hooks(node: Node) -> bool:

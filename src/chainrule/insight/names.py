@@ -305,12 +305,22 @@ def _ends_of_calls(order: list[Node]) -> set[Node]:
         places.setdefault((node.code, node.lasti), []).append(node)
     ends: set[Node] = set()
     for nodes in places.values():
+        if _is_repetition(nodes[0]):
+            used = {edge[0] for node in nodes for edge in edges_of(node) if edge is not None}
+            ends.update(node for node in nodes if node not in used)
+            continue
         kinds = [record_of(node) or type(node) for node in nodes]
         n = len(nodes)
         least = _recorded_by_index(nodes[0]) if len(set(kinds)) == 1 else 1
         period = next((p for p in range(least, n + 1) if n % p == 0 and kinds == kinds[:p] * (n // p)), n)
         ends.update(nodes[::period])
     return ends
+
+
+def _is_repetition(node: Node) -> bool:
+    """Whether the expression is one call of Python's that goes on from each result to the next, such as sum(losses)."""
+    called = getattr(expression_of(node), "func", None)
+    return isinstance(called, ast.Name) and called.id in ("sum", "reduce")
 
 
 def _recorded_by_index(node: Node) -> int:

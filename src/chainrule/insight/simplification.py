@@ -22,8 +22,8 @@ from .algebra import (
     atom,
     number,
     opened,
-    parts_of,
     product,
+    ratio,
     substituted,
     total,
 )
@@ -57,6 +57,8 @@ def _apart(formula: Formula) -> Formula:
     result = ZERO
     for part in apart.values():
         result = result + _shortest(part)
+    if len(apart) == 2 and frozenset() in apart:  # r·[i = 2] - r·pᵢ
+        return min(result, _with_factors_out(result), key=lambda form: form.length)
     return result
 
 
@@ -91,9 +93,9 @@ def by_way_of(formula: Formula, name: Symbol, definition: Formula) -> Formula:
         return formula
     try:
         spelled = simplest(substituted(formula, lambda one: _named(one, name, definition)))
-        again = _put_back(spelled, name, definition)
     except TooLong:
         return formula
+    again = named_again(spelled, name, definition)
     return again if again.length < formula.length else formula
 
 
@@ -112,11 +114,16 @@ def named_again(formula: Formula, name: Symbol, definition: Formula) -> Formula:
     """A derivative of a root or of a sum in terms of it: x/n for x/√(Σ x²), if n is that root."""
     if not _is_root_or_sum(definition):
         return formula
-    try:
-        again = _put_back(formula, name, definition)
-    except TooLong:
-        return formula
-    return again if again.length < formula.length else formula
+    best, is_root = formula, all(len(monomial) == 1 for monomial in definition.terms)
+    for spread in (False, True):
+        try:
+            again = _put_back(_multiplied_out(formula, False) if spread else formula, name, definition)
+        except TooLong:
+            continue
+        again = simplest(again) if spread else again
+        if again.length < best.length + (is_root and not spread):
+            best = again
+    return best
 
 
 def _is_root_or_sum(definition: Formula) -> bool:
@@ -132,7 +139,7 @@ def _put_back(formula: Formula, name: Symbol, definition: Formula) -> Formula:
     result = ZERO
     for monomial, coefficient in inside.terms.items():
         met = _gathered(monomial, coefficient, name, definition)
-        result = result + (Formula({monomial: coefficient}) if met is None else met)
+        result = result + (Formula({monomial: coefficient}) if met is None else _put_back(met, name, definition))
     return result
 
 
@@ -162,12 +169,16 @@ def _places_of(monomial: Monomial, name: Symbol, definition: Formula) -> Iterato
     if not name.index:
         yield ()
         return
-    ((parts, _),) = definition.terms.items()
-    leading = next((one for one, _ in parts if isinstance(one, Symbol) and set(one.index) >= set(name.index)), None)
-    for met, _ in monomial if leading is not None else ():
-        if isinstance(met, Symbol) and met.name == leading.name:
-            places = dict(zip(leading.index, met.index))
-            yield tuple(places[index] for index in name.index)
+    leading = next(
+        (one for one in definition.atoms() if isinstance(one, Symbol) and set(one.index) >= set(name.index)), None
+    )
+    if leading is None:
+        return
+    for factor, _ in monomial:
+        for met in atom(factor).atoms() if isinstance(factor, (Symbol, Apply)) else ():
+            if isinstance(met, Symbol) and met.name == leading.name:
+                places = dict(zip(leading.index, met.index))
+                yield tuple(places[index] for index in name.index)
 
 
 def _is_number_times_sum(formula: Formula) -> bool:
@@ -210,7 +221,7 @@ def _changed_inside(one: Atom, change: Callable[[Formula], Formula]) -> Formula:
     if isinstance(one, Total):
         index, body = opened(one)
         made = change(body)
-        return atom(one) if made is body else total(index, made)
+        return atom(one) if made == body else total(index, made)
     return atom(one)
 
 
@@ -241,6 +252,10 @@ def _forms(formula: Formula) -> Iterator[Formula]:
     plain = _without_quotients_inside(formula)
     if plain is not formula:
         yield plain
+    for group in {one for monomial in formula.terms for one, e in monomial if isinstance(one, Group) and e == 1}:
+        gathered = _gathered_around(group, formula)
+        if gathered is not None:
+            yield gathered
     together = _with_sums_together(formula)
     if together is not formula:
         yield together
@@ -252,6 +267,22 @@ def _forms(formula: Formula) -> Iterator[Formula]:
         return
     if joined is not formula:
         yield joined
+
+
+def _gathered_around(group: Group, formula: Formula) -> Formula | None:
+    """(a - 2)·b + 3a - 6 as (a - 2)·(b + 3); None if the terms without the sum are no number times it."""
+    around, rest = ZERO, ZERO
+    for monomial, coefficient in formula.terms.items():
+        factors = dict(monomial)
+        if factors.pop(group, None) == 1:
+            around = around + product(coefficient, tuple(factors.items()))
+        else:
+            rest = rest + Formula({monomial: coefficient})
+    many = ratio(rest, group.body) if rest else None
+    if many is None:
+        return None
+    factors_around, scale = as_product(around + number(many))
+    return product(scale, ((group, Fraction(1)), *factors_around))
 
 
 def _without_quotients_inside(formula: Formula) -> Formula:

@@ -159,16 +159,18 @@ def _with_negated(terms: list[tuple[Monomial, Fraction]]) -> list[tuple[Monomial
 
 def _first_names(factors: list[tuple[Atom, Fraction]]) -> list[tuple[Atom, Fraction]]:
     """The factors with names before functions: x·sin(y), not sin(y)·x."""
-    first = next((k for k, (one, _) in enumerate(factors) if isinstance(one, Apply) and one.arguments), len(factors))
-    names = [factor for factor in factors[first:] if _is_of_names(factor[0])]
-    rest = [factor for factor in factors[first:] if not _is_of_names(factor[0])]
+    first = next((k for k, (one, e) in enumerate(factors) if _is_function(one, e)), len(factors))
+    names = [factor for factor in factors[first:] if _is_of_names(*factor)]
+    rest = [factor for factor in factors[first:] if not _is_of_names(*factor)]
     placed = [*factors[:first], *names, *rest]
     return sorted(placed, key=lambda factor: _rank(factor[0]))
 
 
 def _rank(one: Atom) -> int:
-    """i stands first, a condition after what it is the condition of, and a sum reaches to the end."""
+    """i and π stand first, a condition after what it is the condition of, and a sum reaches to the end."""
     if one == IMAGINARY_UNIT:
+        return -2
+    if isinstance(one, Apply) and one.function == "pi":
         return -1
     if isinstance(one, Total):
         return 2
@@ -194,9 +196,14 @@ def _sizes_in(*monomials: Monomial) -> set[int]:
     return found
 
 
-def _is_of_names(one: Atom) -> bool:
+def _is_function(one: Atom, exponent: Fraction) -> bool:
+    """Whether a factor is a function or a root."""
+    return bool(one.arguments) if isinstance(one, Apply) else isinstance(one, Group) and exponent.denominator != 1
+
+
+def _is_of_names(one: Atom, exponent: Fraction) -> bool:
     """Whether a factor is a name, or a sum of products of names."""
-    if isinstance(one, Group):
+    if isinstance(one, Group) and exponent.denominator == 1:
         return all(isinstance(inner, Symbol) for monomial in one.body.terms for inner, _ in monomial)
     return isinstance(one, Symbol)
 
@@ -651,11 +658,15 @@ def latex_name(name: str) -> str:
         return name
     if name in GREEK:
         return "\\" + name
+    head, _, sign = name.rpartition("_")
+    if sign in ("bar", "dot", "hat", "tilde") and (len(head) == 1 or head in GREEK):
+        return rf"\{sign}{{{latex_name(head)}}}"
     called = _CALL_IN_NAME.fullmatch(name)
     if called is not None:
         arguments = (LATEX.symbol(Symbol(one), Letters()) for one in called[2].split(", "))
         return rf"\mathrm{{{escaped(called[1])}}}\left({', '.join(arguments)}\right)"
-    command = "mathrm" if name.isascii() else "text"  # mathematics has no letters of other scripts
+    has_letters = all(sign.isascii() or "\u0370" <= sign <= "\u03ff" for sign in name)
+    command = "mathrm" if has_letters else "text"  # mathematics has no letters of scripts beside Latin and Greek
     return rf"\{command}{{{escaped(name)}}}"
 
 
