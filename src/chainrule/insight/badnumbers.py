@@ -127,7 +127,21 @@ def _unknown_behind(values: Values, node: Node) -> Node | None:
             record = record_of(edge[0])
             if record is not None and record.name in (*_RISKY, *_RISKY_WITH_INFINITIES):
                 found.append(edge[0])
-    return min(found, key=lambda one: (record_of(one).name in _RISKY_WITH_INFINITIES, one.sequence), default=None)  # type: ignore[union-attr]
+    return min(found, key=lambda one: (_unlikely(values, one), one.sequence), default=None)
+
+
+def _unlikely(values: Values, node: Node) -> int:
+    """How unlikely it is that a node, whose inputs are not known any more, has made bad numbers of good ones."""
+    record: Any = record_of(node)
+    if record.name in _RISKY_WITH_INFINITIES:
+        return 1
+    if record.name != "div" or edges_of(node)[1] is not None:
+        return 0
+    try:
+        divisor = values.constant(node, 1)
+    except (Unknown, AttributeError):
+        return 2
+    return 0 if is_bad(divisor) or np.any(np.equal(divisor, 0)) else 3
 
 
 def walk(
@@ -198,8 +212,9 @@ def first_zero(
     return found[-1] if found else None
 
 
-# operations that are constant between jumps
-STEPS = ("round", "floor", "ceil", "trunc", "sign", "sgn", "heaviside", "bernoulli")
+# random draws, and operations that are constant between jumps
+DRAWS = ("bernoulli", "normal_mean", "normal_std", "normal_mean_std", "poisson")
+STEPS = ("round", "floor", "ceil", "trunc", "sign", "sgn", "heaviside", *DRAWS)
 _OFTEN = ("relu", "threshold", "clamp", "clamp_min", "clamp_max", "hardtanh", "mul", "where", "masked_fill")
 _WHEN_SATURATED = ("sigmoid", "tanh", "softmax", "log_softmax", "exp")
 
@@ -372,8 +387,12 @@ ZEROS = {
     "ceil": ("ceil is constant between its jumps", "pass the gradient straight through: x + (x.ceil() - x).detach()"),
     "trunc": ("trunc is constant between its jumps", "pass the gradient straight through: x + (x.trunc() - x).detach()"),
     "sign": ("sign is constant on either side of 0", "pass the gradient straight through: x + (x.sign() - x).detach(), or use tanh(k * x) for a smooth sign"),
-    "normal_mean_std": ("a random draw has no slope", "draw noise and compute with it: mean + std * torch.randn_like(std), or use rsample()"),
     "bernoulli": ("a random draw has no slope", "use a relaxation such as sigmoid((logit + noise) / temperature)"),
+    **dict.fromkeys(
+        ("normal_mean", "normal_std", "normal_mean_std"),
+        ("a random draw has no slope", "compute it from noise that depends on nothing: mean + std * torch.randn_like(mean), or rsample()"),
+    ),
+    "poisson": ("a random draw has no slope", "use its mean in place of the draw, or the log-probability of what was drawn"),
     "clamp": ("all its inputs are outside the bounds", "clamp only for output, or widen the bounds"),
     "clamp_min": ("all its inputs are below the bound", "clamp only for output, or lower the bound"),
     "clamp_max": ("all its inputs are above the bound", "clamp only for output, or raise the bound"),

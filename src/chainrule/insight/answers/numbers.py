@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from ..places import lies, place_of
 from ..reasons import Reason, hook_returns
 from ..source import Source
 from ..syntax import simple_name
-from ..values import Edge, Unknown, Values, operand_of, reachable, record_of
+from ..values import Edge, Unknown, Values, expression_of, operand_of, reachable, record_of
 from .clearing import cleared_after_backward, cleared_reason
 from .custom import of_custom_function
 from .question import Question
@@ -240,8 +241,12 @@ def _kind_of_softmax(culprit: Culprit) -> str:
 
 
 def _operation(node: Node) -> str:
-    record = record_of(node)
-    return node.name() if record is None else getattr(record.apply, "__name__", record.name)
+    """The operation of a node as the program calls it, such as max for max_dim."""
+    record, call = record_of(node), expression_of(node)
+    if record is None:
+        return node.name()
+    called = "" if not isinstance(call, ast.Call) else getattr(call.func, "attr", "")
+    return called if called and record.name.startswith(f"{called}_") else getattr(record.apply, "__name__", record.name)
 
 
 def _shown_inputs(culprit: Culprit) -> str:
