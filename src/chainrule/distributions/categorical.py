@@ -7,12 +7,12 @@ from chainrule import Size, Tensor
 
 from . import constraints
 from .distribution import Distribution
-from .utils import given_one, lazy_property, logits_to_probs, probs_to_logits
+from .utils import ProbsOrLogits, given_one, lazy_property, logits_to_probs, probs_to_logits
 
 __all__ = ["Categorical"]
 
 
-class Categorical(Distribution):
+class Categorical(ProbsOrLogits, Distribution):
     """One of the numbers 0 ... n - 1, of weights `probs` or log-weights `logits` along the last dimension."""
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
@@ -34,10 +34,6 @@ class Categorical(Distribution):
     def _expand_into(self, new, batch_shape: Size) -> None:
         new._num_events = self._num_events
 
-    @property
-    def _param(self) -> Tensor:
-        return self.__dict__["probs" if "probs" in self.__dict__ else "logits"]
-
     @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self):
         return constraints.integer_interval(0, self._num_events - 1)
@@ -51,11 +47,6 @@ class Categorical(Distribution):
     def probs(self) -> Tensor:
         """The probabilities."""
         return logits_to_probs(self.logits)
-
-    @property
-    def param_shape(self) -> Size:
-        """The shape of what was given."""
-        return self._param.shape
 
     @property
     def mean(self) -> Tensor:

@@ -75,10 +75,6 @@ class ContinuousBernoulli(BinaryParameter, ExponentialFamily):
             lambda d: 1 / 12 - (1 / 15 - 128 / 945 * d**2) * d**2,
         )
 
-    def sample(self, sample_shape=()) -> Tensor:
-        with torch.no_grad():
-            return self.rsample(sample_shape)
-
     def rsample(self, sample_shape=()) -> Tensor:
         return self.icdf(torch.rand(self._extended_shape(sample_shape), dtype=self.probs.dtype))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import chainrule as torch
-from chainrule import Size, Tensor
+from chainrule import Tensor
 
 from . import constraints
-from .transformed_distribution import TransformedDistribution
+from .transformed_distribution import TransformedByParameters
 from .transforms import AffineTransform, ExpTransform
 from .uniform import Uniform
 from .utils import broadcast_all, euler_constant, is_number
@@ -16,7 +16,7 @@ from .utils import broadcast_all, euler_constant, is_number
 __all__ = ["Gumbel"]
 
 
-class Gumbel(TransformedDistribution):
+class Gumbel(TransformedByParameters):
     """The distribution of the greatest of many numbers, loc - scale log(-log u) for uniform u."""
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
@@ -42,10 +42,6 @@ class Gumbel(TransformedDistribution):
             ExpTransform().inv,
             AffineTransform(self.loc, -self.scale),
         ]
-
-    def _expand_into(self, new, batch_shape: Size) -> None:
-        new.base_dist = self.base_dist.expand(batch_shape)
-        new.transforms = new._steps()
 
     def log_prob(self, value: Tensor) -> Tensor:
         self._check(value)

@@ -341,7 +341,8 @@ def _beta_continuous_bernoulli(p, q):
 
 
 @register_kl(Beta, Exponential)
-def _beta_exponential(p, q):
+@register_kl(ContinuousBernoulli, Exponential)
+def _to_exponential(p, q):
     return -p.entropy() - q.rate.log() + q.rate * p.mean
 
 
@@ -353,28 +354,19 @@ def _beta_gamma(p, q):
 
 
 @register_kl(Beta, Normal)
-def _beta_normal(p, q):
+@register_kl(ContinuousBernoulli, Normal)
+@register_kl(Exponential, Normal)
+@register_kl(Gamma, Normal)
+@register_kl(Gumbel, Normal)
+@register_kl(Laplace, Normal)
+@register_kl(Uniform, Normal)
+def _to_normal(p, q):
     return -p.entropy() + _minus_log_normal(q, p.mean, p.variance)
 
 
 @register_kl(Beta, Uniform)
-def _beta_uniform(p, q):
-    kl = -p.entropy() + (q.high - q.low).log()
-    return torch.where((q.low > 0) | (q.high < 1), torch.inf, kl)
-
-
-@register_kl(ContinuousBernoulli, Exponential)
-def _continuous_bernoulli_exponential(p, q):
-    return -p.entropy() - q.rate.log() + q.rate * p.mean
-
-
-@register_kl(ContinuousBernoulli, Normal)
-def _continuous_bernoulli_normal(p, q):
-    return -p.entropy() + _minus_log_normal(q, p.mean, p.variance)
-
-
 @register_kl(ContinuousBernoulli, Uniform)
-def _continuous_bernoulli_uniform(p, q):
+def _from_unit_interval_to_uniform(p, q):
     kl = -p.entropy() + (q.high - q.low).log()
     return torch.where((q.low > 0) | (q.high < 1), torch.inf, kl)
 
@@ -393,11 +385,6 @@ def _exponential_gumbel(p, q):
     return rate.log() - off - 1 + rate.reciprocal() + (off.exp() * rate / (rate + 1))
 
 
-@register_kl(Exponential, Normal)
-def _exponential_normal(p, q):
-    return -p.entropy() + _minus_log_normal(q, p.mean, p.variance)
-
-
 @register_kl(Gamma, Exponential)
 def _gamma_exponential(p, q):
     return -p.entropy() - q.rate.log() + q.rate * p.concentration / p.rate
@@ -410,21 +397,6 @@ def _gamma_gumbel(p, q):
     a = p.concentration
     mean_power = off.exp() * (1 + rate.reciprocal()).pow(-a)
     return (a - 1) * a.digamma() - a.lgamma() - a + rate.log() + mean_power + a / rate - off
-
-
-@register_kl(Gamma, Normal)
-def _gamma_normal(p, q):
-    return -p.entropy() + _minus_log_normal(q, p.mean, p.variance)
-
-
-@register_kl(Gumbel, Normal)
-def _gumbel_normal(p, q):
-    return -p.entropy() + _minus_log_normal(q, p.mean, p.variance)
-
-
-@register_kl(Laplace, Normal)
-def _laplace_normal(p, q):
-    return -p.entropy() + _minus_log_normal(q, p.mean, p.variance)
 
 
 @register_kl(Normal, Gumbel)
@@ -458,8 +430,7 @@ def _pareto_gamma(p, q):
 
 @register_kl(Pareto, Normal)
 def _pareto_normal(p, q):
-    kl = -p.entropy() + _minus_log_normal(q, p.mean, p.variance)
-    return torch.where(p.alpha <= 2, torch.inf, kl)
+    return torch.where(p.alpha <= 2, torch.inf, _to_normal(p, q))
 
 
 @register_kl(Uniform, Beta)
@@ -484,8 +455,7 @@ def _uniform_continuous_bernoulli(p, q):
 
 @register_kl(Uniform, Exponential)
 def _uniform_exponential(p, q):
-    kl = -p.entropy() - q.rate.log() + q.rate * p.mean
-    return torch.where(p.low < 0, torch.inf, kl)
+    return torch.where(p.low < 0, torch.inf, _to_exponential(p, q))
 
 
 @register_kl(Uniform, Gamma)
@@ -501,11 +471,6 @@ def _uniform_gumbel(p, q):
     low, high = (p.low - q.loc) / q.scale, (p.high - q.loc) / q.scale
     mean_power = ((-low).exp() - (-high).exp()) * q.scale / (p.high - p.low)
     return -p.entropy() + q.scale.log() + 0.5 * (low + high) + mean_power
-
-
-@register_kl(Uniform, Normal)
-def _uniform_normal(p, q):
-    return -p.entropy() + _minus_log_normal(q, p.mean, p.variance)
 
 
 @register_kl(Uniform, Pareto)

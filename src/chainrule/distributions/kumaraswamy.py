@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import chainrule as torch
-from chainrule import Size, Tensor
+from chainrule import Tensor
 
 from . import constraints
-from .transformed_distribution import TransformedDistribution
+from .transformed_distribution import TransformedByParameters
 from .transforms import AffineTransform, PowerTransform
 from .uniform import Uniform
 from .utils import broadcast_all, euler_constant
@@ -14,7 +14,7 @@ from .utils import broadcast_all, euler_constant
 __all__ = ["Kumaraswamy"]
 
 
-class Kumaraswamy(TransformedDistribution):
+class Kumaraswamy(TransformedByParameters):
     """On [0, 1]: (1 - u^(1 / concentration0))^(1 / concentration1) for uniform u."""
 
     arg_constraints = {"concentration1": constraints.positive, "concentration0": constraints.positive}
@@ -36,10 +36,6 @@ class Kumaraswamy(TransformedDistribution):
             AffineTransform(loc=1.0, scale=-1.0),
             PowerTransform(self.concentration1.reciprocal()),
         ]
-
-    def _expand_into(self, new, batch_shape: Size) -> None:
-        new.base_dist = self.base_dist.expand(batch_shape)
-        new.transforms = new._steps()
 
     def _moment(self, n: int) -> Tensor:
         """b B(1 + n/a, b)."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from chainrule import Size, Tensor
+from chainrule import Tensor
 
 from . import constraints
 from .exponential import Exponential
-from .transformed_distribution import TransformedDistribution
+from .transformed_distribution import TransformedByParameters
 from .transforms import AffineTransform, ExpTransform
 from .utils import broadcast_all
 
 __all__ = ["Pareto"]
 
 
-class Pareto(TransformedDistribution):
+class Pareto(TransformedByParameters):
     """Numbers above `scale`, of density proportional to x^(-alpha - 1)."""
 
     arg_constraints = {"alpha": constraints.positive, "scale": constraints.positive}
@@ -26,10 +26,6 @@ class Pareto(TransformedDistribution):
 
     def _steps(self) -> list:
         return [ExpTransform(), AffineTransform(loc=0, scale=self.scale)]
-
-    def _expand_into(self, new, batch_shape: Size) -> None:
-        new.base_dist = self.base_dist.expand(batch_shape)
-        new.transforms = new._steps()
 
     @constraints.dependent_property(is_discrete=False, event_dim=0)
     def support(self):

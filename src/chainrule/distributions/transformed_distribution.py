@@ -114,3 +114,14 @@ class TransformedDistribution(Distribution):
 
     def icdf(self, value: Tensor) -> Tensor:
         return self._forward(self.base_dist.icdf(self._toward(value)))
+
+
+class TransformedByParameters(TransformedDistribution):
+    """One whose transforms are made of its parameters, and so are made anew of expanded ones."""
+
+    def _steps(self) -> list[Transform]:
+        raise NotImplementedError
+
+    def _expand_into(self, new, batch_shape: Size) -> None:
+        new.base_dist = self.base_dist.expand(batch_shape)
+        new.transforms = new._steps()

@@ -113,7 +113,21 @@ def given_one(probs, logits) -> None:
         raise ValueError("Either `probs` or `logits` must be specified, but not both.")
 
 
-class BinaryParameter:
+class ProbsOrLogits:
+    """Mixed into distributions that were given one of `probs` and `logits`, from which the other follows."""
+
+    @property
+    def _param(self) -> Tensor:
+        """What was given."""
+        return self.__dict__["probs" if "probs" in self.__dict__ else "logits"]
+
+    @property
+    def param_shape(self) -> torch.Size:
+        """The shape of what was given."""
+        return self._param.shape
+
+
+class BinaryParameter(ProbsOrLogits):
     """Mixed into distributions of a `probs` or `logits` that stand for one event: each follows from the other."""
 
     def _set_binary(self, probs, logits) -> torch.Size:
@@ -132,13 +146,3 @@ class BinaryParameter:
     def probs(self) -> Tensor:
         """The probabilities."""
         return logits_to_probs(self.logits, is_binary=True)
-
-    @property
-    def _param(self) -> Tensor:
-        """What was given."""
-        return self.__dict__["probs" if "probs" in self.__dict__ else "logits"]
-
-    @property
-    def param_shape(self) -> torch.Size:
-        """The shape of what was given."""
-        return self._param.shape

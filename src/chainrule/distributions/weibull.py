@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import chainrule as torch
-from chainrule import Size, Tensor
+from chainrule import Tensor
 
 from . import constraints
 from .exponential import Exponential
-from .transformed_distribution import TransformedDistribution
+from .transformed_distribution import TransformedByParameters
 from .transforms import AffineTransform, PowerTransform
 from .utils import broadcast_all, euler_constant
 
 __all__ = ["Weibull"]
 
 
-class Weibull(TransformedDistribution):
+class Weibull(TransformedByParameters):
     """scale x^(1 / concentration) for an exponential x."""
 
     arg_constraints = {"scale": constraints.positive, "concentration": constraints.positive}
@@ -27,10 +27,6 @@ class Weibull(TransformedDistribution):
 
     def _steps(self) -> list:
         return [PowerTransform(self.concentration.reciprocal()), AffineTransform(0, self.scale)]
-
-    def _expand_into(self, new, batch_shape: Size) -> None:
-        new.base_dist = self.base_dist.expand(batch_shape)
-        new.transforms = new._steps()
 
     def _moment(self, n: int) -> Tensor:
         """The logarithm of the n-th moment for a scale of 1."""
