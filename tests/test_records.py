@@ -565,12 +565,16 @@ def test_ledgers_inside_each_other_and_the_trace_function_afterwards():
     assert sys.gettrace() is None and sys._getframe().f_trace is None
 
 
+def memory_of(tensor):
+    return tensor.numpy()
+
+
 def test_ledger_of_a_change_that_no_line_shows():
     w = torch.ones(2, requires_grad=True)
     with torch.ledger() as entries:
         w.sum().backward()
-        memory = w.grad.numpy()
-        memory[:] = 5  # NumPy counts no versions
+        memory = memory_of(w.grad)
+        memory[:] = 5  # NumPy counts no versions, and nothing here says that it is at work
         w.sum().backward()
     assert [e.kind for e in entries] == ["backward", "changed", "backward"]
     assert entries.entries[1].source is None and entries.entries[1].after.tolist() == [5, 5]
@@ -586,11 +590,12 @@ def test_ledger_of_writes_that_no_version_counts():
         w.grad.data.mul_(3)
         for p in (w, v):
             p.grad.data.clamp_(-2, 2)
-        w.grad.numpy()[:] = 7
+        memory = w.grad.numpy()
+        memory[:] = 7
     assert [(e.kind, e.after.tolist(), e.source.line - first) for e in entries["w"][1:]] == [
         ("in place", [3, 3], 3),
         ("in place", [2, 2], 5),
-        ("in place", [7, 7], 6),
+        ("in place", [7, 7], 7),
     ]
     assert [e.kind for e in entries["v"]] == ["backward"]  # clamped to what it was
 

@@ -88,7 +88,7 @@ class _State:
         return closely and not _equal(leaf._grad, self.copy)
 
 
-_UNCOUNTED = {"data", "numpy"}  # attributes that lead to the memory past the version counter
+_UNCOUNTED = {"data", "numpy"}  # attributes of a function that may write to memory past the version counters
 
 
 def _version(gradient: Tensor | None) -> int:
@@ -125,7 +125,6 @@ class ledger(Watcher):
         self._running: list[_Backward] = []  # one inside the other
         self._states: dict[int, _State] = {}  # {id of a leaf: …}
         self._lines: _Lines | None = None
-        self._uncounted: dict[tuple[int, int], tuple[Any, bool]] = {}
 
     def __enter__(self) -> ledger:
         self.watch()
@@ -176,7 +175,7 @@ class ledger(Watcher):
 
     def look(self, code: Any, lasti: int) -> None:
         """Notes the changes that the program's last line made."""
-        closely = self._is_uncounted(code, lasti)
+        closely = not _UNCOUNTED.isdisjoint(code.co_names)
         for state in list(self._states.values()):
             leaf = state.leaf()
             if leaf is None or not state.moved(leaf, closely):
@@ -187,18 +186,6 @@ class ledger(Watcher):
             source = Source(code, lasti)
             source.column = source.end_column = None  # the whole line
             self.entries.append(Entry(state.name, kind, source, before, state.copy))
-
-    def _is_uncounted(self, code: Any, lasti: int) -> bool:
-        """Whether a line may write past the version counters: through `.data` or NumPy."""
-        if not _UNCOUNTED.intersection(code.co_names):
-            return False
-        known = self._uncounted.get((id(code), lasti))
-        if known is None or known[0] is not code:
-            source = Source(code, lasti)
-            source.column = source.end_column = None  # the whole line
-            found = not source.text or any(f".{name}" in source.text for name in _UNCOUNTED)
-            known = self._uncounted[id(code), lasti] = code, found
-        return known[1]
 
     # ---- what the user asks
 
