@@ -51,6 +51,12 @@ def must_be_tensor(function: str, argument: str, position: int, value) -> TypeEr
     return TypeError(f"{function}(): argument '{argument}' (position {position}) must be Tensor, not {name}")
 
 
+def check_tensor(function: str, input) -> None:
+    """TypeError for a first argument that is no tensor."""
+    if not isinstance(input, Tensor):
+        raise must_be_tensor(function, "input", 1, input)
+
+
 def broadcast_error(*shapes) -> None:
     """Raises PyTorch's error if the shapes do not broadcast together."""
     ndim = max(map(len, shapes))

@@ -25,6 +25,7 @@ from __future__ import annotations
 from .general import (
     attach_views,
     broadcast_error,
+    check_tensor,
     common_dtype,
     general,
     input_edge,
@@ -69,6 +70,7 @@ __all__ = [
     "Op",
     "attach_views",
     "broadcast_error",
+    "check_tensor",
     "common_dtype",
     "general",
     "gradients",

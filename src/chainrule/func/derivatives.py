@@ -179,6 +179,15 @@ def _replaced(args: tuple, argnums, chosen) -> tuple:
     return tuple(made)
 
 
+def _of_chosen(func: Callable, args: tuple, argnums, structure, kwargs: dict) -> Callable:
+    """`func` as a function of the leaves of the arguments that `argnums` names."""
+
+    def of_chosen(*leaves):
+        return func(*_replaced(args, argnums, tree_unflatten(leaves, structure)), **kwargs)
+
+    return of_chosen
+
+
 def _output_and_aux(result, has_aux: bool, what: str):
     if not has_aux:
         return result, None
@@ -318,9 +327,7 @@ def jacrev(
         leaves, structure = tree_flatten(_chosen(args, argnums))
         _real_only(leaves, "jacrev", "inputs")
 
-        def of_chosen(*some):
-            return func(*_replaced(args, argnums, tree_unflatten(some, structure)), **kwargs)
-
+        of_chosen = _of_chosen(func, args, argnums, structure, kwargs)
         output, pull, *aux = vjp(of_chosen, *leaves, has_aux=has_aux)
         outputs, form = tree_flatten(output)
         _real_only(outputs, "jacrev", "outputs")
@@ -432,6 +439,7 @@ def jacfwd(
     @functools.wraps(func)
     def jacobian(*args, **kwargs):
         leaves, structure = tree_flatten(_chosen(args, argnums))
+        of_chosen = _of_chosen(func, args, argnums, structure, kwargs)
         _real_only(leaves, "jacfwd", "inputs")
         forms: list = []
 
@@ -439,9 +447,6 @@ def jacfwd(
             def column(direction):
                 directions = [_zeros_like(x) for x in leaves]
                 directions[position] = direction
-
-                def of_chosen(*some):
-                    return func(*_replaced(args, argnums, tree_unflatten(some, structure)), **kwargs)
 
                 _, moved, *more = jvp(of_chosen, tuple(leaves), tuple(directions), has_aux=has_aux)
                 flat, form = tree_flatten(moved)

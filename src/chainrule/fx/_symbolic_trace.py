@@ -12,8 +12,8 @@ from ..nn.parameter import Parameter
 from ..tensor import Tensor
 from .graph import Graph
 from .graph_module import GraphModule
-from .node import Node, map_aggregate, namespaces
-from .proxy import ParameterProxy, Proxy, TracerBase
+from .node import Node, namespaces
+from .proxy import ParameterProxy, Proxy, TracerBase, first_proxy
 
 __all__ = ["PH", "Tracer", "symbolic_trace", "wrap"]
 
@@ -76,12 +76,6 @@ class _Patches:
                 owner[name] = value
 
 
-def _first_proxy(args: tuple, kwargs: dict) -> Proxy | None:
-    found: list[Proxy] = []
-    map_aggregate((args, kwargs), lambda value: found.append(value) if isinstance(value, Proxy) else None)
-    return found[0] if found else None
-
-
 class _Recording:
     """A function that becomes a node where it is given a proxy. It equals the function, which programs compare targets with."""
 
@@ -92,7 +86,7 @@ class _Recording:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         function = self.__wrapped__
-        if _first_proxy(args, kwargs) is None:
+        if first_proxy(args, kwargs) is None:
             return function(*args, **kwargs)
         if self._arrange is not None:
             args, kwargs = self._arrange(function, args, kwargs)

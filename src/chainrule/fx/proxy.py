@@ -89,6 +89,13 @@ class GraphAppendingTracer(TracerBase):
         self.graph = graph
 
 
+def first_proxy(args: tuple, kwargs: dict) -> Proxy | None:
+    """The first proxy among the arguments of a call."""
+    found: list[Proxy] = []
+    map_aggregate((args, kwargs), lambda value: found.append(value) if isinstance(value, Proxy) else None)
+    return found[0] if found else None
+
+
 class Proxy:
     """Stands for the value of a node: operators, methods, attributes and functions of it become nodes themselves."""
 
@@ -133,9 +140,8 @@ class Proxy:
     @classmethod
     def __torch_function__(cls, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Proxy:
         """A function that is called with proxies becomes a node."""
-        found: list[Proxy] = []
-        map_aggregate((args, kwargs or {}), lambda value: found.append(value) if isinstance(value, Proxy) else None)
-        return found[0].tracer.create_proxy("call_function", func, args, kwargs or {})
+        found: Any = first_proxy(args, kwargs or {})
+        return found.tracer.create_proxy("call_function", func, args, kwargs or {})
 
 
 class Attribute(Proxy):

@@ -84,13 +84,21 @@ def _leaky_relu_forward(xp, x, /, slope):
     return xp.maximum(x, scaled) if 0 < slope < 1 else xp.where(x > 0, x, scaled)
 
 
+def _leaky_slope(xp, g, x, slope):
+    return xp.where(x > 0, g, g * xp.number(g, slope))
+
+
+def _shrunk_slope(xp, g, x, width):
+    return xp.where((x >= -width) & (x <= width), xp.zero(g), g)
+
+
 _leaky_relu = _activation(
     "leaky_relu",
     _leaky_relu_forward,
     lambda xp, g, x, slope: xp.leaky_relu_backward(g, x, slope),
     "leaky_relu_cpu",
 )
-piecewise_slope("leaky_relu", lambda xp, g, x, slope: xp.where(x > 0, g, g * xp.number(g, slope)))
+piecewise_slope("leaky_relu", _leaky_slope)
 _elu = _activation(
     "elu",
     lambda xp, x, /, alpha, scale, input_scale: xp.where(
@@ -217,14 +225,14 @@ _softshrink = _activation(
     lambda xp, g, x, width: xp.softshrink_backward(g, x, width),
     "softshrink_check",
 )
-piecewise_slope("softshrink", lambda xp, g, x, width: xp.where((x >= -width) & (x <= width), xp.zero(g), g))
+piecewise_slope("softshrink", _shrunk_slope)
 _hardshrink = _activation(
     "hardshrink",
     lambda xp, x, /, width: xp.where((x >= -width) & (x <= width), xp.zero(x), x),
     lambda xp, g, x, width: xp.hardshrink_backward(g, x, width),
     "hardshrink_cpu",
 )
-piecewise_slope("hardshrink", lambda xp, g, x, width: xp.where((x >= -width) & (x <= width), xp.zero(g), g))
+piecewise_slope("hardshrink", _shrunk_slope)
 _prelu = _activation(
     "prelu",
     lambda xp, x, weight: xp.where(x > 0, x, x * weight),
@@ -246,7 +254,7 @@ _rrelu = _activation(
 _rrelu_mean = _activation(
     "rrelu_mean",
     lambda xp, x, /, slope: xp.where(x > 0, x, x * xp.number(x, slope)),
-    lambda xp, g, x, slope: xp.where(x > 0, g, g * xp.number(g, slope)),
+    _leaky_slope,
     "leaky_relu_cpu",
     node="RreluWithNoiseBackward0",
     public="rrelu",

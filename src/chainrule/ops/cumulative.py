@@ -8,7 +8,7 @@ from ..op import LINEAR, NUMBERS, general, method, op
 from ..tensor import Tensor
 from . import joining
 from .reduction import accumulated, array_of, called, no_kernel_for, numpy_names
-from .shape import wrap_dim
+from .shape import at_dim, wrap_dim
 
 __all__ = [
     "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "gradient", "logcumsumexp", "trapezoid",
@@ -19,15 +19,11 @@ __all__ = [
 # ---------------------------------------------------------------- the records
 
 
-def _at(dim: int, item) -> tuple:
-    return (slice(None),) * dim + (item,)
-
-
 def _from_the_end(xp, steps, factors, dim):
     """``s[k] = steps[k] + factors[k + 1] * s[k + 1]``, from the last k to the first."""
-    sums = [steps[_at(dim, slice(-1, None))]]
+    sums = [steps[at_dim(dim, slice(-1, None))]]
     for k in range(steps.shape[dim] - 2, -1, -1):
-        here, after = _at(dim, slice(k, k + 1)), _at(dim, slice(k + 1, k + 2))
+        here, after = at_dim(dim, slice(k, k + 1)), at_dim(dim, slice(k + 1, k + 2))
         sums.append(steps[here] + factors[after] * sums[-1])
     return xp.concatenate(sums[::-1], dim)
 
@@ -38,8 +34,8 @@ def _cumprod_vjp(xp, g, x, out, dim):
     if not xp.has_zero(x):
         return xp.reversed_cumsum(g * xp.conj(out), dim) / xp.conj(x)
     # product of all before, times the sum of what the later elements get from the product of those between
-    first = xp.ones_like(x[_at(dim, slice(0, 1))])
-    before = xp.concatenate([first, xp.cumprod(x[_at(dim, slice(0, -1))], dim)], dim)
+    first = xp.ones_like(x[at_dim(dim, slice(0, 1))])
+    before = xp.concatenate([first, xp.cumprod(x[at_dim(dim, slice(0, -1))], dim)], dim)
     x, before = xp.conj(x), xp.conj(before)
     return before * _from_the_end(xp, g, x, dim)
 
@@ -48,11 +44,11 @@ def _logcumsumexp_vjp(xp, g, x, out, dim):
     if not x.ndim or not x.shape[dim]:
         return g
     if xp.fits_exponent(x, out, dim):
-        end = xp.detach(out[_at(dim, slice(-1, None))])
+        end = xp.detach(out[at_dim(dim, slice(-1, None))])
         return xp.conj(xp.exp(x - end)) * xp.reversed_cumsum(g * xp.conj(xp.exp(end - out)), dim)
     # every exponent below is negative: exp(out[k - 1] - out[k]) is what of a sum up to k was there before
-    shares = xp.exp(out[_at(dim, slice(0, -1))] - out[_at(dim, slice(1, None))])
-    shares = xp.concatenate([xp.ones_like(out[_at(dim, slice(0, 1))]), shares], dim)
+    shares = xp.exp(out[at_dim(dim, slice(0, -1))] - out[at_dim(dim, slice(1, None))])
+    shares = xp.concatenate([xp.ones_like(out[at_dim(dim, slice(0, 1))]), shares], dim)
     return xp.conj(xp.exp(x - out)) * _from_the_end(xp, g, xp.conj(shares), dim)
 
 

@@ -8,8 +8,7 @@ from typing import Any
 from .. import dtypes
 from ..backend import standardizing
 from ..modes import local, no_grad
-from ..op import general, graph_xp, must_be_tensor, op, xp
-from ..tensor import Tensor
+from ..op import check_tensor, general, graph_xp, op, xp
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "rms_norm"]
 
@@ -115,11 +114,6 @@ def _check_floating(input, kernel: str) -> None:
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{dtypes.scalar_name(input.dtype)}'")
 
 
-def _check_input(function: str, input) -> None:
-    if not isinstance(input, Tensor):
-        raise must_be_tensor(function, "input", 1, input)
-
-
 def _normalized_dims(input, normalized_shape, weight, bias=None, lead="*, ") -> tuple[int, ...]:
     """The dimensions of `normalized_shape`, which are input's last ones; RuntimeError where shapes do not fit."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
@@ -157,7 +151,7 @@ def _check_parameters(input, *parameters) -> None:
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps: float = 1e-5):
     """`input` normalized over its last dimensions, which are of `normalized_shape` (Ba et al. 2016)."""
-    _check_input("layer_norm", input)
+    check_tensor("layer_norm", input)
     dims = _normalized_dims(input, normalized_shape, weight, bias)
     _check_floating(input, "LayerNormKernelImpl")
     _check_parameters(input, weight, bias)
@@ -166,7 +160,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps: float = 1e-
 
 def rms_norm(input, normalized_shape, weight=None, eps: float | None = None):
     """`input` divided by the root of its mean square over its last dimensions (Zhang and Sennrich 2019)."""
-    _check_input("rms_norm", input)
+    check_tensor("rms_norm", input)
     dims = _normalized_dims(input, normalized_shape, weight, lead="*")
     if eps is None:
         eps = dtypes.finfo(input.dtype.to_real() if input.is_complex() else input.dtype).eps
@@ -178,7 +172,7 @@ def rms_norm(input, normalized_shape, weight=None, eps: float | None = None):
 
 def group_norm(input, num_groups: int, weight=None, bias=None, eps: float = 1e-5):
     """`input` (N, C, *) normalized over each of `num_groups` groups of channels (Wu and He 2018)."""
-    _check_input("group_norm", input)
+    check_tensor("group_norm", input)
     if input.ndim < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
     shape = input._array.shape
@@ -228,7 +222,7 @@ def batch_norm(
     In training, by its own mean and variance, towards which `running_mean` and `running_var` move by `momentum`, in
     place; otherwise by those two.
     """
-    _check_input("batch_norm", input)
+    check_tensor("batch_norm", input)
     shape = input._array.shape
     if training and math.prod(shape) // max(1, shape[1] if len(shape) > 1 else 1) == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
@@ -284,7 +278,7 @@ def instance_norm(
     eps: float = 1e-5,
 ):
     """`input` (N, C, *) normalized over each sample's channel (Ulyanov et al. 2016); see `batch_norm`."""
-    _check_input("instance_norm", input)
+    check_tensor("instance_norm", input)
     shape = input._array.shape
     if use_input_stats and math.prod(shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")

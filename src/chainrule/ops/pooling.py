@@ -10,8 +10,7 @@ from ..backend import windows
 from ..backend.integers import truncated_divide
 from ..backend.reductions import narrowed, widened
 from ..dtypes import scalar_name
-from ..op import general, must_be_tensor, op
-from ..tensor import Tensor
+from ..op import check_tensor, general, op
 from .resampling import adaptive_taps, resample
 
 __all__ = [
@@ -266,11 +265,6 @@ def _check_output(input, out) -> None:
         )
 
 
-def _check_tensor(function: str, input) -> None:
-    if not isinstance(input, Tensor):
-        raise must_be_tensor(function, "input", 1, input)
-
-
 def _unbatched(input, n: int) -> bool:
     return input.ndim == n + 1
 
@@ -281,7 +275,7 @@ def _unbatched(input, n: int) -> bool:
 def _max_pool(n: int, input, kernel_size, stride, padding, dilation, ceil_mode: bool, with_indices: bool = True):
     """(values, indices)."""
     name = f"max_pool{n}d"
-    _check_tensor(name, input)
+    check_tensor(name, input)
     kernel = _each(name, "kernel_size", kernel_size, n)
     stride = kernel if stride is None or stride == () or stride == [] else _each(name, "stride", stride, n)
     padding, dilation = _each(name, "padding", padding, n), _each(name, "dilation", dilation, n)
@@ -420,7 +414,7 @@ def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_siz
 
 def _avg_pool(n: int, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
     name = f"avg_pool{n}d"
-    _check_tensor(name, input)
+    check_tensor(name, input)
     kernel = _each(name, "kernel_size", kernel_size, n)
     stride = kernel if stride is None or stride == () or stride == [] else _each(name, "stride", stride, n)
     padding = _each(name, "padding", padding, n)
@@ -551,7 +545,7 @@ def _negative_size(function: str, input, output_size, n: int) -> str:
 
 def _adaptive_avg(n: int, input, output_size):
     name = f"adaptive_avg_pool{n}d"
-    _check_tensor(name, input)
+    check_tensor(name, input)
     output_size = _as_sizes(name, input, output_size, n)
     if n == 1:
         _check_one_dim(name, input)
@@ -625,7 +619,7 @@ def adaptive_avg_pool3d(input, output_size):
 
 def _adaptive_max_pool(n: int, input, output_size):
     name = f"adaptive_max_pool{n}d"
-    _check_tensor(name, input)
+    check_tensor(name, input)
     output_size = _as_sizes(name, input, output_size, n)
     if n == 1:
         _check_one_dim(name, input)
@@ -668,7 +662,7 @@ adaptive_max_pool3d, adaptive_max_pool3d_with_indices = _adaptive_max_functions(
 
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     """The windows of (N, C, H, W) as columns: (N, C · Kh · Kw, number of windows)."""
-    _check_tensor("unfold", input)
+    check_tensor("unfold", input)
     settings = [_each("unfold", "kernel_size", v, 2) for v in (kernel_size, dilation, padding, stride)]
     if input.ndim < 3:
         raise IndexError(
@@ -706,7 +700,7 @@ def _check_columns(kernel, dilation, padding, stride) -> None:
 
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     """The transpose of `unfold`: columns (N, C · Kh · Kw, number of windows) added up to (N, C, H, W)."""
-    _check_tensor("fold", input)
+    check_tensor("fold", input)
     size, kernel, dilation, padding, stride = (
         _each("fold", "output_size", v, 2) for v in (output_size, kernel_size, dilation, padding, stride)
     )

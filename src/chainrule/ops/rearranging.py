@@ -339,7 +339,7 @@ in_place_method("fill_diagonal_", _with_diagonal)
 _select_scatter = op(
     "select_scatter",
     kind=LINEAR,
-    forward=lambda xp, x, y, /, dim, index: xp.with_part(x, y, lambda a: a[(*views._at(dim, index), ...)]),
+    forward=lambda xp, x, y, /, dim, index: xp.with_part(x, y, lambda a: a[(*views.at_dim(dim, index), ...)]),
     vjp=(
         lambda xp, g, dim, index: xp.select_scatter(g, xp.zeros_like(xp.select(g, dim, index)), dim, index),
         lambda xp, g, dim, index: xp.select(g, dim, index),
@@ -349,7 +349,7 @@ _slice_scatter = op(
     "slice_scatter",
     kind=LINEAR,
     forward=lambda xp, x, y, /, dim, start, end, step: xp.with_part(
-        x, y, lambda a: a[views._at(dim, slice(start, end, step))]
+        x, y, lambda a: a[views.at_dim(dim, slice(start, end, step))]
     ),
     vjp=(
         lambda xp, g, dim, start, end, step: xp.slice_scatter(
@@ -416,7 +416,7 @@ def slice_scatter(input, src, dim: int = 0, start=None, end=None, step: int = 1)
     if step <= 0:
         raise RuntimeError("slice step must be positive")
     start, end, step = _slice_bounds(input._array.shape[dim], start, end, step)
-    part = input._array[views._at(dim, slice(start, end, step))]
+    part = input._array[views.at_dim(dim, slice(start, end, step))]
     return _slice_scatter(input, _fitting(input, src, part.shape), dim, start, end, step)
 
 

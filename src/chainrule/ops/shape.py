@@ -111,7 +111,7 @@ def type_name(tensor: Tensor) -> str:
 # ---------------------------------------------------------------- the records
 
 
-def _at(dim: int, item) -> tuple:
+def at_dim(dim: int, item) -> tuple:
     """The basic index that applies `item` to dimension `dim`."""
     return (slice(None),) * dim + (item,)
 
@@ -211,7 +211,7 @@ _unbind = op(
     "unbind",
     kind=VIEW,
     outputs=("*",),
-    forward=lambda xp, x, /, dim: [x[(*_at(dim, i), ...)] for i in range(x.shape[dim])],
+    forward=lambda xp, x, /, dim: [x[(*at_dim(dim, i), ...)] for i in range(x.shape[dim])],
     vjp=lambda xp, g, x_shape, dim: xp.stack_gradients(_as_list(g), x_shape, dim),
 )
 
@@ -219,7 +219,7 @@ _unbind = op(
 def _cut(x, sizes, dim):
     parts, start = [], 0
     for n in sizes:
-        parts.append(x[_at(dim, slice(start, start + n))])
+        parts.append(x[at_dim(dim, slice(start, start + n))])
         start += n
     return parts
 
@@ -246,13 +246,13 @@ _split, _split_with_sizes, _unsafe_split, _unsafe_split_with_sizes = (
 _select_backward = op(
     "select_backward",
     kind=LINEAR,
-    forward=lambda xp, g, /, shape, dim, index: xp.place(g, shape, _at(dim, index)),
+    forward=lambda xp, g, /, shape, dim, index: xp.place(g, shape, at_dim(dim, index)),
     vjp=lambda xp, g, dim, index: xp.select(g, dim, index),
 )
 _slice_backward = op(
     "slice_backward",
     kind=LINEAR,
-    forward=lambda xp, g, /, shape, dim, start, end, step: xp.place(g, shape, _at(dim, slice(start, end, step))),
+    forward=lambda xp, g, /, shape, dim, start, end, step: xp.place(g, shape, at_dim(dim, slice(start, end, step))),
     vjp=lambda xp, g, dim, start, end, step: xp.slice(g, dim, start, end, step),
 )
 _diagonal_backward = op(
