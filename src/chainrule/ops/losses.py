@@ -232,11 +232,11 @@ def nll_loss(
     array, classes = input._array, target._array
     if array.ndim < 1:
         raise ValueError(f"Expected 1 or more dimensions (got {array.ndim})")
-    if array.ndim != 1 and array.shape[0] != (classes.shape[0] if classes.ndim else 1):
-        raise ValueError(
-            f"Expected input batch_size ({array.shape[0]}) to match target batch_size "
-            f"({classes.shape[0] if classes.ndim else 1})."
-        )
+    batch = classes.shape[0] if classes.ndim else 0
+    if array.ndim != 1 and array.shape[0] != batch:
+        raise ValueError(f"Expected input batch_size ({array.shape[0]}) to match target batch_size ({batch}).")
+    if array.ndim == 2 and not classes.ndim:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     if array.ndim == 1 and classes.ndim == 1 and classes.size != 1:
         raise ValueError(f"For 1D input, 1D target must have size 1, but got target size: {classes.size}")
     if array.ndim == 2 and classes.ndim > 1:
