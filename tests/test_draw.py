@@ -335,6 +335,25 @@ def test_lines_that_lead_to_the_same_run_together():
     assert max(len(group.along) for group in around) == 3
 
 
+def test_long_lines_and_chains_stand_upright():
+    w = torch.ones(2, requires_grad=True)
+    x = torch.ones(2, requires_grad=True)
+    h = x.sin().cos().exp().tanh().sigmoid()
+    for _ in range(12):
+        h = torch.tanh(h * w)
+    graph = graph_of(h.sum())
+    root = graph.groups()
+    arrange(root, graph.edges)
+    boxes, bends = place(
+        root, [60.0 + 9 * (n % 5) for n in range(len(graph.items))], lambda group: group.kind == "round"
+    )
+    chain = ["sin", "cos", "exp", "tanh", "h = sigmoid"]
+    middles = [boxes[n].x + boxes[n].width / 2 for n, item in enumerate(graph.items) if item.label in chain]
+    assert len(middles) == 5 and max(middles) - min(middles) < 1e-6
+    long = [[x for _, x, _, _ in line] for line in bends.values() if len(line) > 5]
+    assert long and all(max(xs) - min(xs) < 1e-6 for xs in long)
+
+
 def test_rounds_of_a_loop_in_one_line_are_groups():
     w = torch.ones(2, requires_grad=True)
     h = torch.ones(2)

@@ -11,7 +11,7 @@ from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import pairwise
-from math import ceil, sqrt
+from math import ceil, inf, sqrt
 from typing import Any, NamedTuple
 from unicodedata import east_asian_width
 
@@ -453,6 +453,9 @@ SPACING = {
 }
 
 
+STRAIGHT = 4.0  # how much it matters that a line between nodes is straight
+
+
 class Box(NamedTuple):
     """A rectangle: its left upper corner and its size."""
 
@@ -465,7 +468,7 @@ class Box(NamedTuple):
 class Spot:
     """Where one of a row stands inside its group, while that is being decided."""
 
-    __slots__ = ("above", "below", "height", "is_bend", "middle", "width", "y")
+    __slots__ = ("above", "after", "before", "below", "height", "is_bend", "middle", "width", "y")
 
     def __init__(self, width: float, height: float, is_bend: bool) -> None:
         self.width = width
@@ -474,6 +477,8 @@ class Spot:
         self.middle = self.y = 0.0
         self.above: list[tuple[Spot, float]] = []  # with how much it matters that the line to it is straight
         self.below: list[tuple[Spot, float]] = []
+        self.before: Spot | None = None  # its neighbours in the row
+        self.after: Spot | None = None
 
 
 def width_of(letters: float) -> float:
@@ -556,7 +561,8 @@ def _measure(group: Group, widths: Sequence[float], is_folded: Callable[[Group],
             for place in places:
                 upper = spots[-1][place]
                 # long lines are to be straight above all; what branches off from them follows
-                weight = 8 if upper.is_bend and spot.is_bend else 0.05 if upper.is_bend or spot.is_bend else 4
+                both = upper.is_bend and spot.is_bend
+                weight = 8 if both else 0.05 if upper.is_bend or spot.is_bend else STRAIGHT
                 spot.above.append((upper, weight))
                 upper.below.append((spot, weight))
             line.append(spot)
@@ -568,6 +574,7 @@ def _measure(group: Group, widths: Sequence[float], is_folded: Callable[[Group],
         spots.append(line)
         top += height + SPACING["down"]
     _align(spots)
+    _straighten(spots)
     left = min((spot.middle - spot.width / 2 for line in spots for spot in line), default=0.0)
     right = max((spot.middle + spot.width / 2 for line in spots for spot in line), default=0.0)
     width = max(right - left + 2 * padding, group.width)
@@ -601,8 +608,7 @@ def _settle(line: list[Spot], wanted: list[float], weights: list[float]) -> None
     rooms, room = [], 0.0
     for n, spot in enumerate(line):
         if n:
-            apart = SPACING["beside" if spot.is_bend or line[n - 1].is_bend else "across"]
-            room += line[n - 1].width / 2 + apart + spot.width / 2
+            room += _apart(line[n - 1], spot)
         rooms.append(room)
     blocks: list[tuple[float, float, int]] = []  # mean, weight, how many
     for want, weight, room in zip(wanted, weights, rooms):
@@ -618,3 +624,55 @@ def _settle(line: list[Spot], wanted: list[float], weights: list[float]) -> None
         for _ in range(count):
             line[n].middle = mean + rooms[n]
             n += 1
+
+
+def _apart(spot: Spot, after: Spot) -> float:
+    """How far the middles of two neighbours in a row are from each other, at least."""
+    between = SPACING["beside" if spot.is_bend or after.is_bend else "across"]
+    return spot.width / 2 + between + after.width / 2
+
+
+def _straighten(spots: list[list[Spot]]) -> None:
+    """Sets upright what leads straight on, a long line or a chain of nodes, as far down as its rows have room."""
+    for line in spots:
+        for spot, after in pairwise(line):
+            spot.after, after.before = after, spot
+    for line in spots:
+        for first in line:
+            if _follows(first):
+                continue
+            run: list[Spot] = []
+            low, high = -inf, inf
+            here: Spot | None = first
+            while here is not None:
+                left = -inf if here.before is None else here.before.middle + _apart(here.before, here)
+                right = inf if here.after is None else here.after.middle - _apart(here, here.after)
+                if run and max(low, left) > min(high, right):
+                    _set_upright(run, low, high)
+                    run, low, high = [], -inf, inf
+                run.append(here)
+                low, high = max(low, left), min(high, right)
+                here = _leads_on(here)
+            _set_upright(run, low, high)
+
+
+def _set_upright(run: list[Spot], low: float, high: float) -> None:
+    middle = min(max(_mean([spot.middle for spot in run]), low), high)
+    for spot in run:
+        spot.middle = middle
+
+
+def _leads_on(spot: Spot) -> Spot | None:
+    """What alone comes from it and from nothing else, beside lines that branch off."""
+    below = _straight(spot.below)
+    return below[0] if len(below) == 1 and _follows(below[0]) else None
+
+
+def _follows(spot: Spot) -> Spot | None:
+    """That from which alone it comes, and nothing else, beside lines that branch off."""
+    above = _straight(spot.above)
+    return above[0] if len(above) == 1 and len(_straight(above[0].below)) == 1 else None
+
+
+def _straight(links: list[tuple[Spot, float]]) -> list[Spot]:
+    return [other for other, weight in links if weight >= STRAIGHT]

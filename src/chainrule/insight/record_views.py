@@ -14,7 +14,8 @@ from .pictures import LINE_HEIGHT, MARGIN, clean, picture, text_at
 MOST_ROWS = 200  # of a table in a notebook
 SMALL_BINS = 12
 BAR = 240  # the width of the longest in a picture
-_CELL = "text-align:left;max-width:22em;overflow-wrap:anywhere"
+_CELL = "text-align:left"
+_NAME = "text-align:left;min-width:8em;max-width:22em;overflow-wrap:anywhere"  # names may be of any length
 ALARM = ' style="background:rgba(200,40,30,.18)"'
 
 
@@ -75,7 +76,8 @@ def _row(texts: tuple[str, ...], gradient: np.ndarray) -> str:
         alarm, style = "nan" if np.isnan(gradient).any() else "inf", ALARM
     else:
         alarm, style = "all 0" if gradient.size and not gradient.any() else "", ""
-    cells = "".join(f'<td style="{_CELL}">{escape(clean(text))}</td>' for text in texts)
+    styles = (_NAME, *[_CELL] * (len(texts) - 1))
+    cells = "".join(f'<td style="{s}">{escape(clean(text))}</td>' for s, text in zip(styles, texts, strict=True))
     spread = f"<strong>{alarm}</strong>" if alarm else _small_histogram(finite)
     return f'<tr{style}>{cells}<td style="{_CELL}">{spread}</td></tr>'
 
