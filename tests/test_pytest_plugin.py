@@ -479,6 +479,27 @@ class Tied(nn.Module):
     assert "1 checked, 0 wrong" in done.stdout
 
 
+def test_a_module_that_runs_its_parts_again_in_backward(tmp_path):
+    text = modules(
+        """
+from chainrule.utils.checkpoint import checkpoint
+
+class Layers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(2, 2), nn.Linear(2, 2)
+
+    def forward(self, x):
+        return checkpoint(lambda t: self.last(self.first(t).tanh()), x, use_reentrant=False)
+""",
+        "layers = Layers()\nlayers(torch.randn(3, 2)).sum().backward()\nassert layers.last.weight.grad is not None",
+    )
+    done = run(tmp_path, text, "--gradcheck")
+    assert done.returncode == 0 and "1 checked, 0 wrong" in done.stdout, done.stdout
+    done = run(tmp_path, text.replace("self.first(t).tanh()", "self.first(t).tanh().detach()"), "--gradcheck")
+    assert done.returncode == 1 and "the gradients of Layers are wrong" in done.stdout, done.stdout
+
+
 def test_a_module_whose_output_is_cut_altogether(tmp_path):
     text = """
 class Cut(nn.Module):

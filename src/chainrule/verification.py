@@ -90,6 +90,10 @@ class Call:
         """The sentence about a wrong gradient."""
         raise NotImplementedError
 
+    def apart(self) -> contextlib.AbstractContextManager:
+        """Around runs: what they change of the program's own objects is put back at the end."""
+        return contextlib.nullcontext()
+
     def call(self, fresh: _Copies) -> Any:
         """Calls it with the tensors that `fresh` makes."""
         raise NotImplementedError
@@ -204,15 +208,19 @@ class ModuleCall(Call):
     def blamed(self) -> Callable:
         return self.cls.forward
 
-    def call(self, fresh: _Copies) -> Any:
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[None]:
         before = [(one, dict(vars(one))) for one, _ in self.states]
         try:
-            for one, state in self.states:
-                _become(one, fresh.of(state))
-            return self.module(*_Copies(_no_leaf).of(fresh.of(self.arguments)), **fresh.of(self.keywords))
+            yield
         finally:
             for one, state in before:
                 _become(one, state)
+
+    def call(self, fresh: _Copies) -> Any:
+        for one, state in self.states:  # which stays: a checkpoint runs parts of the module again in backward
+            _become(one, fresh.of(state))
+        return self.module(*_Copies(_no_leaf).of(fresh.of(self.arguments)), **fresh.of(self.keywords))
 
     def blame(self, mismatch: Mismatch) -> str:
         hooked = any(one._backward_hooks or one._backward_pre_hooks for one, _ in self.states)
@@ -313,7 +321,7 @@ def verify(call: Call, known_wrong: dict[type, str]) -> Finding:
 
     `known_wrong` has the sentences about classes that were found wrong before: a module that uses one says so."""
     try:
-        with _apart():
+        with _apart(), call.apart():
             outcome, text = _verified(call)
             if isinstance(call, FunctionCall) and call.twice and outcome in (RIGHT, KINK):
                 second = _verified_twice(call)
@@ -402,9 +410,9 @@ class _Check:
         self.value = self._combined(outputs)
         if not np.isfinite(self.value):
             raise Unchecked("it gives nan or inf at these inputs")
+        self.gradients = self._gradients(leaves, outputs)
         if self._combined(self._run({})[1]) != self.value:
             raise Unchecked("it gives other results when it is run again with the same inputs and random state")
-        self.gradients = self._gradients(leaves, outputs)
         if time.perf_counter() - start > SECONDS:
             raise Unchecked(f"two runs of it take more than {SECONDS:g} seconds")
 
