@@ -508,7 +508,7 @@ def run_function(cls: type[Function], args: tuple, ctx: FunctionCtx | None = Non
     if to_save is not None:
         _check_saved(to_save)
         if node is not None:
-            node.saved = _save(node, to_save, outputs)
+            node.saved = _save(to_save, outputs)
     if node is not None and local.anomaly is not None:
         local.anomaly.remember(node)
     return outputs if isinstance(returned, tuple) else outputs[0]
@@ -571,7 +571,7 @@ def _check_saved(to_save) -> None:
             )
 
 
-def _save(node, to_save, outputs: tuple) -> tuple:
+def _save(to_save, outputs: tuple) -> tuple:
     """What the node keeps of each tensor; of an output only the array, since the tensor holds the node."""
     hooks = active_saved_hooks()
     numbers = {id(output): number for number, output in enumerate(outputs)}

@@ -343,7 +343,8 @@ _argmax = op("argmax", forward=lambda xp, x, /, dim, keepdim: xp.argmax(x, dim, 
 _argmin = op("argmin", forward=lambda xp, x, /, dim, keepdim: xp.argmin(x, dim, keepdim))
 
 
-def _of_all(function: str, input, array) -> None:
+def _some_elements(function: str, array) -> None:
+    """RuntimeError where a reduction of all elements, which has no result for nothing, has none."""
     if not array.size:
         raise RuntimeError(
             f"{function}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
@@ -378,7 +379,7 @@ def _extreme(name: str, whole, along, pairwise):
         if dim is EVERY:
             without_dim(name, keepdim or keepdims)
             no_kernel_for(f"{name}_all", array, "c" if array.size else "")
-            _of_all(name, input, array)
+            _some_elements(name, array)
             return whole(input) if out is None else general(whole.record, (input,), (), out)
         flag(name, keepdim)
         dim = wrap_dim(dim, array.ndim)
@@ -405,7 +406,7 @@ def _extremes(name: str, function):
         flag(name, keepdim)
         dims = dims_argument(dim, array.ndim)
         if dims is None:
-            _of_all(name, input, array)
+            _some_elements(name, array)
         no_kernel_for(f"{'max' if name == 'amax' else 'min'}_values_cpu", array, "c")
         if out is not None and out.dtype is not input.dtype:
             raise RuntimeError(

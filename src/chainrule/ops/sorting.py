@@ -305,7 +305,7 @@ def _shape_text(tensor) -> str:
     return str(list(tensor._array.shape))
 
 
-def _check_search(name: str, boundaries, values, out_int32: bool, out, is_number: bool) -> None:
+def _check_search(boundaries, values, out_int32: bool, out, is_number: bool) -> None:
     have, wanted = boundaries._array.shape, values._array.shape
     if out is not None:
         target = dtypes.int32 if out_int32 else dtypes.int64
@@ -369,7 +369,7 @@ def searchsorted(
             )
         if sorter._array.size and not 0 <= sorter._array.min() <= sorter._array.max() < boundaries._array.shape[-1]:
             raise RuntimeError("torch.searchsorted(): sorter index out of range")
-    _check_search("searchsorted", boundaries, input, out_int32, out, is_number)
+    _check_search(boundaries, input, out_int32, out, is_number)
     common = common_dtype((boundaries, input)).numpy_dtype
     no_kernel_for("searchsorted_out_cpu", np.empty(0, common), "bc")
     dtype = np.int32 if out_int32 else np.int64
