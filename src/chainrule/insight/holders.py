@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any, NamedTuple
 
 from ..engine import is_own
@@ -40,26 +40,24 @@ def variables_of(frame: FrameType | None) -> Iterator[tuple[str, Any]]:
         frame = frame.f_back
 
 
-def modules_of(frame: FrameType | None) -> list[Any]:
-    """The modules that the variables of a frame and of its callers hold, and those in them."""
+def modules_held(frame: FrameType | None) -> Iterator[tuple[str, Any]]:
+    """The modules that the variables of a frame and of its callers hold, or the attributes of their objects, such as a
+    trainer's model, by their names."""
     from ..nn.modules.module import Module
 
-    found = {}
-    for _, value in variables_of(frame):
-        # the modules that an object of the program's own holds, such as a trainer's model, are its variables, too
-        held = list(getattr(value, "__dict__", {}).values()) if _is_of_program(value) else [value]
-        found.update((id(m), m) for one in held if isinstance(one, Module) for m in one.modules())
+    for name, value in variables_of(frame):
+        if isinstance(value, Module):
+            yield name, value
+        elif hasattr(value, "__dict__") and not isinstance(value, (type, ModuleType)):
+            for attribute, one in list(vars(value).items()):
+                if isinstance(one, Module):
+                    yield f"{name}.{attribute}", one
+
+
+def modules_of(frame: FrameType | None) -> list[Any]:
+    """The modules that a frame and its callers hold, and those in them."""
+    found = {id(m): m for _, value in modules_held(frame) for m in value.modules()}
     return list(found.values())
-
-
-def _is_of_program(value: Any) -> bool:
-    kind = type(value)
-    module = sys.modules.get(kind.__module__)
-    return (
-        not hasattr(kind, "_call_impl")
-        and not is_own(getattr(module, "__file__", None) or "")
-        and kind is not type(sys)
-    )
 
 
 class Hidden(NamedTuple):

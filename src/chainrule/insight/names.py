@@ -59,7 +59,11 @@ class Scope:
                     self._add(f"{name}[{key!r}]", one, f"{name}.{key}")
                 elif _is_module(one):
                     holders.append((f"{name}[{key!r}]", f"{name}.{key}", one))
-        holders.sort(key=lambda holder: not _is_module(holder[2]))
+        for name, _, value in holders[:MOST_HOLDERS]:  # a trainer's model
+            if not _is_module(value):
+                held = [(f"{name}.{attribute}", one) for attribute, one in list(vars(value).items())]
+                holders += [(written, written, one) for written, one in held if _is_module(one)]
+        holders.sort(key=lambda holder: (not _is_module(holder[2]), holder[0].startswith("self")))
         self.modules = [value for *_, value in holders if _is_module(value)]
         for name, dotted, value in holders[:MOST_HOLDERS]:
             self._look_inside(name, dotted, value)

@@ -51,16 +51,18 @@ def _all(judge: Judge) -> list[tuple[str, Reason]]:
     if judge.error is not None:
         failed = (type(judge.error).__name__, reason_of(judge, judge.error))
         found.append(failed)
-        if failed[1].cause == "error":  # bad numbers may be what it was about
+        if failed[1].cause == "error":  # bad numbers may be what it was about, or a gradient that did not come
             found, numbers = [*numbers, *found], []
+            if "NoneType" in str(judge.error):
+                found = [*unreached(judge), *found]
     found += numbers
     found += unreached(judge)
     found += steps_without_gradient(judge)
     found += replaced(judge)
     found += left_out(judge)
+    found += unused_gradients(judge)
     found += accumulated(judge)
     found += updated_beside(judge)
-    found += unused_gradients(judge)
     found += steps_of_no_size(judge)
     found += clipped_in_vain(judge)
     found += wrong_backwards(judge)

@@ -30,8 +30,9 @@ from ..refusals import reason_carried, receiver_name
 from ..source import Source
 from ..syntax import simple_name, syntax_of
 from ..used_graphs import noted, used_up
-from ..values import reachable
+from ..values import freed_at, reachable
 from ..witness.notes import Break, Leaf, Root, parameters_of
+from .carried import carried, carried_reason
 from .judge import Judge, innermost
 from .numbers import divergence, of_birth
 from .reads import no_gradient
@@ -117,7 +118,8 @@ def _no_history(judge: Judge, error: BaseException, frame: FrameType, place: Pla
             late = _turned_on_late(judge, position, name, frame)
             if late is not None:
                 return late
-    if carried is not None and carried.cause != "no requires_grad":  # what the text alone shows
+    met = judge.witness.histories.all_leaves  # without any there is nothing that could have been cut off
+    if met and carried is not None and carried.cause != "no requires_grad":  # what the text alone shows
         return Reason(carried.cause, f"{start} {carried.sentence}", carried.remedy, carried.source)
     if learning:
         names = ", ".join(dict.fromkeys(judge.label(leaf) for leaf in learning[:3]))
@@ -129,7 +131,8 @@ def _no_history(judge: Judge, error: BaseException, frame: FrameType, place: Pla
             f"compute {name} from the output of the model",
             made,
         )
-    wanted = _wanted(frame.f_code.co_filename)
+    asked = None if met else _asked_input(position)
+    wanted = _wanted(frame.f_code.co_filename) or (made_at(asked, position) if asked is not None else None)
     if wanted is None:
         return None
     return Reason(
@@ -248,7 +251,24 @@ def _second(judge: Judge, error: BaseException, frame: FrameType, place: Place) 
         return None
     # the first that backward came to, after what it has freed itself
     shared = next((n for n in gone if n.saved.newest != order[0].sequence), gone[0])
-    return used_up(receiver_name(position), order, shared, place)
+    name, at = receiver_name(position), place_of(freed_at(shared))
+    known = carried(frame, position[1]) if (at.file, at.line) == (place.file, place.line) else None
+    if known is not None:
+        failing = f"{name}.backward() {lies(place)} fails the second time, as the round before has used up its graph"
+        return carried_reason("second backward", failing, known)
+    return used_up(name, order, shared, place)
+
+
+def _changed_by_a_step(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
+    """A backward that was there before goes back past the step that followed it."""
+    told, attempt = reason_carried(error), judge.witness.attempt
+    if told is None or told.source is None or ".step(" not in told.source.text or attempt is None:
+        return None
+    known = carried(frame, attempt[2][1]) if attempt[2] in judge.witness.roots else None
+    if known is None:
+        return None
+    failing = f"backward fails as it goes through the rounds before, past the step {lies(told.source)}, which changed parameters"
+    return carried_reason("in-place", failing, known)
 
 
 def _is_at(node: Any, place: Place) -> bool:
@@ -262,13 +282,18 @@ def _unused(judge: Judge, error: BaseException, frame: FrameType, place: Place) 
     if witness.attempt is None:
         return None
     _, flows, position = witness.attempt
-    call, _ = expression_at(position)
-    name = simple_name(call.args[1]) if isinstance(call, ast.Call) and len(call.args) > 1 else None
+    name = _asked_input(position)
     wanted = None if name is None else _value(frame, name)
     for leaf, cut in flows.items():
         if cut is not None and name is not None and (leaf.name == name or leaf.tensor() is wanted is not None):
             return _of_cut(judge, cut, [leaf], f"the gradient of {name} is missing, because")
     return None
+
+
+def _asked_input(position: Position) -> str | None:
+    """What autograd.grad is asked the gradient of, as the program calls it."""
+    call, _ = expression_at(position)
+    return simple_name(call.args[1]) if isinstance(call, ast.Call) and len(call.args) > 1 else None
 
 
 def _value(frame: FrameType, name: str) -> Any:
@@ -417,10 +442,12 @@ def _out_of_range(judge: Judge, error: BaseException, frame: FrameType, place: P
 _KNOWN: list[tuple[str, Any]] = [
     ("found invalid values", _out_of_range),
     ("should be between 0 and 1", _out_of_range),
+    ("probability tensor contains either", _out_of_range),
     ("because the input is not positive-definite", _out_of_range),
     ("object has no attribute 'backward'", _no_tensor),
     ("does not require grad and does not have a grad_fn", _no_history),
     ("backward through the graph a second time", _second),
+    ("modified by an inplace operation", _changed_by_a_step),
     ("appears to not have been used in the graph", _unused),
     ("One of the differentiated Tensors does not require grad", _unused),
     ("Inference tensors cannot be saved for backward", _inference_saved),

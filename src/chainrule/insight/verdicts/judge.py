@@ -13,7 +13,7 @@ from ..dataflow import Cut, Run
 from ..names import Scope
 from ..places import Position, ancestors, lies, place_at
 from ..reasons import Reason
-from ..witness.notes import Leaf, Root, parameters_of
+from ..witness.notes import Leaf, Owner, Root, parameters_of
 
 if TYPE_CHECKING:
     from ..witness import Witness
@@ -95,9 +95,9 @@ class Judge:
         step = self.in_optimizer[leaf]
         return step.missing == step.steps
 
-    def trained_in_part(self, top: str) -> bool:
+    def trained_in_part(self, owner: Owner) -> bool:
         """Whether an optimizer has some of a module's parameters: then it was chosen to leave the others out."""
-        return any(top_of(leaf) == top for leaf in self.in_optimizer)
+        return any(leaf.owner is not None and leaf.owner.number == owner.number for leaf in self.in_optimizer)
 
 
 def top_of(leaf: Leaf) -> str:

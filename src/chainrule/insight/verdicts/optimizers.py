@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..cuts import remedy_of_update
 from ..dataflow import Place
-from ..places import Position, lies, made_at, place_at, place_in
+from ..places import Position, bindings, lies, made_at, place_at, place_in
 from ..reasons import Reason, not_registered
+from ..syntax import syntax_of
 from ..witness.notes import Leaf, Step
-from .judge import Judge, top_of
+from .judge import Judge
 from .usage import is_guarded, own_update_with, read_name
 
 
@@ -144,22 +143,33 @@ def replaced(judge: Judge) -> list[tuple[str, Reason]]:
         for leaf, one in judge.in_optimizer.items():
             newer = [o for o in outside if o.shape == leaf.shape and o.number > leaf.number and _same_name(o, leaf)]
             if one is step and leaf.deliveries and newer:
-                place, made = place_at(newer[0].position), place_at(step.made)
-                name = judge.label(newer[-1])
-                found.append(
-                    (
-                        newer[-1],
-                        Reason(
-                            "rebound",
-                            f"{name} stops learning: it is given to a new tensor {lies(place)}, which the optimizer made "
-                            f"{lies(made)} does not have.",
-                            f"change it in place under no_grad: with torch.no_grad(): {name}.copy_(…), or {name}.clamp_(…)",
-                            place,
-                        ),
-                    )
-                )
+                found.append((newer[-1], _stops_learning(judge, step, newer)))
                 break
     return judge.grouped(found)
+
+
+def _stops_learning(judge: Judge, step: Step, newer: list[Leaf]) -> Reason:
+    """`newer`: leaves that have the name now that a leaf of the optimizer had."""
+    made, name = place_at(step.made), judge.label(newer[-1])
+    owner = name.rpartition(".")[0]
+    syntax = syntax_of(made.file)
+    lines = sorted(line for line in bindings(syntax, owner) if line > made.line) if owner and syntax is not None else []
+    if lines:  # a module was made anew
+        place = place_in(made.file, lines[0])
+        return Reason(
+            "rebound",
+            f"{name} stops learning: {owner} is made anew {lies(place)}, and the optimizer made {lies(made)} does not have the new "
+            "parameters.",
+            "build the optimizer after the last change to the model; load_state_dict changes a model in place",
+            place,
+        )
+    place = place_at(newer[0].position)
+    return Reason(
+        "rebound",
+        f"{name} stops learning: it is given to a new tensor {lies(place)}, which the optimizer made {lies(made)} does not have.",
+        f"change it in place under no_grad: with torch.no_grad(): {name}.copy_(…), or {name}.clamp_(…)",
+        place,
+    )
 
 
 def wrong_parameters(judge: Judge, step: Step, others: list[Leaf]) -> Reason:
@@ -197,12 +207,9 @@ def left_out(judge: Judge) -> list[tuple[str, Reason]]:
     for leaf in outside:
         if leaf.deliveries < 2 or leaf.asked or any(not is_guarded(r.position) for r in leaf.reads):
             continue
-        top = top_of(leaf)
-        module = witness.top_modules.get(top)
-        alive: Any = None if module is None else module()
-        if leaf.is_parameter and leaf.name != top and leaf.turned_on_at is None:
-            if alive is None or not getattr(alive, "training", False) or judge.trained_in_part(top):
-                continue
+        owner = leaf.owner
+        if leaf.turned_on_at is None and owner is not None and (not owner.is_training or judge.trained_in_part(owner)):
+            continue
         # the one that steps after the backward that goes to it, or that was built from the wrong ones
         idle = [step for step in stepped if step.missing == step.steps]
         after = [step for step in stepped if leaf.delivered_at in step.after]
@@ -214,7 +221,7 @@ def left_out(judge: Judge) -> list[tuple[str, Reason]]:
                 Reason(
                     "optimizer",
                     f"{name}.grad is there, but {name} will not change: the optimizer made {lies(made)} was not given it.",
-                    f"pass it to the optimizer: add {name if not leaf.is_parameter else top + '.parameters()'} to its parameters",
+                    f"pass it to the optimizer: add {name if owner is None else owner.name + '.parameters()'} to its parameters",
                     made,
                 ),
             )

@@ -20,7 +20,7 @@ from ...tensor import Tensor, gradient_edge, wrap
 from ..answers.question import call_in
 from ..badnumbers import is_bad
 from ..dataflow import CUTTING_METHODS
-from ..holders import Hidden, modules_of, parameters_known, unregistered, variables_of
+from ..holders import Hidden, modules_held, modules_of, parameters_known, unregistered, variables_of
 from ..names import Scope, caller
 from ..places import Position
 from ..watching import WatchedTask, Watcher
@@ -29,7 +29,7 @@ from .exits import CREATING, NOT_RECORDED, Exits, Operations
 from .gradients import Gradients
 from .histories import Histories
 from .looking import by_package, like, observing, where
-from .notes import Flows, Leaf, Root
+from .notes import Flows, Leaf, Owner, Root
 
 MOST_LEAVES_ASKED = 8  # whose numbers are traced in one backward call
 
@@ -53,7 +53,6 @@ class Witness(Watcher):
         self.calls: dict[type, Any] = {}  # of each custom Function, its first call
         self.seed: Any = None
         self.hidden: dict[Leaf, Hidden] = {}  # leaves that modules hold without knowing
-        self.top_modules: dict[str, weakref.ref] = {}
         self.zeroing: list[tuple[Callable, bool]] = []  # hooks that made a gradient zero, or bad
         self._undo: list[tuple[Any, str, Any]] = []
         self._saved: list[tuple[Node, Any]] = []
@@ -293,12 +292,13 @@ class Witness(Watcher):
         self.look_into_modules(frame)
 
     def look_into_modules(self, frame: FrameType | None) -> None:
-        """Finds leaves that modules of the program hold without having registered them."""
-        from ...nn.modules.module import Module
-
-        for name, value in variables_of(frame):
-            if isinstance(value, Module):
-                self.top_modules.setdefault(name, weakref.ref(value))
+        """Finds the largest module that has each leaf, and leaves that modules hold without having registered them."""
+        for name, module in modules_held(frame):
+            parameters = list(module.parameters())
+            for parameter in parameters:
+                leaf = self.histories.leaves.get(id(parameter))
+                if leaf is not None and (leaf.owner is None or leaf.owner.size < len(parameters)):
+                    leaf.owner = Owner(name, id(module), len(parameters), module.training)
         modules = modules_of(frame)
         known = parameters_known(modules)
         for module in modules:

@@ -165,7 +165,7 @@ class Gradients:
         leaf.last_change = self._tick
         leaf.update_at = position
         if leaf.mixed is not None and leaf.accumulated is None and leaf.fresh:
-            leaf.accumulated = leaf.mixed, position
+            leaf.accumulated = leaf.delivered_at or leaf.mixed, position
         if leaf.fresh:
             leaf.used, leaf.fresh = True, False
 

@@ -55,6 +55,15 @@ class Birth(NamedTuple):
     node: Node | None = None
 
 
+class Owner(NamedTuple):
+    """The largest module of the program that has a leaf."""
+
+    name: str
+    number: int  # its id
+    size: int  # the number of its parameters
+    is_training: bool
+
+
 class Leaf:
     """What happened to one leaf that requires grad."""
 
@@ -89,6 +98,7 @@ class Leaf:
         self.update_at: Position | None = None
         self.cleared_last: Position | None = None
         self.cleared_at: Position | None = None  # before an update used it
+        self.owner: Owner | None = None
         self.zero: Any = None  # why the gradient is 0, a Reason
         self.frozen_at: Position | None = None  # where requires_grad was set to False, or never was True
         self.turned_on_at: Position | None = None  # where it was set to True
