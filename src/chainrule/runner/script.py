@@ -51,6 +51,10 @@ class Script:
             failure = error
         if failure is None:
             return 0
+        if "NoneType" in str(failure):
+            from ..insight.uncaught import note_missing_gradient
+
+            note_missing_gradient(failure)
         # Told after it has been handled, so that what `sys.excepthook` raises is not taken to come from it.
         process.report(failure, self.filename)
         if isinstance(failure, KeyboardInterrupt):

@@ -11,7 +11,8 @@ from ...tensor import Tensor, gradient_edge
 from ..badnumbers import Culprit
 from ..cuts import CUTS, remedy_of_block
 from ..dataflow import Cut, Origin, Place, Value
-from ..places import lies, place_in, place_of
+from ..holders import modules_of
+from ..places import attribute_line, lies, place_in, place_of
 from ..reasons import Reason, computed, holds_integers, made_by_update, made_of_nameless_leaf, never_required
 from ..refusals import reason_carried
 from ..source import Source
@@ -130,6 +131,16 @@ def why_not_required(asked: Question) -> Reason:
             "leave requires_grad=True for the parameters that are to be trained",
             frozen,
         )
+    for module in modules_of(asked.frame):
+        for held, value in [*vars(module).items(), *module._parameters.items()]:
+            if value is x:
+                reason = never_required(name, attribute_line(type(module), held) or asked.made())
+                reason.remedy = (
+                    "leave out requires_grad=False to train it; a loop over the parameters can skip it: if p.requires_grad"
+                    if held in module._parameters
+                    else f"make it a parameter: self.{held} = torch.nn.Parameter(…)"
+                )
+                return reason
     return never_required(name, asked.made())
 
 
@@ -198,6 +209,10 @@ def why_unreached(asked: Question) -> Reason:
                 f"ask the tensor that {loss} was computed from for its gradient",
                 origin.place,
             )
+        terms = () if is_absent else reversed(asked.run.terms)
+        cut = next((c for _, term in terms if (c := cut_of(asked.origins, term.flows))), None)
+        if cut is not None:  # on the way of one term; another leads to what x is a part of
+            return cut_reason(asked, {origin: cut}, f"{name}.grad is None because {{}}", loss_value)
         through = loss_value.origin
         if not is_absent and through is not None:
             return Reason(
