@@ -39,13 +39,14 @@ def _same(kind: str) -> Callable:
 
 for _name, _kind in {
     "abs": "Abs", "acos": "Acos", "acosh": "Acosh", "asin": "Asin", "asinh": "Asinh", "atan": "Atan",
-    "atanh": "Atanh", "bmm": "MatMul", "ceil": "Ceil", "cos": "Cos",
-    "cosh": "Cosh", "div": "Div", "dot": "MatMul", "eq": "Equal", "erf": "Erf", "exp": "Exp",
-    "floor": "Floor", "ge": "GreaterOrEqual", "gt": "Greater", "hardswish": "HardSwish", "isinf": "IsInf", "isnan": "IsNaN",
-    "le": "LessOrEqual", "log": "Log", "lt": "Less", "matmul": "MatMul", "matvec": "MatMul", "mish": "Mish", "mm": "MatMul",
-    "mv": "MatMul", "neg": "Neg", "pow": "Pow", "reciprocal": "Reciprocal", "relu": "Relu", "round": "Round",
-    "sgn": "Sign", "sigmoid": "Sigmoid", "sign": "Sign", "sin": "Sin", "sinh": "Sinh", "sqrt": "Sqrt", "sub": "Sub",
-    "tan": "Tan", "tanh": "Tanh", "vecmat": "MatMul", "where": "Where",
+    "atanh": "Atanh", "bmm": "MatMul", "ceil": "Ceil", "clamp_max": "Min", "clamp_min": "Max", "cos": "Cos",
+    "cosh": "Cosh", "div": "Div", "dot": "MatMul", "eq": "Equal", "erf": "Erf", "exp": "Exp", "floor": "Floor",
+    "ge": "GreaterOrEqual", "gt": "Greater", "hardswish": "HardSwish", "isinf": "IsInf", "isnan": "IsNaN",
+    "le": "LessOrEqual", "log": "Log", "lt": "Less", "matmul": "MatMul", "matvec": "MatMul", "maximum": "Max",
+    "minimum": "Min", "mish": "Mish", "mm": "MatMul", "mv": "MatMul", "neg": "Neg", "pow": "Pow", "prelu": "PRelu",
+    "reciprocal": "Reciprocal", "relu": "Relu", "round": "Round", "sgn": "Sign", "sigmoid": "Sigmoid", "sign": "Sign",
+    "sin": "Sin", "sinh": "Sinh", "sqrt": "Sqrt", "sub": "Sub", "tan": "Tan", "tanh": "Tanh", "vecmat": "MatMul",
+    "where": "Where",
 }.items():  # fmt: skip
     TABLE[_name] = _same(_kind)
 
@@ -122,9 +123,8 @@ def _div_trunc(c, x, y):
 def _div_floor(c, x, y):
     if _is_floating(c):
         return c("Floor", c("Div", x, y))
-    return c(
-        "Div", c("Sub", x, c("Mod", x, y)), y
-    )  # ONNX divides integers towards zero, and its Mod has the divisor's sign
+    # ONNX divides integers towards zero, and its Mod has the divisor's sign
+    return c("Div", c("Sub", x, c("Mod", x, y)), y)
 
 
 @translates("remainder")
@@ -152,16 +152,6 @@ def _pow_of_number(c, y, base):
 @translates("div_number")
 def _div_number(c, x, number):
     return c("Div", x, c.number(number))
-
-
-@translates("maximum", "clamp_min")
-def _maximum(c, x, y):
-    return c("Max", x, y)
-
-
-@translates("minimum", "clamp_max")
-def _minimum(c, x, y):
-    return c("Min", x, y)
 
 
 @translates("clamp")
@@ -384,11 +374,6 @@ def _hardshrink(c, x, width):
     return c("Shrink", x, lambd=float(width), bias=0.0)
 
 
-@translates("prelu")
-def _prelu(c, x, weight):
-    return c("PRelu", x, weight)
-
-
 @translates("glu")
 def _glu(c, x, dim):
     a, b = c("Split", x, axis=dim, num_outputs=2, outputs=2)
@@ -446,14 +431,11 @@ def _nansum(c, x, dim, keepdim):
     return _reduced(c, "ReduceSum", c("Where", c("IsNaN", x), zero, x), dim, keepdim)
 
 
-@translates("max")
-def _max(c, x):
-    return _reduced(c, "ReduceMax", x, None, False)
+def _extreme_of_all(kind: str) -> Callable:
+    return lambda c, x: _reduced(c, kind, x, None, False)
 
 
-@translates("min")
-def _min(c, x):
-    return _reduced(c, "ReduceMin", x, None, False)
+TABLE["max"], TABLE["min"] = _extreme_of_all("ReduceMax"), _extreme_of_all("ReduceMin")
 
 
 def _extreme(largest: str, place: str) -> Callable:
@@ -738,34 +720,15 @@ def _cast(c, x, dtype):
     return c.graph.cast(x, dtype.numpy_dtype)
 
 
-@translates("copy")
+@translates("copy", "fill_tensor")
 def _copy(c, x, y):
     y = y if c.input_dtype(1) == c.result_dtype() else c.graph.cast(y, c.result_dtype())
     return y if c.shape(1) == c.result_shape() else c("Expand", y, c.ints(*c.result_shape()))
 
 
-def _filled(c: Step, value: Any) -> str:
+@translates("constant_like", "fill", "zero")
+def _filled(c, x, value=0, dtype=None):
     return c("Expand", c.graph.number(value, c.result_dtype()), c.ints(*c.result_shape()))
-
-
-@translates("constant_like")
-def _constant_like(c, x, value, dtype):
-    return _filled(c, value)
-
-
-@translates("fill")
-def _fill(c, x, value):
-    return _filled(c, value)
-
-
-@translates("zero")
-def _zero(c, x):
-    return _filled(c, 0)
-
-
-@translates("fill_tensor")
-def _fill_tensor(c, x, y):
-    return _copy(c, x, y)
 
 
 # ---------------------------------------------------------------- indexing
@@ -1007,9 +970,9 @@ def _transposed_convolution(c, x, w, b, size, stride, padding, dilation, groups)
     kernel = c.fixed(c.shape(1)[2:], "the kernel")
     more = []
     for n, have, k, s, p, d in zip(size, c.shape()[2:], kernel, stride, padding, dilation, strict=True):
-        sizes = n.values if isinstance(n, Varying) else [n] * _count(have)
-        olds = have.values if isinstance(have, Varying) else [have] * len(sizes)
-        extra = {new - ((old - 1) * s - 2 * p + d * (k - 1) + 1) for new, old in zip(sizes, olds, strict=True)}
+        count = max(_count(n), _count(have))
+        sizes = zip(_values(n, count), _values(have, count), strict=True)
+        extra = {new - ((old - 1) * s - 2 * p + d * (k - 1) + 1) for new, old in sizes}
         if len(extra) > 1:
             raise c.refuse("the output padding depends on the size of a dynamic axis")
         more.append(extra.pop())
