@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import re
 from itertools import pairwise
 
 import pytest
 
 import chainrule as torch
-from chainrule.insight.layout import Group, place
+from chainrule.insight.layout import Group
 
 from .browser import CHROMIUM, Browser
 
@@ -66,36 +67,48 @@ def test_it_draws_without_complaints_and_requests(browser, tmp_path):
     assert browser.problems() == []
 
 
-def test_positions_are_those_of_the_picture(browser, tmp_path):
-    for drawing in (torch.draw(network()), torch.draw(large())):
-        shown(browser, drawing, tmp_path)
-        folded = drawing.folded
-        boxes, _ = place(drawing.root, drawing.widths, lambda group, folded=folded: id(group) in folded)
-        ours = sorted((round(b.x, 1), round(b.y, 1), round(b.width, 1)) for b in boxes.values())
-        theirs = browser.run("[...boxes.values()].map((b) => [b.x, b.y, b.width])")
-        theirs = sorted(tuple(round(v, 1) for v in box) for box in theirs)
-        assert len(ours) == len(theirs)
-        assert all(abs(a - b) < 0.21 for one, two in zip(ours, theirs) for a, b in zip(one, two))
-
-
-def test_lines_are_those_of_the_picture(browser, tmp_path):
-    w = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
-    h = torch.ones(3, 2)
-    for _ in range(4):
-        a = torch.tanh(h @ w) * w.sum()
+def recurrent():
+    w, u, b = (torch.tensor([[1.0, 0.5], [0.25, 1.0]], requires_grad=True) for _ in range(3))
+    h = torch.ones(2, 2)
+    for _ in range(8):
+        a = torch.tanh(h @ w + b) * u.sum()
         h = a + h
-    drawing = shown(browser, torch.draw(h.sum()), tmp_path)
+    return h.sum()
+
+
+def dense():
+    layers = [torch.nn.Linear(2 * (n + 1), 2) for n in range(5)]
+    found = [torch.ones(3, 2)]
+    for layer in layers:
+        found.append(torch.relu(layer(torch.cat(found, 1))))
+    return found[-1].mean()
+
+
+def same(one, other):
+    return len(one) == len(other) and all(abs(a - b) < 0.21 for a, b in zip(one, other))
+
+
+@pytest.mark.parametrize("share", [0, 0.2, 0.6])  # of the frames, folded
+@pytest.mark.parametrize("program", [network, recurrent, dense, large])
+def test_boxes_and_lines_are_those_of_the_picture(browser, tmp_path, program, share):
+    drawing = shown(browser, torch.draw(program()), tmp_path)
+    if program is not large:
+        groups, chance = list(drawing.root.groups()), random.Random(3)
+        drawing.folded = {id(group) for group in groups[1:] if chance.random() < share}
+        flags = [int(id(group) in drawing.folded) for group in groups]
+        browser.run(f"(() => {{ const f = {flags}; groups.forEach((group, n) => group.folded = f[n]); draw(); }})()")
+    figure = drawing.figure()
+    theirs = browser.run("[...boxes.values()].map((b) => [b.x, b.y, b.width, b.height])")
+    assert len(theirs) == len(figure.boxes)
+    assert all(any(same(box, other) for other in theirs) for box in figure.boxes.values())
 
     def numbers(path):
         return [float(n) for n in re.findall(r"-?[\d.]+(?:e-?\d+)?", path)]
 
-    theirs = sorted(
-        map(numbers, browser.run("[...document.querySelectorAll('.edge')].map((e) => e.getAttribute('d'))"))
-    )
-    ours = sorted(map(numbers, re.findall(r'class="edge[^"]*" d="([^"]+)"', drawing.svg())))
-    assert len(ours) == len(theirs) > 20
-    for one, other in zip(ours, theirs):
-        assert len(one) == len(other) and all(abs(a - b) < 0.21 for a, b in zip(one, other))
+    theirs = list(map(numbers, browser.run("[...document.querySelectorAll('.edge')].map((e) => e.getAttribute('d'))")))
+    ours = [numbers(path) for path in re.findall(r'class="edge[^"]*" d="([^"]+)"', figure.svg())]
+    assert len(ours) == len(theirs)
+    assert all(any(same(line, other) for other in theirs) for line in ours)
 
 
 def test_hover_shows_shape_value_gradient_and_line(browser, tmp_path):
@@ -291,7 +304,7 @@ CONTRASTS = """(() => {
     for (const one of document.querySelectorAll(".title")) found.push(["text", rgb(getComputedStyle(one).fill), page]);
     for (const one of document.querySelectorAll(".edge, .ring")) found.push(["line", rgb(getComputedStyle(one).stroke), page]);
     const panel = rgb(getComputedStyle(document.querySelector("aside")).backgroundColor);
-    for (const one of document.querySelectorAll("dt, dd, h2, #status, .help p, .legend li, output")) found.push(["text", rgb(getComputedStyle(one).color), panel]);
+    for (const one of document.querySelectorAll("dt, dd, h2, #status, .help p, .legend li, #count")) found.push(["text", rgb(getComputedStyle(one).color), panel]);
     return found;
 })()"""
 
