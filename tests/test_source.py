@@ -300,3 +300,45 @@ def test_columns_count_bytes_as_those_of_ast_do():
     source = run(text)["y"].grad_fn.source
     product = next(node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.BinOp))
     assert (source.column, source.end_column) == (product.col_offset, product.end_col_offset)
+
+
+def test_what_is_typed_at_the_prompt_is_found_in_the_history(monkeypatch):
+    import sys
+    from types import SimpleNamespace
+
+    typed = [
+        "x = torch.ones(2, requires_grad=True)",
+        "y = x * 2",
+        "(broken",
+        "def f(t):",
+        "    z = t + 1",
+        "    return z.exp()",
+    ]
+    typed += ["", "w = f(x); v = w / 2", "y = x * 2 - 1"]
+    history = SimpleNamespace(
+        get_current_history_length=lambda: len(typed), get_history_item=lambda n: typed[n - 1]
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, "readline", history)
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    names = {"torch": torch}
+    for statement in (typed[0], typed[1], "\n".join(typed[3:6]) + "\n", typed[7]):
+        exec(compile(statement, "<stdin>", "single", dont_inherit=statement != typed[7]), names)
+    sources = [names[name].grad_fn.source for name in ("y", "w", "v")]
+    assert [(s.line, s.text) for s in sources] == [(1, "x * 2"), (3, "z.exp()"), (1, "w / 2")]
+    assert str(sources[1]) == "<stdin>:3: z.exp()"
+    exec(compile("u = x * 5", "<stdin>", "single"), names)  # which nobody typed
+    assert names["u"].grad_fn.source.text == ""
+
+
+def test_a_program_among_pythons_arguments(tmp_path):
+    from .running import python
+
+    program = """
+import chainrule as torch
+x = torch.ones(2, requires_grad=True)
+def f(t):
+    return t * 3
+exec("y = x + 1")
+print(f(x).grad_fn.source, y.grad_fn.source, sep="|")
+"""
+    assert python("-c", program, cwd=tmp_path).stdout == "<string>:5: t * 3|<string>:1\n"

@@ -7,6 +7,8 @@ import sys
 from itertools import islice
 from opcode import opmap
 
+from . import typed
+
 
 def short_path(file: str) -> str:
     """A file's path as one would type it: from the current directory, if the file is inside it."""
@@ -51,10 +53,11 @@ class Source:
     Columns count bytes of UTF-8, as those of `ast` do, and are None where Python does not know them. What a loop does
     to its iterable stands where the iterable does, what an assignment to a part or to several names does, at these."""
 
-    __slots__ = ("column", "end_column", "end_line", "file", "function", "is_store", "line")
+    __slots__ = ("code", "column", "end_column", "end_line", "file", "function", "is_store", "line")
 
     def __init__(self, code, lasti: int) -> None:
         self.file = code.co_filename
+        self.code = code if self.file in typed.NAMES else None  # by which its text may be found
         self.function = code.co_qualname
         operations = code.co_code[::2]
         unit = max(lasti // 2, 0)
@@ -72,7 +75,9 @@ class Source:
     def text(self) -> str:
         """The expression itself; the whole line of an assignment to a part or to several names, and where columns are
         not known. Empty where the source cannot be read."""
-        lines = [line.rstrip("\n") for line in lines_of(self.file)[self.line - 1 : self.end_line]]
+        # in "<string>" there may be many programs: only the one that has the code is it
+        known = lines_of(self.file) if self.code is None else typed.typed_lines(self.code)
+        lines = [line.rstrip("\n") for line in known[self.line - 1 : self.end_line]]
         if not any(lines):
             return ""
         if self.column is None or self.end_column is None or self.is_store:
