@@ -219,8 +219,9 @@ class Formula:
         if left is not None or right is not None:
             factor: Any
             factor, formula = (left, other) if left is not None else (right, self)
-            terms = dict(_ungrouped(formula))
-            return Formula({monomial: coefficient * factor for monomial, coefficient in terms.items()})
+            scaled = Formula({monomial: coefficient * factor for monomial, coefficient in formula.terms.items()})
+            is_plain = any(abs(c) == 1 and is_lone_group(monomial) for monomial, c in scaled.terms.items())
+            return Formula(dict(_ungrouped(scaled))) if is_plain else scaled
         (a, p), (b, q) = as_product(self), as_product(other)
         return product(p * q, (*a, *b))
 
@@ -392,6 +393,10 @@ def at_least(position: Position) -> Formula:
     low, high = bounds(position)
     if low >= 0:
         return ONE
+    if high == 0:
+        offset, terms = split(position)
+        if len(terms) == 1 and -1 in terms.values():  # 0 ≥ j is j = 0
+            return delta(next(iter(terms)), offset)
     return ZERO if high < 0 else atom(AtLeast(position))
 
 
@@ -599,11 +604,16 @@ def ratio(one: Formula, other: Formula) -> Fraction | None:
 def _ungrouped(formula: Formula) -> Iterable[tuple[Monomial, Fraction]]:
     """The terms, a number times one group being multiplied out."""
     for monomial, coefficient in formula.terms.items():
-        if len(monomial) == 1 and isinstance(monomial[0][0], Group) and monomial[0][1] == 1:
+        if is_lone_group(monomial):
             for inner, factor in monomial[0][0].body.terms.items():
                 yield inner, factor * coefficient
         else:
             yield monomial, coefficient
+
+
+def is_lone_group(monomial: Monomial) -> bool:
+    """Whether a product is one sum."""
+    return len(monomial) == 1 and isinstance(monomial[0][0], Group) and monomial[0][1] == 1
 
 
 def parts_of(one: Atom) -> tuple[Formula, ...]:

@@ -9,6 +9,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from ..dtypes import finfo
 from ..engine import Node, is_own
 from ..tensor import Tensor, gradient_edge, wrap
 from .algebra import (
@@ -476,12 +477,15 @@ class _Derivation:
         if explanation.value is None:
             return
         expected = np.asarray(explanation.value._array)
+        rounding = 4 * float(finfo(explanation.value.dtype).eps)
         formula: Any  # a Formula: this is called where both are known
         for formula in (explanation.in_between, explanation.closed_form):
             found = values_of(formula, explanation.arrays, target.place, expected.shape)
             if found is None:
                 continue
-            if all(np.isclose(found[p], expected[p], rtol=1e-3, atol=1e-5, equal_nan=True) for p in found):
+            if all(
+                np.isclose(found[p], expected[p], rtol=max(1e-3, rounding), atol=1e-5, equal_nan=True) for p in found
+            ):
                 explanation.checked = True
                 continue
             self.notes.append("The formula gives other numbers than backward, and is not shown.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..tensor import Tensor
-from .algebra import ONE, Delta, Formula, Partial, Symbol, atom, number
+from .algebra import ONE, Delta, Formula, Partial, Symbol, atom, is_lone_group, number
 from .evaluation import values_of
 from .formulas import Place
 from .latex import document as latex_document, escape as in_latex, in_ascii
@@ -181,7 +181,8 @@ class Explanation:
             if slope == ONE:
                 continue
             side = write(slope, letters)
-            sides.append(f"({side})" if len(slope.terms) > 1 or side.startswith("-") else side)
+            is_sum = len(slope.terms) > 1 or any(c == 1 and is_lone_group(m) for m, c in slope.terms.items())
+            sides.append(f"({side})" if is_sum or side.startswith("-") else side)
         if len(sides) < 2:
             return None
         return ("·" if write is text else r" \cdot ").join(sides)

@@ -22,7 +22,7 @@ from .complexes import I
 from .constants import Constants
 from .positions import Position, fresh
 from .syntax import simple_name
-from .values import Edge, Unknown, Values, edges_of, operand_of, record_of, same
+from .values import Edge, Unknown, Values, edges_of, expression_of, operand_of, record_of, same
 from .writing import shown_name
 
 LONGEST_NAME = 24  # of an expression that stands for its value
@@ -189,15 +189,15 @@ class Formulas:
         if not isinstance(value, np.ndarray):
             return rational_of(value)
         shown = name or self.name_of(node, place, value)
-        if value.size == 1 and shown is None:
-            return rational_of(value.reshape(())[()])
+        if shown is None and value.dtype.kind != "b" and value.size and (value == value.flat[0]).all():
+            return rational_of(value.flat[0])
         if position is None:
             raise NoFormula
         expression = operand_of(node, place)
         if shown is None and value.dtype.kind == "b":
             return self.given(_condition_text(expression), value, position)
         is_clear = shown is not None and shown not in self.symbols.values()
-        return self.given(shown or "c", value, position, "" if is_clear else _meaning(expression))
+        return self.given(shown or "c", value, position, "" if is_clear else _meaning(expression, expression_of(node)))
 
     def name_of(self, node: Node, place: int, value: np.ndarray) -> str | None:
         """The variable that holds an array which a node was given; None if there is none."""
@@ -391,10 +391,13 @@ def _condition_text(expression: Any) -> str:
     return f"[{text}]" if 0 < len(text) <= LONGEST_NAME else "c"
 
 
-def _meaning(expression: Any) -> str:
-    """What to say about a constant whose name does not say what it is."""
-    text = "" if expression is None else ast.unparse(expression)
-    return "{} is " + text.replace("{", "{{").replace("}", "}}") + "." if 0 < len(text) <= LONGEST_MEANING else ""
+def _meaning(expression: Any, whole: Any) -> str:
+    """What to say about a constant whose name does not say what it is: its expression, or of what it is a part."""
+    for said, one in (("{} is ", expression), ("{} is a constant in ", whole)):
+        text = "" if one is None else ast.unparse(one)
+        if 0 < len(text) <= LONGEST_MEANING:
+            return said + text.replace("{", "{{").replace("}", "}}") + "."
+    return ""
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

@@ -20,6 +20,7 @@ from .algebra import (
     Total,
     as_product,
     atom,
+    is_lone_group,
     number,
     opened,
     product,
@@ -43,9 +44,28 @@ def simplest(formula: Formula) -> Formula:
         forms = [_apart(formula)]
         if any(_has_listed(one) for monomial in formula.terms for one, e in monomial if e == 1):
             forms.append(_apart(_by_conditions(formula)))
-        return min(forms, key=lambda form: form.length)
+        return _with_differences_turned(min(forms, key=lambda form: form.length))
     except TooLong:
         return formula
+
+
+def _with_differences_turned(formula: Formula) -> Formula:
+    """(b - a)·c for -(a - b)·c that stands alone or under a condition."""
+    result = ZERO
+    for monomial, coefficient in formula.terms.items():
+        factors = list(monomial)
+        is_alone = len(formula.terms) == 1 or any(isinstance(one, (Delta, AtLeast)) for one, _ in monomial)
+        for place, (one, exponent) in enumerate(factors) if coefficient < 0 and is_alone else ():
+            if isinstance(one, Group) and exponent.denominator == 1 and exponent % 2 and _is_difference(one.body):
+                factors[place] = Group(Formula({m: -c for m, c in one.body.terms.items()})), exponent
+                coefficient = -coefficient
+                break
+        result = result + Formula({tuple(factors): coefficient})
+    return result
+
+
+def _is_difference(formula: Formula) -> bool:
+    return () not in formula.terms and len({c > 0 for c in formula.terms.values()}) == 2
 
 
 def _apart(formula: Formula) -> Formula:
@@ -183,9 +203,7 @@ def _places_of(monomial: Monomial, name: Symbol, definition: Formula) -> Iterato
 
 def _is_number_times_sum(formula: Formula) -> bool:
     """2(3x + 2), which says more than 6x + 4 where one value was put in for another."""
-    return len(formula.terms) == 1 and all(
-        len(monomial) == 1 and isinstance(monomial[0][0], Group) and monomial[0][1] == 1 for monomial in formula.terms
-    )
+    return len(formula.terms) == 1 and all(map(is_lone_group, formula.terms))
 
 
 def _shortest(formula: Formula) -> Formula:
@@ -256,6 +274,9 @@ def _forms(formula: Formula) -> Iterator[Formula]:
         gathered = _gathered_around(group, formula)
         if gathered is not None:
             yield gathered
+    split = _with_sums_apart(formula)
+    if split is not formula:
+        yield split
     together = _with_sums_together(formula)
     if together is not formula:
         yield together
@@ -299,6 +320,23 @@ def _without_quotients_inside(formula: Formula) -> Formula:
             coefficient *= scale
             factors += inner
         result = result + product(coefficient, tuple(factors))
+    return result if changed else formula
+
+
+def _with_sums_apart(formula: Formula) -> Formula:
+    """Σ (a - b) as Σ a - Σ b."""
+    result, changed = ZERO, False
+    for monomial, coefficient in formula.terms.items():
+        place = next((k for k, (one, e) in enumerate(monomial) if isinstance(one, Total) and e == 1), None)
+        one: Any = None if place is None else monomial[place][0]
+        if place is None or len(_multiplied_out(one.body, False).terms) < 2:
+            result = result + Formula({monomial: coefficient})
+            continue
+        index, body = opened(one)
+        changed = True
+        rest = product(coefficient, (*monomial[:place], *monomial[place + 1 :]))
+        for inner, factor in _multiplied_out(body, False).terms.items():
+            result = result + rest * total(index, Formula({inner: factor}))
     return result if changed else formula
 
 

@@ -374,7 +374,9 @@ class Values:
 
     def _solved(self, node: Node, record: Op, place: int) -> np.ndarray | None:
         """The constant part of a sum, from the sum and its other part."""
-        if record.name not in ("add", "sub", "rsub") or (node, 0) not in self.known:
+        if record.name not in ("add", "sub", "rsub") or (
+            (node, 0) not in self.known and not self._known_by_product(node)
+        ):
             return None
         edge = edges_of(node)[1 - place]
         if edge is None or (edge not in self.known and not isinstance(edge[0], Tensor)):
@@ -386,6 +388,28 @@ class Values:
             return result - other
         first = 0 if record.name == "sub" else 1  # of which the other is subtracted
         return result + other if place == first else other - result
+
+    def _known_by_product(self, node: Node) -> bool:
+        """Whether what a node made is found out from its known product with a constant."""
+        for user in self.order:
+            record = record_of(user)
+            edges = edges_of(user)
+            if record is None or record.name != "mul" or (user, 0) not in self.known or None not in edges:
+                continue
+            place = 1 - edges.index(None)
+            if edges[place] is None or not same(edges[place], (node, 0)):
+                continue
+            entry = (
+                user.saved[record.saved_names.index(record.inputs[1 - place])]
+                if user.saved.__class__ is not Freed
+                else None
+            )
+            factor = _saved_array(entry)
+            product = self.known[user, 0]
+            if factor is not None and factor.shape == product.shape and np.all(factor != 0):
+                self.known[node, 0] = product / factor
+                return True
+        return False
 
     def _is_absent(self, node: Node, place: int) -> bool:
         """Whether the operation without an input that may be left out gives what the node made, as far as that is known."""
@@ -654,7 +678,9 @@ def _stands_for(expression: ast.AST, record: Op) -> bool:
     if isinstance(expression, ast.Call):
         called = getattr(expression.func, "attr", getattr(expression.func, "id", "")).rstrip("_")
         called = _ALIASES.get(called, called)
-        return bool(called) and (record.name.startswith(called) or called == getattr(record.apply, "__name__", ""))
+        names = record.name, record.name.removeprefix("linalg_").removeprefix("special_")
+        public = getattr(record.apply, "__name__", "")
+        return bool(called) and (any(name.startswith(called) for name in names) or called == public)
     return True
 
 

@@ -24,6 +24,7 @@ from .algebra import (
     Whole,
     content,
     indices_of,
+    is_lone_group,
     number,
 )
 from .positions import Entry, Index, Part, Position, indices, split
@@ -177,6 +178,11 @@ def _rank(one: Atom) -> int:
     is_condition = isinstance(one, (Delta, AtLeast)) or (isinstance(one, Group) and _negated(one.body) is not None)
     is_kronecker = isinstance(one, Delta) and isinstance(one.left, Index) and isinstance(one.right, Index)
     return int(is_condition and not is_kronecker)
+
+
+def _is_condition(monomial: Monomial) -> bool:
+    """Whether a lone group is 1 - c of a condition c, which is written as its opposite."""
+    return isinstance(monomial[0][0], Group) and _negated(monomial[0][0].body) is not None
 
 
 def _sizes_in(*monomials: Monomial) -> set[int]:
@@ -339,6 +345,12 @@ class _Notation:
         pieces: list[str] = []
         for monomial, coefficient in _with_negated(_sorted_terms(formula)):
             written = self.term(monomial, abs(coefficient), letters)
+            if (
+                is_lone_group(monomial)
+                and (coefficient == -1 or (pieces and coefficient == 1))
+                and not _is_condition(monomial)
+            ):
+                written = self.parentheses.format(written)
             if not pieces:
                 pieces.append(("-" if coefficient < 0 else "") + written)
             else:
