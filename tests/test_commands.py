@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -325,3 +326,38 @@ def test_help():
         with pytest.raises(SystemExit) as stop:
             main([command, "--help"])
         assert stop.value.code == 0
+
+
+def test_the_result_is_what_backward_was_called_on_though_no_variable_holds_it(tmp_path):
+    write_script(
+        tmp_path / "p.py",
+        """
+        import torch
+        def gradients(x, labels):
+            loss = (torch.cat((x, labels), 1) ** 2).sum()
+            loss.backward()
+            return x.grad
+        x = torch.ones(2, 2, requires_grad=True)
+        print(gradients(x, torch.ones(2, 1)))
+        """,
+    )
+    done = chainrule("explain", "p.py", cwd=tmp_path)
+    assert re.search(r"loss = .* = 6 +p\.py:3", done.stdout), done.stdout + done.stderr
+
+
+def test_the_data_of_an_explanation_have_no_numbers_that_json_has_not(tmp_path):
+    write_script(
+        tmp_path / "p.py",
+        """
+        import torch
+        x = torch.tensor([0.1, 0.0, -1.0], requires_grad=True)
+        x.sqrt().sum().backward()
+        """,
+    )
+    chainrule("explain", "p.py", "--json", "e.json", cwd=tmp_path)
+
+    def refuse(name):
+        raise AssertionError(f"{name} is no number of JSON's")
+
+    (found,) = json.loads((tmp_path / "e.json").read_text(encoding="utf-8"), parse_constant=refuse)
+    assert found["gradient"] == [1.5811388, "inf", "nan"]

@@ -8,12 +8,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import CodeType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 import numpy as np
 
-from ..engine import Node, relink
+from ..engine import Node, is_own, relink
 from ..runner import BadFile, alias, load
 from ..tensor import Tensor, gradient_edge, leaves_behind, version_counter
 from .names import Scope, value_called
@@ -54,6 +54,7 @@ class LastBackward(Watcher):
     def __init__(self) -> None:
         self.calls = 0
         self.root: Edge | None = None
+        self.value: Any = None  # what it was called on held, where that was a tensor
         self.leaves: list[tuple[Tensor, Any, int]] = []  # with their versions
         self.nodes: list[tuple[Node, Any]] = []
 
@@ -64,8 +65,20 @@ class LastBackward(Watcher):
         if task.depth or len(task.roots) != 1 or seed is None or seed.shape not in ((), (1,)):
             return
         self.root = node, number
+        given = _given_to_backward()
+        self.value = given._array.copy() if isinstance(given, Tensor) else None
         self.leaves = [(leaf, leaf._array.copy(), version_counter(leaf).version) for leaf in task.pending]
         self.nodes = [(node, node.saved) for node in task.order]
+
+
+def _given_to_backward() -> Any:
+    """The first of what the program gave to the backward call that is about to begin."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_own(frame.f_code.co_filename):
+        if "outputs" in frame.f_locals:
+            return frame.f_locals["outputs"][0]
+        frame = frame.f_back
+    return None
 
 
 class Finished:
@@ -131,10 +144,12 @@ class Finished:
         for _, tensor in self.named_tensors():
             if same(gradient_edge(tensor), root):
                 return tensor
-        try:
-            value = Values(root).value(root)
-        except Unknown:
-            value = np.ones((), np.float32)
+        value = self.last.value
+        if value is None:  # backward was called on an edge
+            try:
+                value = Values(root).value(root)
+            except Unknown:
+                value = np.ones((), np.float32)
         return relink(value, root)
 
     def at_end(self, function: Callable, *arguments: Any) -> Any:
@@ -229,8 +244,30 @@ def _write(arguments: argparse.Namespace, **makers: Callable[[], str]) -> None:
             _say(arguments, f"wrote {os.path.relpath(path, arguments.directory)}")
 
 
-def _json(data: Any) -> str:
-    return json.dumps(data, indent=1, default=str) + "\n"
+def _json(data: dict | list, margin: str = "") -> str:
+    """Two levels with a line for each entry: a node of a graph, or a field of what is said of one variable."""
+    if len(margin) == 2 or not isinstance(data, (dict, list)) or not data:
+        return json.dumps(data)
+    inner = f"{margin} "
+    if isinstance(data, dict):
+        entries = [f"{json.dumps(key)}: {_json(value, inner)}" for key, value in data.items()]
+    else:
+        entries = [_json(value, inner) for value in data]
+    start, end = "{}" if isinstance(data, dict) else "[]"
+    return start + ",".join(f"\n{inner}{entry}" for entry in entries) + f"\n{margin}{end}" + ("" if margin else "\n")
+
+
+def _numbers(array: np.ndarray) -> Any:
+    """The elements in nested lists, with the digits that their dtype has; as text what JSON has no numbers for."""
+    if array.dtype.kind == "V":  # bfloat16
+        array = array.astype(np.float32)
+    if array.dtype.kind == "f":
+        array = array.astype(str).astype(np.float64)
+        if not np.isfinite(array).all():
+            array = np.where(np.isfinite(array), array.astype(object), array.astype(str))
+    elif array.dtype.kind == "c":
+        array = array.astype(str)
+    return array.tolist()
 
 
 # ---------------------------------------------------------------- the answers
@@ -271,7 +308,7 @@ def _explain(finished: Finished, arguments: argparse.Namespace) -> int:
 
     def derived(x: Tensor) -> tuple[Explanation, dict[str, Any]]:
         one = explain(y, x)  # written at once, while the leaves hold what they held
-        gradient = None if one.value is None else one.value.tolist()
+        gradient = None if one.value is None else _numbers(np.asarray(one.value._array))
         known = {"of": one.y, "wrt": one.x, "gradient": gradient, "paths": one.paths, "checked": one.checked}
         return one, {**known, "text": one.text(), "latex": one.latex(), "html": one.html(), "svg": one.svg()}
 

@@ -106,7 +106,7 @@ class _Evaluation:
         raise KeyError(one)  # a derivative that has only a name
 
     def _place(self, position: Position, at: Elements) -> Any:
-        return value(position, at.places, lambda table, index: self._symbol(table, 0, index).astype(int))  # type: ignore[arg-type]
+        return value(position, at.places, lambda table, index: self._symbol(table, 0, index).astype(int))  # type: ignore[arg-type, return-value]
 
     def _symbol(self, name: str, kind: int, index: tuple) -> np.ndarray:
         if name not in self._flat:
