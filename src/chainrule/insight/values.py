@@ -392,19 +392,14 @@ class Values:
     def _known_by_product(self, node: Node) -> bool:
         """Whether what a node made is found out from its known product with a constant."""
         for user in self.order:
-            record = record_of(user)
-            edges = edges_of(user)
+            record, edges = record_of(user), edges_of(user)
             if record is None or record.name != "mul" or (user, 0) not in self.known or None not in edges:
                 continue
-            place = 1 - edges.index(None)
-            if edges[place] is None or not same(edges[place], (node, 0)):
+            constant = edges.index(None)
+            other = edges[1 - constant]
+            if other is None or not same(other, (node, 0)) or user.saved.__class__ is Freed:
                 continue
-            entry = (
-                user.saved[record.saved_names.index(record.inputs[1 - place])]
-                if user.saved.__class__ is not Freed
-                else None
-            )
-            factor = _saved_array(entry)
+            factor = _saved_array(user.saved[record.saved_names.index(record.inputs[constant])])
             product = self.known[user, 0]
             if factor is not None and factor.shape == product.shape and np.all(factor != 0):
                 self.known[node, 0] = product / factor
