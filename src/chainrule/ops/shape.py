@@ -876,24 +876,30 @@ def _chunk_sizes(shape, chunks: int, dim: int):
     return (0,) * chunks if not size else _split_sizes(shape, size, dim)
 
 
-def _chunks(input, chunks: int, dim: int, of_equal, of_any):
-    """The pieces, by one of two operations: of sizes that are equal but for the last, or of any."""
-    shape = input._array.shape
-    dim = wrap_dim(dim, len(shape))
-    sizes = _chunk_sizes(shape, chunks, dim)
-    return general((of_equal if sizes[0] else of_any).record, (input,), (sizes, dim))
+def _chunking(name: str, doc: str, of_equal, of_any):
+    """chunk or unsafe_chunk, by two operations: of sizes that are equal but for the last, and of any."""
+
+    def chunk(input, chunks: int, dim: int = 0, *, axis: int | None = None):
+        dim = dim if axis is None else axis
+        shape = input._array.shape
+        dim = wrap_dim(dim, len(shape))
+        sizes = _chunk_sizes(shape, chunks, dim)
+        return general((of_equal if sizes[0] else of_any).record, (input,), (sizes, dim))
+
+    chunk.__name__ = chunk.__qualname__ = name
+    chunk.__doc__ = doc
+    return method()(chunk)
 
 
-@method()
-def chunk(input, chunks: int, dim: int = 0, *, axis: int | None = None):
-    """`input` cut along `dim` into at most `chunks` pieces: a tuple of views."""
-    return _chunks(input, chunks, dim if axis is None else axis, _split, _split_with_sizes)
-
-
-@method()
-def unsafe_chunk(input, chunks: int, dim: int = 0, *, axis: int | None = None):
-    """As `chunk`, but the pieces are no views as far as autograd knows."""
-    return _chunks(input, chunks, dim if axis is None else axis, _unsafe_split, _unsafe_split_with_sizes)
+chunk = _chunking(
+    "chunk", "`input` cut along `dim` into at most `chunks` pieces: a tuple of views.", _split, _split_with_sizes
+)
+unsafe_chunk = _chunking(
+    "unsafe_chunk",
+    "As `chunk`, but the pieces are no views as far as autograd knows.",
+    _unsafe_split,
+    _unsafe_split_with_sizes,
+)
 
 
 @method()
