@@ -79,8 +79,8 @@ def used_up(name: str, order: list[Node], shared: Node, place: Place) -> Reason:
     at = place_of(freed_at(shared))
     passed = order[: order.index(shared)]
     if _is_line(at, place):  # what the round before has left behind is used by this one
-        shared = _frontier(order, shared)
-        return _of_round_before(name, shared, place, shared is not order[0])
+        left = _frontier(order, shared)
+        return _of_round_before(name, left, place, left is not order[0] and is_computed_again(order, shared))
     if not any(node.saves_tensors for node in passed) and shared.saved.newest == order[0].sequence:
         return Reason(
             "second backward",
@@ -152,6 +152,14 @@ def _frontier(order: list[Node], shared: Node) -> Node:
         if any(edge in leading for edge in node.edges):
             leading.add(node)
     return next((node for node in order if node.sequence <= newest and node in leading), shared)
+
+
+def is_computed_again(order: list[Node], shared: Node) -> bool:
+    """Whether what a backward has used up is computed anew in each round, where the round before has left it behind."""
+    node, newest = _frontier(order, shared), shared.saved.newest
+    return newest is None or any(
+        one.sequence > newest and (one.code, one.lasti) == (node.code, node.lasti) for one in order
+    )
 
 
 def _is_carried(made: Place, backward: Place) -> bool:

@@ -25,18 +25,18 @@ from ..places import (
     place_in,
     place_of,
 )
-from ..reasons import Reason
+from ..reasons import Reason, made_by_update
 from ..refusals import reason_carried, receiver_name
 from ..source import Source
 from ..syntax import simple_name, syntax_of
-from ..used_graphs import noted, used_up
+from ..used_graphs import is_computed_again, noted, used_up
 from ..values import freed_at, reachable
 from ..witness.notes import Break, Leaf, Root, parameters_of
 from .carried import carried, carried_reason
 from .judge import Judge, innermost
 from .numbers import divergence, of_birth
 from .reads import no_gradient
-from .unreached import cut_of_leaf, likely_escape, never_used, static_cut, turned_on_late
+from .unreached import cut_of_leaf, likely_escape, name_when_made, never_used, static_cut, turned_on_late
 from .usage import only_shown, read_name
 
 
@@ -228,11 +228,19 @@ def _wanted(file: str) -> Place | None:
         return None
     for node in ast.walk(syntax.tree):
         if isinstance(node, ast.Attribute) and node.attr == "grad":
-            name = simple_name(node.value)
-            lines = [] if name is None else sorted(bindings(syntax, name))
-            if lines:
-                return place_in(file, lines[0])
+            for name in _elements(syntax.tree, simple_name(node.value)):
+                lines = sorted(bindings(syntax, name))
+                if lines:
+                    return place_in(file, lines[0])
     return None
+
+
+def _elements(tree: ast.AST, name: str | None) -> list[str]:
+    """A variable; of one that a loop gives the elements of a list that is written there, these."""
+    loops = (one for one in ast.walk(tree) if isinstance(one, (ast.For, ast.comprehension)))
+    over = next((one.iter for one in loops if simple_name(one.target) == name), None)
+    elements = over.elts if isinstance(over, (ast.List, ast.Tuple)) else []
+    return [known for known in (name, *map(simple_name, elements)) if known is not None]
 
 
 def _second(judge: Judge, error: BaseException, frame: FrameType, place: Place) -> Reason | None:
@@ -252,7 +260,10 @@ def _second(judge: Judge, error: BaseException, frame: FrameType, place: Place) 
     # the first that backward came to, after what it has freed itself
     shared = next((n for n in gone if n.saved.newest != order[0].sequence), gone[0])
     name, at = receiver_name(position), place_of(freed_at(shared))
-    known = carried(frame, position[1]) if (at.file, at.line) == (place.file, place.line) else None
+    is_same = (at.file, at.line) == (place.file, place.line)
+    known = carried(frame, position[1]) if is_same and is_computed_again(order, shared) else None
+    if known is not None and any(known.name == name_when_made(leaf) for leaf in judge.in_optimizer):
+        return made_by_update(known.name, known.place)
     if known is not None:
         failing = f"{name}.backward() {lies(place)} fails the second time, as the round before has used up its graph"
         return carried_reason("second backward", failing, known)

@@ -18,8 +18,9 @@ from ..badnumbers import Culprit, is_bad, remedy_for
 from ..dataflow import Place
 from ..explanation import shown_value
 from ..names import target_name
-from ..places import backward_place, expression_at, lies, made_at, place_at, place_in, place_of
+from ..places import backward_place, lies, made_at, place_at, place_in, place_of
 from ..reasons import Reason, hook_returns, returns_none
+from ..refusals import receiver_name
 from ..syntax import simple_name, syntax_of
 from ..values import Edge, Unknown, Values, edges_of, leading_to, record_of, same
 from ..witness.notes import Birth, Leaf, Root
@@ -52,9 +53,8 @@ def _question(witness: Witness, leaf: Leaf | None, loss: Tensor, frame: FrameTyp
     asked = Question(x if x is not None else loss, loss, frame, asked=False)
     if leaf is not None:
         asked.name = leaf.name or "a leaf"
-    call, _ = expression_at((frame.f_code, frame.f_lasti))
-    receiver = call.func.value if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) else None
-    asked.loss_name = simple_name(receiver) or asked.loss_name
+    name = receiver_name((frame.f_code, frame.f_lasti))
+    asked.loss_name = asked.loss_name if name == "the result" else name
     asked.seed = witness.seed
     return asked
 
@@ -129,6 +129,14 @@ def _bad_data(witness: Witness, birth: Birth, name: str, kind: str, names: dict[
             update,
         )
     made = made_at(what, birth.position) or place
+    if "softmax" in birth.operation and not np.any(np.isnan(tensor._array)):
+        return Reason(
+            kind,
+            f"{name} has {kind} in it because the result of {_public(birth.operation)} is not finite {lies(place)}: a whole row of "
+            f"{what} is -inf.",
+            MASKED_ROW,
+            place,
+        )
     return Reason(
         kind,
         f"{name} has {kind} in it because {what}, made {lies(made)}, holds {shown_value(tensor._array)} already, when it is "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..cuts import remedy_of_update
 from ..dataflow import Place
 from ..places import Position, bindings, lies, made_at, place_at, place_in
@@ -9,7 +11,7 @@ from ..reasons import Reason, not_registered
 from ..syntax import syntax_of
 from ..witness.notes import Leaf, Step
 from .judge import Judge
-from .usage import is_guarded, own_update_with, read_name
+from .usage import is_guarded, loop_variables_rebound, own_update_with, read_name
 
 
 def steps_without_gradient(judge: Judge) -> list[tuple[str, Reason]]:
@@ -120,17 +122,28 @@ def updated_beside(judge: Judge) -> list[tuple[str, Reason]]:
     """Leaves that `p = p - lr * p.grad` leaves as they were: it gives the name to a new tensor."""
     found = []
     for leaf in judge.witness.histories.all_leaves:
-        if leaf.updates or leaf.deliveries < 2 or leaf in judge.in_optimizer:
+        if leaf.updates or leaf.deliveries + leaf.asked < 2 or leaf in judge.in_optimizer:
             continue
-        for read in leaf.reads:
-            update = own_update_with(read.position)
-            if update is not None:
-                name, place = read_name(read.position), place_in(place_at(read.position).file, update.lineno)
-                doing = f"the assignment {lies(place)} gives the name {name} to a new tensor, and leaves the old one as it was"
-                remedy = remedy_of_update(name)
-                found.append((leaf, Reason("update", f"{judge.label(leaf)} never changes: {doing}.", remedy, place)))
-                break
+        for name, place in _updates_beside(judge, leaf):
+            doing = (
+                f"the assignment {lies(place)} gives the name {name} to a new tensor, and leaves the old one as it was"
+            )
+            remedy = remedy_of_update(name)
+            found.append((leaf, Reason("update", f"{judge.label(leaf)} never changes: {doing}.", remedy, place)))
+            break
     return judge.grouped(found)
+
+
+def _updates_beside(judge: Judge, leaf: Leaf) -> Iterator[tuple[str, Place]]:
+    """Assignments that may be meant to change a leaf: those that use its `.grad`, or rebind the variable of a loop."""
+    for read in leaf.reads:
+        update = own_update_with(read.position)
+        if update is not None:
+            yield read_name(read.position), place_in(place_at(read.position).file, update.lineno)
+    if leaf.asked:
+        for file in {place_at(position).file for position in judge.witness.roots}:
+            for name, line in loop_variables_rebound(file):
+                yield name, place_in(file, line)
 
 
 def replaced(judge: Judge) -> list[tuple[str, Reason]]:

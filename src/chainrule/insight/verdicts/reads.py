@@ -79,7 +79,9 @@ def no_gradient(judge: Judge, tensor: Tensor | None, position: Position, made: P
             remedy,
             place,
         )
-    made_place = made_at(name, position) or read
+    held = judge.scope.names.get(id(tensor))
+    others = [other for other, one in judge.scope.typed.items() if one == held]  # in a loop over several, it has two names
+    made_place = next((m for m in (made_at(one, position) for one in (name, held, *others)) if m is not None), read)
     if tensor._array.dtype.kind in "iub":
         return holds_integers(name, tensor, made_place)
     return never_required(name, made_place)

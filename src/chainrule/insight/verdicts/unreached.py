@@ -131,9 +131,7 @@ def cut_of_leaf(judge: Judge, leaf: Leaf, cut: Break) -> Reason:
         return Reason("update", f"{what}.grad is None because the assignment {lies(place)} {doing}.", remedy, place)
     kind = cut.kind
     if kind in ("detach", "data"):
-        made = statement_at(leaf.position)
-        first = simple_name(made.targets[0]) if isinstance(made, ast.Assign) else None  # when it was made
-        if _gives_own_name(cut.position, {what, first}):
+        if _gives_own_name(cut.position, {what, name_when_made(leaf)}):
             doing, remedy = CUTS["update"]
             return Reason("update", f"{what}.grad is None because the assignment {lies(place)} {doing}.", remedy, place)
         kind = _left_by(cut.position) or kind
@@ -153,6 +151,12 @@ def cut_of_leaf(judge: Judge, leaf: Leaf, cut: Break) -> Reason:
         remedy,
         place,
     )
+
+
+def name_when_made(leaf: Leaf) -> str | None:
+    """The variable that a leaf was given to at first."""
+    made = statement_at(leaf.position)
+    return simple_name(made.targets[0]) if isinstance(made, ast.Assign) else None
 
 
 def _gives_own_name(position: Position, names: set[str | None]) -> bool:

@@ -8,7 +8,7 @@ from itertools import dropwhile, islice
 from typing import Any
 
 from ..places import Position, ancestors, expression_at, statement_at
-from ..syntax import simple_name, values_used
+from ..syntax import simple_name, syntax_of, values_used
 
 
 def read_name(position: Position) -> str:
@@ -114,6 +114,19 @@ def own_update_with(read: Position) -> ast.Assign | None:
             if name in values and any(_stores(statement, one) for one in values - {name}):
                 return after
     return None
+
+
+def loop_variables_rebound(file: str) -> Iterator[tuple[str, int]]:
+    """Where the body of a loop over tensors does `p = p - …` with the loop's own variable, which changes none of them."""
+    syntax = syntax_of(file)
+    for loop in ast.walk(syntax.tree) if syntax is not None else ():
+        if not isinstance(loop, ast.For):
+            continue
+        targets = {one.id for one in ast.walk(loop.target) if isinstance(one, ast.Name)}
+        for one in loop.body:
+            name = simple_name(one.targets[0]) if isinstance(one, ast.Assign) else None
+            if name in targets and isinstance(one.value, ast.BinOp) and name in values_used(one.value)[0]:  # type: ignore[attr-defined]
+                yield name, one.lineno  # type: ignore[misc]
 
 
 def _stores(statement: ast.Assign, name: str) -> bool:

@@ -28,7 +28,8 @@ class Births:
             if not isinstance(one, Tensor) or not is_bad(one._array):
                 continue
             births = [
-                self.birth_of(given) or Birth("", where(), [given._array], given)
+                # what was computed and is bad since was filled so, perhaps through .data
+                self.birth_of(given) or Birth("" if given._node is None else "fill", where(), [given._array], given)
                 for given in args
                 if isinstance(given, Tensor) and is_bad(given._array)
             ]

@@ -155,7 +155,7 @@ class Gradients:
         if now == leaf.digest:
             return
         leaf.digest = now
-        if leaf.deliveries:  # it was not only being filled
+        if leaf.deliveries or leaf.asked:  # it was not only being filled
             writes = None if tensor._counter is None else version_counter(tensor).writes
             self._updated(leaf, None if not writes else writes[max(writes)])
 

@@ -156,11 +156,17 @@ def _is_within(part: Flows, whole: Flows) -> bool:
 
 
 def is_worse(cut: Break | None, other: Break | None) -> bool:
-    """Whether a way matters more than another of the same leaf: an open one, then one that was cut by accident (or by
-    reading a gradient, which has both reasons)."""
-    if cut is None or other is None:
-        return cut is None
-    return cut.kind in BY_ACCIDENT and cut.kind != "gradient" and other.kind not in BY_ACCIDENT
+    """Whether a way matters more than another of the same leaf: an open one, then one that was cut by accident, and last one
+    by a draw, which goes with a log_prob that has the gradient."""
+    return _rank(cut) < _rank(other)
+
+
+def _rank(cut: Break | None) -> int:
+    if cut is None:
+        return 0
+    if cut.kind in BY_ACCIDENT and cut.kind != "gradient":
+        return 1
+    return 3 if cut.kind == "sample" else 2
 
 
 def note(table: dict[int, Any], key: Any, value: Any) -> None:

@@ -8,7 +8,21 @@ from ...tensor import Tensor
 from ..places import Position
 from ..values import edges_of, record_of
 
-_ELEMENTWISE = ("relu", "sigmoid", "tanh", "exp", "log", "softplus", "mul", "add", "sub", "div", "neg", "leaky_relu")
+_ELEMENTWISE = (
+    "relu",
+    "sigmoid",
+    "tanh",
+    "exp",
+    "log",
+    "softplus",
+    "mul",
+    "add",
+    "sub",
+    "div",
+    "neg",
+    "leaky_relu",
+    "cat",
+)
 _LAYERS = ("addmm", "mm", "matmul", "linear")
 MOST_STEPS = 6
 
