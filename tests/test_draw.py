@@ -449,6 +449,71 @@ def test_a_cut_title_is_told_in_full():
     assert group["label"].endswith("…") and group["told"].endswith("(alpha + 7)")
 
 
+class Mixer(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = torch.nn.Linear(3, 3)
+
+    def forward(self, x):
+        a = torch.tanh(x)
+        return self.inner(a) + x
+
+
+class Layer(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = torch.nn.LayerNorm(3)
+        self.mixer = Mixer()
+        self.out = torch.nn.Linear(3, 3)
+
+    def forward(self, x):
+        h = x + self.mixer(self.norm(x))
+        h = h + 1
+        return self.out(h)
+
+
+def test_blocks_that_call_others_are_frames_of_their_own():
+    model = torch.nn.Sequential(*[Layer() for _ in range(3)])
+    y = model(torch.ones(2, 3)).sum()
+    checked_layout(y)
+    groups = {group.label: group for group in torch.draw(y).root.groups()}
+    for n in range(3):
+        block = groups[f"round {n + 1} of 3: model[{n}]"]
+        items = graph_of(y).items
+        assert {items[i].name.split(".")[0] for i in block.nodes() if items[i].name} <= {f"model[{n}]", "h", "a"}
+
+
+def test_the_last_round_is_as_the_others():
+    theta = torch.ones(2, requires_grad=True)
+
+    def slope(y):
+        y = y * theta
+        return torch.sin(y)
+
+    y = torch.ones(2)
+    for _ in range(5):
+        middle = y + 0.05 * slope(y)
+        y = y + 0.1 * slope(middle)
+    loss = y.square().sum()
+    _, root = checked_layout(loss)
+    rounds = [group.label.partition(":")[0] for group in root.groups() if group.kind == "round"]
+    assert {f"round {n} of 5" for n in range(1, 6)} <= set(rounds)
+    net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU(), torch.nn.Linear(2, 1))
+    a, b, c = net(torch.ones(1, 2)), net(torch.zeros(1, 2)), net(torch.ones(1, 2) * 2)
+    _, root = checked_layout((a + b + c).sum())
+    rounds = [group for group in root.groups() if group.kind == "round"]
+    inner = [{m.label for m in group.members if isinstance(m, Group)} for group in rounds]
+    assert [group.label for group in rounds] == [f"round {n} of 3" for n in (1, 2, 3)]
+    assert inner == [{"net[0]", "net[2]"}] * 3
+
+
+def test_layers_of_a_sequential_are_frames_also_for_an_input_that_needs_a_gradient():
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
+    x = torch.ones(2, 3, requires_grad=True)
+    labels = {group.label for group in torch.draw(model(x).sum()).root.groups()}
+    assert {"model[0]", "model[2]"} <= labels
+
+
 def test_layers_of_a_sequential_are_frames():
     model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
     y = model(torch.ones(2, 3)).sum()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .briefly import place as place_of
 from .latex import escape as in_latex
-from .layout import SPACING, Box, Group, chains_of, letters_in, levels_of, place, points_between, steps_of
+from .layout import SPACING, Box, Group, chains_of, letters_in, levels_of, parting, place, points_between, steps_of
 from .pictures import clean, picture, text_at
 
 if TYPE_CHECKING:
@@ -122,9 +122,9 @@ class Figure:
                 (lower.x + lower.width / 2, lower.y),
             ]
             kinds = ("edge", "cut") if self.drawing.graph.items[a].is_cut else ("edge",)
-            for i in range(0, len(points) - 1, 2):  # from one bend to the next
-                ends = i + 2 == len(points)
-                found[Line(kinds if ends else (*kinds, "through"), tuple(points[i : i + 3]))] = None
+            for a, b in pairwise(parting(len(points))):
+                ends = b + 1 == len(points)
+                found[Line(kinds if ends else (*kinds, "through"), tuple(points[a : b + 1]))] = None
         return list(found)
 
     # ---- SVG

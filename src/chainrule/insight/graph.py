@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -247,26 +248,44 @@ class Graph:
     def groups(self) -> Group:
         """All items in groups of neighbours in the order of recording: functions, rounds of loops, lines, modules."""
         nodes = [n for n, item in enumerate(self.items) if item.source is not None]
-        functions = runs(nodes, lambda n: self.items[n].key[0])
+        calls = []
+        for function in runs(nodes, lambda n: self.items[n].key[0]):
+            one_by_one = self._calls(function)
+            # one after the other they are rounds; parts of calls, with calls of others between, belong to their own
+            alike = len({tuple(dict.fromkeys(self.items[n].key[1] for n in call)) for call in one_by_one}) == 1
+            calls += [runs(call, lambda n: self.items[n].key[:2]) for call in ([function] if alike else one_by_one)]
+        functions = _apart_at_loops(calls, lambda line: self.items[line[0]].key[:2])
         members = []
         for function in functions:
-            lines = [self._line(line) for line in runs(function, lambda n: self.items[n].key[:2])]
+            lines = [self._line(line) for line in function]
             if len(functions) == 1:
                 members = lines
             elif len(lines) == 1:
                 members += lines
             else:
-                called = _called(self.items[function[0]].source)
-                module = self._module_of(function)
+                first = self.items[function[0][0]]
+                called = _called(first.source)
+                module = self._module_of([n for line in function for n in line])
                 label = f"{called}, {self._lines(lines)}"
                 label = f"{module}: {label}" if module else label
-                members.append(Group(label, "function", divide(lines, self._label), self.items[function[0]].key[0]))
+                members.append(Group(label, "function", divide(lines, self._label), first.key[0]))
         root = Group(self.name, "graph", divide(members, self._label))
         self._place_leaves(root)
         _unwrap(root)
         self._shorten(root)
         _bundle_leaves(root, self.items)
         return root
+
+    def _calls(self, nodes: list[int]) -> list[list[int]]:
+        """What a function recorded, call by call: a new one begins where it goes back without a loop to go back in."""
+        found = [nodes[:1]]
+        for before, n in pairwise(nodes):
+            code, _, last = self.items[before].key
+            now = self.items[n].key[2]
+            if now < last and not any(start <= now and last <= end for start, end in _loops(code)):
+                found.append([])
+            found[-1].append(n)
+        return found
 
     def _shorten(self, root: Group) -> None:
         """Takes the module that a frame's title names off the names of the parameters inside."""
@@ -296,7 +315,10 @@ class Graph:
         members = divide(steps, self._label)
         if members is steps:
             members = [m for step in steps for m in step.members]
-            members = divide([Group("", "step", [m], m) if isinstance(m, int) else m for m in members], self._label)
+            members = divide(
+                [Group(self.items[m].operation, "step", [m], m) if isinstance(m, int) else m for m in members],
+                self._label,
+            )
         return Group(label, "line", members, self.items[nodes[0]].key[:2], told)
 
     def _modules(self, nodes: list[int]) -> list:
@@ -323,15 +345,14 @@ class Graph:
         return found
 
     def _module_of(self, nodes: list[int]) -> str:
-        """The innermost module that has all parameters that some nodes use; empty if there is none."""
+        """The innermost module that has all parameters of modules that some nodes use; empty if there is none."""
         paths = []
         for n in nodes:
             for leaf in self.items[n].inputs:
                 if self.items[leaf].source is None:
                     module, dot, _ = self.items[leaf].name.rpartition(".")
-                    if not dot:
-                        return ""
-                    paths.append(module.replace("[", ".[").split("."))
+                    if dot:
+                        paths.append(module.replace("[", ".[").split("."))
         shared = []
         for parts in zip(*paths):
             if any(part != parts[0] for part in parts):
@@ -377,6 +398,35 @@ class Graph:
                         break
                     home = level[0]
                 home.members.insert(0, number)
+
+
+@lru_cache(maxsize=256)
+def _loops(code: Any) -> list[tuple[int, int]]:
+    """Where the loops of a function begin and end, in its instructions."""
+    from dis import get_instructions
+
+    return [(one.argval, one.offset) for one in get_instructions(code) if "JUMP_BACKWARD" in one.opname]
+
+
+def _apart_at_loops(functions: list[list], line_of: Callable) -> list[list]:
+    """Cuts from what a function recorded the last lines of a loop in it, and the first, which come alone in other rounds.
+
+    A loop that calls other functions comes back to its own in every round, and the last time goes on to what follows."""
+    counts: dict[tuple, int] = {}
+    found = [tuple(map(line_of, lines)) for lines in functions]
+    for one in found:
+        counts[one] = counts.get(one, 0) + 1
+    often = {one for one, count in counts.items() if count > 1}
+    lengths = sorted({len(one) for one in often})
+    apart: list[list] = []
+    for lines, one in zip(functions, found, strict=True):
+        cut = 0
+        if counts[one] == 1:
+            ends = [length for length in lengths if length < len(one) and one[:length] in often]
+            begins = [len(one) - length for length in lengths if length < len(one) and one[-length:] in often]
+            cut = (ends or begins or [0])[-1]
+        apart += [lines[:cut], lines[cut:]] if cut else [lines]
+    return apart
 
 
 def _unwrap(root: Group) -> None:

@@ -126,8 +126,8 @@ def _rounds(members: list, label: Callable[[list], str]) -> list:
     if outer:
         *starts, end = outer
     else:
-        body = {one.key for one in members[starts[0] : starts[-1]]}
-        end = next((i for i in range(starts[-1], len(members)) if members[i].key not in body), len(members))
+        body = {_likeness(one) for one in members[starts[0] : starts[-1]]}
+        end = next((i for i in range(starts[-1], len(members)) if _likeness(members[i]) not in body), len(members))
     if end - starts[0] < 2 * len(starts):
         return members
     rounds = []
@@ -138,6 +138,11 @@ def _rounds(members: list, label: Callable[[list], str]) -> list:
         one.span = n, n, len(starts)
         rounds.append(one)
     return [*members[: starts[0]], *divide(rounds, label), *_rounds(members[end:], label)]
+
+
+def _likeness(one: Group) -> Hashable:
+    """What two members have in common that do the same in two rounds: their line, or of single nodes the operation."""
+    return one.label if one.kind == "step" and one.label else one.key
 
 
 def _outer_loop(members: list, counts: dict, starts: list[int]) -> list[int]:
@@ -525,6 +530,11 @@ def points_between(bends: dict, levels: dict, steps: Iterable[tuple], origin: in
             if last is None or row < last:
                 points += [(x, top), (x, bottom)]
     return points
+
+
+def parting(count: int) -> list[int]:
+    """Which of so many points of a line part it: lines join at the first bend, and branch off below a bend."""
+    return [0, 1] if count == 2 else [0, 1, *range(2, count - 1, 2), count - 1]
 
 
 def levels_of(root: Group) -> dict[tuple, int]:
