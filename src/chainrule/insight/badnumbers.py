@@ -89,6 +89,7 @@ def first_bad(values: Values, root: Edge, target: Edge, seed: np.ndarray) -> Cul
 
 _RISKY = ("log", "log2", "log10", "log1p", "exp", "expm1", "sqrt", "rsqrt", "div", "reciprocal", "pow", "pow_number", "var", "std")  # fmt: skip
 _RISKY_WITH_INFINITIES = ("softmax", "log_softmax")
+MASKED_ROW = "a row in which everything is masked with -inf has no softmax: leave one value, or mask with a large negative number"
 
 
 # whose slope, or whose result, is not finite somewhere, those first that go wrong most often
@@ -370,7 +371,7 @@ def remedy_for(culprit: Culprit, values: Values | None = None, operation: str = 
     if name in ("linalg_vector_norm", "dist", "std", "hypot"):
         return "its slope does not exist at 0: add eps under the root, (x.pow(2).sum() + eps).sqrt()"
     if name in ("softmax", "log_softmax"):
-        return "a row in which everything is masked with -inf has no softmax: leave one value, or mask with a large negative number"
+        return MASKED_ROW
     if name == "mul":
         return "0 times infinity is nan: bound the factor, or choose with torch.where before the infinite value arises"
     if name in ("mean", "mean_dim"):

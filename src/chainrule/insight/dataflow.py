@@ -133,7 +133,7 @@ NO_VALUE = {
     "size", "dim", "numel", "nelement", "stride", "shape", "dtype", "device", "ndim", "requires_grad", "is_leaf", "grad_fn",
     "layout", "zeros_like", "ones_like", "empty_like", "rand_like", "randn_like", "full_like", "new_zeros", "new_ones",
     "new_empty", "new_full", "is_floating_point", "register_hook", "retain_grad", "_version", "retains_grad", "no_grad",
-    "enable_grad", "set_grad_enabled", "inference_mode", "manual_seed", "parameters", "allclose", "equal", "is_tensor",
+    "enable_grad", "set_grad_enabled", "inference_mode", "manual_seed", "allclose", "equal", "is_tensor",
 }  # fmt: skip
 REMAKING = {
     "tensor",

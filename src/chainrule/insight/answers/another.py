@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import numpy as np
 
@@ -151,15 +152,38 @@ def _optimizer_without_x(asked: Question) -> Reason | None:
     hidden = _unregistered(asked)
     if hidden is not None:
         return hidden
-    name = next(iter(optimizers))
+    name = _stepping_after_backward(asked) or next(iter(optimizers))
     place = asked.made_by(name)
     where = "" if place is None else f", made {lies(place)},"
     return Reason(
         "optimizer",
         f"{asked.name}.grad is there, but {asked.name} will not change: the optimizer {name}{where} was not given it.",
-        f"pass it to the optimizer: add {asked.name} to its parameters",
+        f"pass it to the optimizer: add {_whole_of(asked)} to its parameters",
         place,
     )
+
+
+def _whole_of(asked: Question) -> str:
+    """The parameters of the module that x is one of, if no optimizer has any of them."""
+    name = re.split(r"[.\[]", asked.name)[0]
+    module = asked.scope.look_up(name)
+    if name == asked.name or not callable(getattr(module, "parameters", None)) or isinstance(module, type):
+        return asked.name
+    known = {id(p) for groups in asked.optimizers().values() for group in groups for p in group["params"]}
+    return asked.name if any(id(p) in known for p in module.parameters()) else f"{name}.parameters()"
+
+
+def _stepping_after_backward(asked: Question) -> str | None:
+    """The name of the optimizer that takes its step after the backward that gives x its gradient."""
+    events = asked.run.events
+    for number, event in reversed(list(enumerate(events))):
+        if event.kind == "backward" and any(event.value.flows.get(o, o) is None for o in asked.origins):
+            step = next(
+                (e.call for e in events[number + 1 :] if e.kind == "step" and isinstance(e.call, ast.Call)), None
+            )
+            name = simple_name(step.func.value) if step is not None and isinstance(step.func, ast.Attribute) else None
+            return name if name in asked.optimizers() else None
+    return None
 
 
 def _owner_of_x(asked: Question) -> str | None:

@@ -14,7 +14,7 @@ from ...tensor import Tensor, gradient_edge, version_counter
 from ..answers.custom import of_custom_function
 from ..answers.numbers import why_bad, zero_reason
 from ..answers.question import Question
-from ..badnumbers import Culprit, is_bad, remedy_for
+from ..badnumbers import MASKED_ROW, Culprit, is_bad, remedy_for
 from ..dataflow import Place
 from ..explanation import shown_value
 from ..names import target_name
@@ -95,7 +95,7 @@ def of_birth(
     return Reason(
         kind,
         f"{name} has {kind} in it because the result of {_public(birth.operation)} is not finite {lies(place)}"
-        f"{_shown(culprit.inputs)}.",
+        f"{_shown(culprit.inputs[:1] if 'softmax' in birth.operation else culprit.inputs)}.",  # without its dim
         remedy_for(culprit, values, birth.operation),
         place,
     )
