@@ -564,3 +564,26 @@ e = explain(loss, net.weight)
     assert names["e"].value is None
     assert "explain before it, or call backward(retain_graph=True)" in str(names["e"])
     assert "torch.randn(5, 3) is not known any more" in str(names["e"])
+
+
+def test_the_layers_of_a_network_have_names_where_one_formula_would_be_too_long():
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Linear(6, 5), torch.nn.Tanh(), torch.nn.Linear(5, 4), torch.nn.Tanh(), torch.nn.Linear(4, 3),
+        torch.nn.Tanh(), torch.nn.Linear(3, 6), torch.nn.Sigmoid(),
+    )  # fmt: skip
+    inputs = torch.rand(7, 6)
+    reconstructed = network(inputs)
+    loss = torch.nn.functional.mse_loss(reconstructed, inputs)
+    told = torch.explain(loss, network[0].weight)
+    assert told.checked
+    assert "u₂ᵢⱼ = tanh(network[2].biasⱼ + Σₖ u₁ᵢₖ·network[2].weightⱼₖ)" in told.text()
+    assert "∂u₂ᵢⱼ/∂u₁ᵢₖ = (1 - u₂ᵢⱼ²)·network[2].weightⱼₖ" in told.text()
+
+
+def test_formulas_of_very_many_parts_are_left_out():
+    weights = torch.rand(60, requires_grad=True)
+    loss = sum(weights[i] * torch.tensor(float(i)).exp() / (1 + weights[i] ** (i + 1)) for i in range(60))
+    told = torch.explain(loss, weights)
+    assert told.value is not None
+    assert max(map(len, told.text().splitlines())) < 900

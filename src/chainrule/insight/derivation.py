@@ -32,7 +32,7 @@ from .algebra import (
 from .complexes import conjugated, joined, real_part
 from .evaluation import values_of
 from .explanation import MOST_NUMBERS, MOST_SHOWN, Explanation, Explanations, Quantity
-from .formulas import Formulas, NoFormula, Place, is_elementwise, places
+from .formulas import MOST_SUMS, Formulas, NoFormula, Place, is_elementwise, places
 from .names import Scope, caller, name_everything
 from .positions import Index
 from .shares import Shares, on_the_way
@@ -40,12 +40,13 @@ from .simplification import by_way_of, named_again, simplest
 from .source import Source, short_path
 from .syntax import simple_name
 from .values import Edge, Unknown, Values, edges_of, expression_of, freed_at, reachable, same
-from .writing import TEXT, Letters, shown_name, text
+from .writing import TEXT, Letters, is_longer, shown_name, text
 
 MOST_QUANTITIES = 200  # for which formulas are worked out
 DEEPEST_SUMS = 8  # inside each other, in the derivative
 LARGEST = 100  # atoms of the derivative
 MOST_CHAINS = 6  # written out as a sum
+LONGEST_DEFINITION = 100  # signs, before matrix products inside get names of their own
 
 
 @overload
@@ -318,7 +319,10 @@ class _Derivation:
     def _define(self, quantity: Quantity) -> None:
         if quantity.shape is None or self.has_complex_result:
             return
-        formula = self.formulas.definition(quantity.edge, quantity.place)
+        for self.formulas.most_sums in range(MOST_SUMS, -1, -1):  # fewer where the line would be too long
+            formula = self.formulas.definition(quantity.edge, quantity.place)
+            if not is_longer(formula, LONGEST_DEFINITION):
+                break
         if quantity.edge not in self.formulas.opaque:
             quantity.definition = simplest(formula) if _is_derivative(quantity.edge[0]) else formula
         else:

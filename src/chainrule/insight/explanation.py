@@ -17,13 +17,14 @@ from .latex import document as latex_document, escape as in_latex, in_ascii
 from .pictures import text_picture
 from .positions import Index, Position, fresh
 from .source import Source, short_path
-from .writing import LATEX, TEXT, Letters, decimal, escaped, latex, shown_name, shown_width, text
+from .writing import LATEX, TEXT, Letters, decimal, escaped, is_longer, latex, shown_name, shown_width, text
 
 if TYPE_CHECKING:
     import sympy
 
 MOST_SHOWN = 12  # steps of a derivation; between the first and the last half of them the rest is counted
 LONGEST_LINE = 160  # signs of a local derivative that is written out
+LONGEST = 600  # signs of another formula that is written out
 STEPS = 30_000  # of the evaluation of a local derivative
 LONGEST_CALL = 40  # signs of an expression that stands for a formula that is not known
 MOST_NUMBERS = 12  # elements of a tensor that are written out
@@ -143,7 +144,7 @@ class Explanation:
         free = _free(self._target.place)
         sides = []
         for formula in (self.chain, self.in_between, self.closed_form):
-            if formula is None:
+            if formula is None or (formula is not self.chain and is_longer(formula, LONGEST, Letters(free))):
                 continue
             side = write(formula, Letters(free))
             if formula is self.chain:
@@ -210,9 +211,12 @@ class Explanation:
                 left = f"∂{TEXT.symbol(of, letters)}/∂{TEXT.symbol(by, letters)}"
             else:
                 left = LATEX.atom(Partial(of, by), letters)
-            formula = write(aligned, letters) if aligned != atom(Partial(of, by)) else ""
-            if len(text(aligned, letters)) > LONGEST_LINE:
+            if aligned == atom(Partial(of, by)):
+                formula = ""
+            elif is_longer(aligned, LONGEST_LINE, letters):
                 formula = "…" if notation is TEXT else r"\dots"
+            else:
+                formula = write(aligned, letters)
             number = "" if aligned.number is not None else self._number_of(aligned, by, quantity, parent)
             found.append([left, formula, number])
         return found
@@ -261,7 +265,7 @@ class Explanation:
                 continue
             letters = Letters(_free(quantity.place))
             side = TEXT.symbol(quantity.symbol, letters)
-            if quantity.definition is not None:
+            if quantity.definition is not None and not is_longer(quantity.definition, LONGEST, letters):
                 side += f" = {text(quantity.definition, letters)}"
             elif quantity.source is not None:
                 side += f" = {self._called(quantity)}"
@@ -278,7 +282,8 @@ class Explanation:
             return text
         record = getattr(type(node), "op", None)
         name = function.__name__ if function is not None else node.name() if record is None else record.apply.__name__
-        return f"{name}({', '.join(shown_name(n) for n in quantity.inputs)})"
+        inputs = quantity.inputs or [q.name for q in self.quantities if q.edge in quantity.parents]
+        return f"{name}({', '.join(shown_name(n) for n in inputs)})"
 
     def _closing(self) -> list[str]:
         lines = []
@@ -306,8 +311,8 @@ class Explanation:
             if quantity is None:
                 rows.append(r"& \;\vdots")
                 continue
-            if quantity.definition is not None:
-                letters = Letters(_free(quantity.place))
+            letters = Letters(_free(quantity.place))
+            if quantity.definition is not None and not is_longer(quantity.definition, LONGEST, letters):
                 rows.append(f"{LATEX.symbol(quantity.symbol, letters)} &= {latex(quantity.definition, letters)}")
         for row in self._locals(latex, LATEX, None):
             if row is None:

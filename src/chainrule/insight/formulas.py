@@ -59,6 +59,7 @@ class Formulas:
         self._given_names = set(symbols.values())
         self.patterns: dict[tuple, Any] = {}  # what rules have found out about a node, for its other elements
         self._depth = self._sums = 0
+        self.most_sums = MOST_SUMS
         self._short: dict[Edge, tuple[Place, Formula] | None] = {}
         self._uses: dict[Edge, int] = {}
         for node in values.order:
@@ -89,7 +90,7 @@ class Formulas:
 
         What is used more than once or lies deep gets a symbol, and so do an operation without a rule and its inputs."""
         if edge not in self.symbols:
-            if self._depth > DEEPEST or (self._sums >= MOST_SUMS and self._contracts(edge)):
+            if self._depth > DEEPEST or (self._sums >= self.most_sums and self._contracts(edge)):
                 self.promote(edge)
             elif self._uses[edge] == 1:
                 return self.definition(edge, place)
@@ -138,7 +139,8 @@ class Formulas:
             self._sums -= contraction
 
     def _contracts(self, edge: Edge) -> bool:
-        """Whether a value without a name is computed by a matrix product or the like, before the next name is met."""
+        """Whether a value without a name is computed by a matrix product or the like, before the next name is met; where
+        none is to stand in another formula, by a normalization as well."""
         seen: set[Edge] = set()
         stack = [edge]
         while stack:
@@ -146,7 +148,7 @@ class Formulas:
             if one in seen or one in self.symbols:
                 continue
             seen.add(one)
-            if is_contraction(one[0]):
+            if is_contraction(one[0]) or (not self.most_sums and is_normalization(one[0])):
                 return True
             stack += [e for e in edges_of(one[0]) if e is not None and not isinstance(e[0], Tensor)]
         return False
@@ -456,10 +458,19 @@ _CONTRACTIONS = {
 }  # fmt: skip
 
 
+_NORMALIZATIONS = {"native_batch_norm", "batch_norm_eval", "native_layer_norm", "native_group_norm"}
+
+
 def is_contraction(node: Any) -> bool:
     """Whether a node is a matrix product or a convolution."""
     record = record_of(node)
     return record is not None and record.name in _CONTRACTIONS
+
+
+def is_normalization(node: Any) -> bool:
+    """Whether a node standardizes, by a batch, a layer or a group, and scales."""
+    record = record_of(node)
+    return record is not None and record.name in _NORMALIZATIONS
 
 
 def is_elementwise(node: Node) -> bool:

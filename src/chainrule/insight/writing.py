@@ -690,6 +690,11 @@ def text(formula: Formula, letters: Letters | None = None) -> str:
     return TEXT.formula(formula, _lettered(formula, letters))
 
 
+def is_longer(formula: Formula, most: int, letters: Letters | None = None) -> bool:
+    """Whether a formula takes more signs than `most` in a terminal; one of very many parts is not written to see that."""
+    return formula.size > most or len(text(formula, letters)) > most
+
+
 def latex(formula: Formula, letters: Letters | None = None) -> str:
     """A formula in LaTeX's mathematics."""
     return LATEX.formula(formula, _lettered(formula, letters))
