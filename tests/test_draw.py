@@ -522,6 +522,13 @@ def test_layers_of_a_sequential_are_frames():
     assert {"model[0]", "model[2]"} <= {group.label for group in drawing.root.groups()}
 
 
+def test_a_batch_norm_is_in_the_frame_of_its_parameters():
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 1))
+    drawing = torch.draw(model(torch.rand(4, 3)).sum())
+    (frame,) = [group for group in drawing.root.groups() if group.label == "model[1]"]
+    assert "native_batch_norm" in {drawing.graph.items[n].operation for n in frame.nodes()}
+
+
 def test_what_lists_and_dictionaries_hold_has_a_name():
     layers = [torch.nn.Linear(2, 2) for _ in range(2)]
     weights = {"first": torch.ones(2, requires_grad=True)}

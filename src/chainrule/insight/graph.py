@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from .values import Edge, Unknown, Values, edges_of
 from .watching import Names
 
 LONGEST_TITLE = 56
+_SHAPING = ("t", "transpose", "permute", "view", "expand", "unsqueeze")
 
 
 class MissingInput(NamedTuple):
@@ -348,17 +349,24 @@ class Graph:
         """The innermost module that has all parameters of modules that some nodes use; empty if there is none."""
         paths = []
         for n in nodes:
-            for leaf in self.items[n].inputs:
-                if self.items[leaf].source is None:
-                    module, dot, _ = self.items[leaf].name.rpartition(".")
-                    if dot:
-                        paths.append(module.replace("[", ".[").split("."))
+            for leaf in self._leaves_of(n):
+                module, dot, _ = self.items[leaf].name.rpartition(".")
+                if dot:
+                    paths.append(module.replace("[", ".[").split("."))
         shared = []
         for parts in zip(*paths):
             if any(part != parts[0] for part in parts):
                 break
             shared.append(parts[0])
         return ".".join(shared).replace(".[", "[")
+
+    def _leaves_of(self, number: int) -> Iterator[int]:
+        """The leaves that an operation takes, in another shape as well."""
+        for one in self.items[number].inputs:
+            if self.items[one].source is None:
+                yield one
+            elif self.items[one].operation in _SHAPING:
+                yield from (leaf for leaf in self.items[one].inputs if self.items[leaf].source is None)
 
     def _label(self, groups: list) -> str:
         """What some groups are, beside their number: their module, or the lines that they stand in."""
