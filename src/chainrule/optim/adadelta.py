@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ops.creation import tensor as make_tensor
 from .optimizer import (
     Optimizer,
     array,
     check_options,
     counted,
     decayed,
+    first_state,
     moved_square,
     number,
-    zeros_state,
 )
 
 __all__ = ["Adadelta"]
@@ -53,8 +52,7 @@ class Adadelta(Optimizer):
 
     def _update(self, param, grad, state, group) -> None:
         if not state:
-            state["step"] = make_tensor(0.0)
-            zeros_state(state, param, "square_avg", "acc_delta")
+            first_state(state, param, "square_avg", "acc_delta")
         counted(state)
         grad = decayed(grad, param, group["weight_decay"])
         square, steps = array(state, "square_avg", param), array(state, "acc_delta", param)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ops.creation import tensor as make_tensor
 from .optimizer import (
     Optimizer,
     array,
     check_options,
     counted,
     decayed,
+    first_state,
     number,
-    zeros_state,
 )
 
 __all__ = ["Adagrad"]
@@ -59,9 +58,8 @@ class Adagrad(Optimizer):
                 self._start(self.state[param], np.asarray(param._array), group)
 
     def _start(self, state, param, group) -> None:
-        state["step"] = make_tensor(0.0)
         start = group["initial_accumulator_value"]
-        zeros_state(state, param, "sum", value=complex(start, start) if param.dtype.kind == "c" else start)
+        first_state(state, param, "sum", value=complex(start, start) if param.dtype.kind == "c" else start)
 
     def share_memory(self) -> None:
         """Accepted, and does nothing: tensors are of one process."""

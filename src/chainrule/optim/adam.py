@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-from ..ops.creation import tensor as make_tensor
 from .optimizer import (
     Optimizer,
     array,
     check_options,
     counted,
     decayed,
+    first_state,
     moved_average,
     moved_square,
     number,
@@ -62,8 +62,7 @@ class Adam(Optimizer):
 
     def _update(self, param, grad, state, group) -> None:
         if not state:
-            state["step"] = make_tensor(0.0)
-            zeros_state(state, param, "exp_avg", "exp_avg_sq")
+            first_state(state, param, "exp_avg", "exp_avg_sq")
             if group["amsgrad"]:
                 zeros_state(state, param, "max_exp_avg_sq")
         lr, (beta1, beta2) = float(group["lr"]), group["betas"]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ops.creation import tensor as make_tensor
 from .optimizer import (
     Optimizer,
     array,
     check_options,
     counted,
     decayed,
+    first_state,
     moved_average,
     number,
-    zeros_state,
 )
 
 __all__ = ["Adamax"]
@@ -50,8 +49,7 @@ class Adamax(Optimizer):
 
     def _update(self, param, grad, state, group) -> None:
         if not state:
-            state["step"] = make_tensor(0.0)
-            zeros_state(state, param, "exp_avg", "exp_inf")
+            first_state(state, param, "exp_avg", "exp_inf")
         step = counted(state)
         beta1, beta2 = group["betas"]
         grad = decayed(grad, param, group["weight_decay"])

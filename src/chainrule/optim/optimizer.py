@@ -370,6 +370,12 @@ def zeros_state(state: dict, param: np.ndarray, *names: str, value: complex = 0.
         state[name] = wrap(np.full(param.shape, value, param.dtype))
 
 
+def first_state(state: dict, param: np.ndarray, *names: str, value: complex = 0.0) -> None:
+    """Gives a new state the count of steps, and tensors of the parameter's shape."""
+    state["step"] = make_tensor(0.0)
+    zeros_state(state, param, *names, value=value)
+
+
 def array(state: dict, name: str, like: np.ndarray) -> np.ndarray:
     """A tensor of the state as an array to write into, of real numbers."""
     found = memory(state[name])

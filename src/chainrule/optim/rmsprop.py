@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ops.creation import tensor as make_tensor
 from .optimizer import (
     Optimizer,
     array,
     check_options,
     counted,
     decayed,
+    first_state,
     moved_average,
     moved_square,
     number,
@@ -54,8 +54,7 @@ class RMSprop(Optimizer):
 
     def _update(self, param, grad, state, group) -> None:
         if not state:
-            state["step"] = make_tensor(0.0)
-            zeros_state(state, param, "square_avg")
+            first_state(state, param, "square_avg")
             if group["momentum"] > 0:
                 zeros_state(state, param, "momentum_buffer")
             if group["centered"]:
