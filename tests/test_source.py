@@ -342,3 +342,9 @@ exec("y = x + 1")
 print(f(x).grad_fn.source, y.grad_fn.source, sep="|")
 """
     assert python("-c", program, cwd=tmp_path).stdout == "<string>:5: t * 3|<string>:1\n"
+
+
+def test_a_view_whose_base_was_written_to_keeps_its_line():
+    names = run("x = torch.ones(3, requires_grad=True)\na = x * 1\nv = a[:2]\nw = a.view(3)\na += 1\n")
+    sources = [names[name].grad_fn.source for name in ("v", "w", "a")]
+    assert [(s.line, s.text) for s in sources] == [(3, "a[:2]"), (4, "a.view(3)"), (5, "a += 1")]

@@ -589,6 +589,9 @@ def regenerate_grad_fn(view: Tensor) -> None:
         start = wrap(memory(base))
         start._requires_grad = True
     inference, local.inference = local.inference, False
+    position = local.position
+    if view._node is not None:  # it is still the line that made the view
+        local.position = view._node.code, view._node.lasti
     try:
         with _grad_mode(True):
             again = start
@@ -598,7 +601,7 @@ def regenerate_grad_fn(view: Tensor) -> None:
                 if start is not base and again._node.edges == (start,):
                     again._node.edges = (None,)
     finally:
-        local.inference = inference
+        local.inference, local.position = inference, position
         _set_grad_enabled(local.grad_mode)
     origin.version = view._counter.version
     move_history(view, again._node, again.output_nr)
