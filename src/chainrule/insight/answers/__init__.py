@@ -8,6 +8,7 @@ import numpy as np
 
 from ...tensor import Tensor
 from ..badnumbers import is_bad
+from ..idle import idle_statements
 from ..names import caller
 from ..reasons import Reason
 from ..refusals import reason_carried
@@ -16,6 +17,9 @@ from .failing import why_backward_fails
 from .missing import why_none
 from .numbers import why_bad, why_zero
 from .question import Question
+
+
+_OF_NO_CALL = ("no backward", "no step", "accumulated", "stale")
 
 
 def why(x: Tensor, loss: Tensor | None = None) -> Reason:
@@ -30,7 +34,11 @@ def why(x: Tensor, loss: Tensor | None = None) -> Reason:
     for name, value in (("x", x), ("loss", loss)):
         if not isinstance(value, Tensor) and not (name == "loss" and value is None):
             raise TypeError(f"why(): {name} must be a Tensor, not {type(value).__name__}")
-    return _answer(Question(x, loss, caller(2)))
+    asked = Question(x, loss, caller(2))
+    reason = _answer(asked)
+    if reason.ok or reason.cause in _OF_NO_CALL:
+        return next(idle_statements(asked.frame.f_code.co_filename), reason)
+    return reason
 
 
 def _answer(asked: Question) -> Reason:

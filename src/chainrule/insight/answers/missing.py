@@ -16,7 +16,7 @@ from ..places import attribute_line, lies, place_in, place_of
 from ..reasons import Reason, computed, holds_integers, made_by_update, made_of_nameless_leaf, never_required
 from ..refusals import reason_carried
 from ..source import Source
-from ..syntax import syntax_of, updates_itself
+from ..syntax import simple_name, syntax_of, updates_itself
 from ..values import freed_at, reachable
 from .clearing import cleared_after_backward, cleared_reason
 from .custom import of_custom_function
@@ -222,6 +222,16 @@ def why_unreached(asked: Question) -> Reason:
                 "look there for a detach(), .data, .item(), numpy or no_grad",
                 through.place,
             )
+    step = _step_between(asked)
+    if step is not None:
+        return Reason(
+            "step",
+            f"{name}.grad is None because {loss} comes from {name} only by way of the step {lies(step)}, and what an optimizer "
+            "does to its parameters is not recorded.",
+            "write that update as a computation: w = w - lr * torch.autograd.grad(inner_loss, w, create_graph=True)[0], and "
+            f"compute {loss} from w (torch.func.functional_call runs a module with other parameters)",
+            step,
+        )
     edges = _names_of_leaves(asked)
     seen = f" Its graph leads to {', '.join(edges)}." if edges else ""
     made = asked.made()
@@ -231,6 +241,28 @@ def why_unreached(asked: Question) -> Reason:
         f"compute {loss} from {name}, or check that this is the tensor you mean",
         made,
     )
+
+
+def _step_between(asked: Question) -> Place | None:
+    """The step that changes what the loss was computed from by what another loss, which x was part of, gave it."""
+    if asked.loss.grad_fn is None:
+        return None
+    leaves = {id(e) for n in reachable(asked.loss.grad_fn) for e in n.edges if isinstance(e, Tensor)}
+    events = asked.run.events
+    for number, event in enumerate(events):
+        if event.kind != "backward" or not any(event.value.flows.get(o, o) is None for o in asked.origins):
+            continue
+        step = next((e for e in events[number + 1 :] if e.kind == "step"), None)
+        call = None if step is None else step.call
+        owner = (
+            simple_name(call.func.value)
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
+            else None
+        )
+        groups = asked.optimizers().get(owner or "", ())
+        if step is not None and any(id(p) in leaves for group in groups for p in group["params"]):
+            return step.place
+    return None
 
 
 def _names_of_leaves(asked: Question) -> list[str]:

@@ -8,6 +8,7 @@ from ..reasons import Reason
 from .accumulation import accumulated
 from .failures import reason_of
 from .functions import wrong_backwards
+from .idle import idle, made_in_forward
 from .judge import Judge
 from .optimizers import (
     left_out,
@@ -56,7 +57,9 @@ def _all(judge: Judge) -> list[tuple[str, Reason]]:
             if "NoneType" in str(judge.error):
                 found = [*unreached(judge), *found]
     found += numbers
+    found += idle(judge)
     found += unreached(judge)
+    found += made_in_forward(judge)
     found += steps_without_gradient(judge)
     found += replaced(judge)
     found += left_out(judge)
