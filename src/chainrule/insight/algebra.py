@@ -427,13 +427,88 @@ def total(index: Index, body: Formula) -> Formula:
             kept = product(coefficient, tuple(factor for factor in monomial if factor[0] not in used))
             result = result + kept.rename(index, position) * within(position, index.size)
             continue
+        low, high = _range(index, monomial)
+        if (low, high) != (0, index.size - 1):
+            inner = fresh(max(high - low + 1, 0))
+            moved = product(coefficient, monomial).rename(
+                index, weighted((inner, 1), (low, 1)) if inner.size > 1 else low
+            )
+            result = result + (total(inner, moved) if inner.size > 1 else moved if inner.size else ZERO)
+            continue
+        elsewhere = _elsewhere(index, monomial)
+        if elsewhere is not None:
+            result = result + number(coefficient) * total(index, elsewhere)
+            continue
         outside = tuple(factor for factor in monomial if index not in indices_of(factor[0]))
         inside = tuple(factor for factor in monomial if index in indices_of(factor[0]))
+        counted = _counted(index, inside)
+        if counted is not None:
+            result = result + product(coefficient, outside) * counted
+            continue
         if not inside:
             result = result + product(coefficient * index.size, outside)
             continue
         result = result + product(coefficient, outside) * _bind(index, product(Fraction(1), inside))
     return result
+
+
+def _range(index: Index, monomial: Monomial) -> tuple[int, int]:
+    """The first and the last number that conditions leave to an index."""
+    low, high = 0, index.size - 1
+    for one, _ in monomial:
+        if isinstance(one, AtLeast):
+            offset, terms = split(one.position)
+            if terms == {index: 1}:
+                low = max(low, -offset)
+            elif terms == {index: -1}:
+                high = min(high, offset)
+    return low, high
+
+
+def _elsewhere(index: Index, monomial: Monomial) -> Formula | None:
+    """A product with [2j = i] in which x[2j] is written as xᵢ; None if there is nothing of the kind."""
+    for place, (one, _) in enumerate(monomial):
+        for side, other in _sides(one, index):
+            rest = product(Fraction(1), (*monomial[:place], *monomial[place + 1 :]))
+            if not any(side in _position_of(inner) for inner in rest.atoms()):
+                continue
+
+            def change(inner: Atom, side: Position = side, other: Position = other) -> Formula | None:
+                if side not in _position_of(inner):
+                    return None
+                moved = tuple(other if p == side else p for p in _position_of(inner))
+                if isinstance(inner, Whole):
+                    return atom(inner._replace(symbol=inner.symbol._replace(index=moved)))
+                return atom(inner._replace(index=moved)) if isinstance(inner, Symbol) else None
+
+            return rest.replace(change) * atom(one)
+    return None
+
+
+def _position_of(one: Atom) -> tuple[Position, ...]:
+    """The place of an element in its tensor; nothing for other atoms."""
+    one = one.symbol if isinstance(one, Whole) else one
+    return one.index if isinstance(one, Symbol) else ()
+
+
+def _sides(one: Atom, index: Index) -> Iterable[tuple[Position, Position]]:
+    """(the side of an equality that an index is in, the other), unless the index is all of it."""
+    if isinstance(one, Delta):
+        for side, other in ((one.left, one.right), (one.right, one.left)):
+            if index in indices(side) and index not in indices(other) and not isinstance(side, Index):
+                yield side, other
+
+
+def _counted(index: Index, monomial: Monomial) -> Formula | None:
+    """The sum of [2j + 1 = i] over j, which is [i mod 2 = 1] if it reaches far enough."""
+    if len(monomial) != 1:
+        return None
+    for side, other in _sides(monomial[0][0], index):
+        offset, terms = split(side)
+        factor = terms.get(index, 0)
+        if len(terms) == 1 and 0 <= offset < factor:
+            return delta(remainder(other, factor), offset) * within(quotient(other, factor), index.size)
+    return None
 
 
 MOST_LISTED = 6  # elements that are multiplied one by one

@@ -38,6 +38,9 @@ class Scope:
             if not is_own(outer.f_code.co_filename):
                 self._frames.append(outer)
             outer = outer.f_back
+        syntax = syntax_of(self._frames[0].f_code.co_filename) if self._frames else None
+        of_loops = set() if syntax is None else syntax.of_loops
+        loops: list[tuple[str, Tensor]] = []  # variables that have had other values
         holders: list[tuple[str, str, Any]] = []
         containers: list[tuple[str, Any]] = []
         tables = [table for one in self._frames for table in (locals_of(one), one.f_globals)]
@@ -46,7 +49,7 @@ class Scope:
                 if not name[:1].isalpha():  # private, or pytest's
                     continue
                 if isinstance(value, Tensor):
-                    self._add(name, value)
+                    (loops.append((name, value)) if name in of_loops else self._add(name, value))
                 elif type(value) in (list, tuple, dict):
                     containers.append((name, value))
                 elif hasattr(value, "__dict__") and not isinstance(value, (type, ModuleType)):
@@ -67,6 +70,8 @@ class Scope:
         self.modules = [value for *_, value in holders if _is_module(value)]
         for name, dotted, value in holders[:MOST_HOLDERS]:
             self._look_inside(name, dotted, value)
+        for name, value in loops:
+            self._add(name, value)
         self.arrays = {id(t._array): self.names[id(t)] for t in self.tensors}  # {id of an array: its tensor's name}
 
     def _add(self, name: str, tensor: Tensor, dotted: str = "") -> None:
@@ -78,7 +83,7 @@ class Scope:
                 self.typed.setdefault(other, self.names[id(tensor)])
 
     def _look_inside(self, name: str, dotted: str, value: Any) -> None:
-        """Tensors that an object holds, and the parameters of a module and of the modules in it."""
+        """Tensors that an object or a list of it holds, and the parameters of a module and of the modules in it."""
         held = vars(value)
         if dotted != name:
             self.typed.setdefault(dotted, name)
@@ -89,9 +94,21 @@ class Scope:
         ]:
             if isinstance(one, Tensor):
                 self._add(name + _written_member(value, attribute), one, f"{dotted}.{attribute}")
+            elif type(one) in (list, tuple) and not _is_module(value):
+                for place, part in enumerate(one[:MOST_HOLDERS]):
+                    self._look_at(f"{name}.{attribute}[{place}]", f"{dotted}.{attribute}.{place}", part)
         for attribute, module in (held.get("_modules") or {}).items():
             if module is not None:
                 self._look_inside(name + _written_member(value, attribute), f"{dotted}.{attribute}", module)
+
+    def _look_at(self, name: str, dotted: str, part: Any) -> None:
+        """One of the things in a list: a tensor, or an object with tensors."""
+        if isinstance(part, Tensor):
+            self._add(name, part, dotted)
+            return
+        for attribute, one in list(getattr(part, "__dict__", {}).items()):
+            if isinstance(one, Tensor):
+                self._add(f"{name}.{attribute}", one, f"{dotted}.{attribute}")
 
     def typed_name(self, name: str) -> str:
         """A name that somebody asks for, as the program would write it: net[0].weight for PyTorch's net.0.weight."""

@@ -27,6 +27,7 @@ class Syntax:
         self._at: dict[tuple, ast.AST] = {}
         self._calls_ending: dict[tuple, ast.AST] = {}
         self._bindings: dict[str, list[ast.AST]] = {}
+        self.of_loops: set[str] = set()  # names that loops bind
         for parent in ast.walk(tree):
             for child in ast.iter_child_nodes(parent):
                 self.parents[child] = parent
@@ -39,6 +40,8 @@ class Syntax:
                 self.modules.update(alias.asname or alias.name.split(".")[0] for alias in parent.names)
             elif isinstance(parent, ast.Name) and isinstance(parent.ctx, ast.Store):
                 self._bindings.setdefault(parent.id, []).append(parent)
+            elif isinstance(parent, (ast.For, ast.AsyncFor, ast.comprehension)):
+                self.of_loops.update(one.id for one in ast.walk(parent.target) if isinstance(one, ast.Name))
             elif isinstance(parent, ast.arg):
                 self._bindings.setdefault(parent.arg, []).append(parent)
 
