@@ -163,9 +163,10 @@ class Figure:
     def tikz(self) -> str:
         """The figure as a `tikzpicture`, which needs TikZ and none of its libraries."""
         body = [
-            *map(_tikz_of, self.frames),
+            *map(_tikz_box, self.frames),
             *(f"\\draw[{_styles(line.kinds)}] {_controls(line.points)};" for line in self.lines),
-            *map(_tikz_of, self.shapes),
+            *(text for frame in self.frames for text in _tikz_texts(frame)),
+            *(part for shape in self.shapes for part in (_tikz_box(shape), *_tikz_texts(shape))),
         ]
         return "\\begin{tikzpicture}[" + _TIKZ_STYLES + "]\n" + "\n".join(body) + "\n\\end{tikzpicture}"
 
@@ -211,17 +212,19 @@ def _beziers(points: Sequence[tuple[float, float]]) -> list[tuple[float, ...]]:
     return [(x, (y + to_y) / 2, to_x, (y + to_y) / 2, to_x, to_y) for (x, y), (to_x, to_y) in pairwise(points)]
 
 
-def _tikz_of(shape: Shape) -> str:
+def _tikz_box(shape: Shape) -> str:
     box = shape.box
     corner = min(shape.radius, box.height / 2) * PIXEL
-    lines = [
+    return (
         f"\\draw[{_styles(shape.kinds)}, rounded corners={corner:.1f}pt] ({box.x:.1f},{box.y:.1f}) rectangle "
         f"({box.x + box.width:.1f},{box.y + box.height:.1f});"
-    ]
-    lines += [
+    )
+
+
+def _tikz_texts(shape: Shape) -> list[str]:
+    return [
         f"\\node[graph {text.kind}] at ({text.x:.1f},{text.y:.1f}) {{{in_latex(text.text)}}};" for text in shape.texts
     ]
-    return "\n".join(lines)
 
 
 def _styles(kinds: tuple[str, ...]) -> str:
