@@ -84,9 +84,12 @@ def _no_history(judge: Judge, error: BaseException, frame: FrameType, place: Pla
     since = _frozen_since(judge, position, start)
     if since is not None:
         return since
+    if all(leaf.deliveries for leaves in cuts.values() for leaf in leaves):  # they have learned before
+        plain = _never_required(judge, start)
+        if plain is not None:
+            return plain
     if cuts:
-        trained = judge.in_optimizer
-        cut = min(cuts, key=lambda c: (trained.keys().isdisjoint(cuts[c]), -len(cuts[c]), cuts[c][0].number))
+        cut = min(cuts, key=lambda c: _suspicion(judge, cuts[c]))
         return _of_cut(judge, cut, cuts[cut], start)
     # what left the graph as numbers or arrays, on the way that the text shows
     escaped = {cut: leaf for leaf in witness.histories.all_leaves for cut in leaf.escapes.values()}
@@ -141,6 +144,16 @@ def _no_history(judge: Judge, error: BaseException, frame: FrameType, place: Pla
         f"{lies(wanted)}.",
         "make it with requires_grad=True",
         wanted,
+    )
+
+
+def _suspicion(judge: Judge, leaves: list[Leaf]) -> tuple:
+    """Less for a cut that is more likely to blame: of leaves that never got a gradient, that are to be trained, of many."""
+    return (
+        all(leaf.deliveries for leaf in leaves),
+        judge.in_optimizer.keys().isdisjoint(leaves),
+        -len(leaves),
+        leaves[0].number,
     )
 
 
@@ -267,6 +280,16 @@ def _second(judge: Judge, error: BaseException, frame: FrameType, place: Place) 
     if known is not None:
         failing = f"{name}.backward() {lies(place)} fails the second time, as the round before has used up its graph"
         return carried_reason("second backward", failing, known)
+    bound = made_at(name, position) if is_same else None
+    newest = shared.saved.newest
+    if bound is not None and newest is not None and order[0].sequence <= newest:
+        return Reason(
+            "second backward",
+            f"{name}.backward() {lies(place)} fails the second time because {name}, made {lies(bound)}, is computed only once, and its "
+            "graph was used up in the first round.",
+            "compute it again in each round, inside the loop, or pass retain_graph=True to backward",
+            bound,
+        )
     return used_up(name, order, shared, place)
 
 

@@ -61,6 +61,13 @@ def _why_empty(judge: Judge, step: Step, at: Place) -> Reason | None:
             "give each parameter its own before the step, p.grad = g, or call loss.backward() instead",
             asked,
         )
+    if step.unpreceded == step.steps and (witness.roots or judge.error is None):
+        return Reason(
+            "no backward",
+            f"{start} no backward is called before it.",
+            "call loss.backward() before each step, inside the loop or the closure",
+            at,
+        )
     if step.missing == step.steps and not judge.learning_outside() and any(leaf.deliveries for leaf in own):
         return Reason(
             "no backward",
@@ -84,10 +91,6 @@ def _why_empty(judge: Judge, step: Step, at: Place) -> Reason | None:
             f"{judge.label(own[0])} and the like.",
             "compute the loss from them, or give the optimizer the parameters that it is computed from",
             made,
-        )
-    if not witness.roots and judge.error is None:
-        return Reason(
-            "no backward", f"{start} no backward has been called.", "call loss.backward() before the step", at
         )
     return None
 

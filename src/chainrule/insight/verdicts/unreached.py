@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 
-from ..cuts import BY_ACCIDENT, CUTS, remedy_of_block
+from ..cuts import BY_ACCIDENT, CUTS, ON_PURPOSE, remedy_of_block
 from ..dataflow import Place
 from ..places import Position, ancestors, backward_place, block_at, lies, line_at, made_at, place_at, statement_at
 from ..reasons import Reason, returns_none
-from ..syntax import simple_name, syntax_of, updates_itself, values_used
+from ..syntax import simple_name, syntax_of, values_used
 from ..witness.notes import Break, Leaf
 from .judge import Judge, top_of
 from .optimizers import wrong_parameters
@@ -43,7 +43,9 @@ def _why_unreached(judge: Judge, leaf: Leaf, tops: set[str], served: set[Positio
     sibling = not witness.gradients.optimizers and leaf.name is not None and leaf.is_parameter and top_of(leaf) in tops
     expected = wanted or sibling or not leaf.is_parameter or any(root.is_leaf for root in witness.roots.values())
     cut = _cut_to_blame(judge, leaf) if leaf.cuts else None
-    if in_optimizer and (cut is None or cut.kind not in BY_ACCIDENT):
+    if in_optimizer and judge.in_optimizer[leaf].unpreceded == judge.in_optimizer[leaf].steps:
+        return None  # there has been no backward
+    if in_optimizer and (cut is None or cut.kind in ON_PURPOSE):
         unused = _computed_in_vain(judge, leaf)
         if unused is not None:
             return unused
@@ -126,14 +128,12 @@ def _none_returned(judge: Judge, leaf: Leaf) -> Reason | None:
 def cut_of_leaf(judge: Judge, leaf: Leaf, cut: Break) -> Reason:
     place = place_at(cut.position)
     what = judge.label(leaf)
-    if cut.kind in ("no_grad", "inference") and any(map(updates_itself, ancestors(cut.position))):
-        doing, remedy = CUTS["update"]
-        return Reason("update", f"{what}.grad is None because the assignment {lies(place)} {doing}.", remedy, place)
     kind = cut.kind
-    if kind in ("detach", "data"):
-        if _gives_own_name(cut.position, {what, name_when_made(leaf)}):
+    if kind in ON_PURPOSE:
+        if _is_update(cut.position, {what, name_when_made(leaf)}):
             doing, remedy = CUTS["update"]
             return Reason("update", f"{what}.grad is None because the assignment {lies(place)} {doing}.", remedy, place)
+    if kind in ("detach", "data"):
         kind = _left_by(cut.position) or kind
     doing, remedy = CUTS[kind]
     block = None if cut.block is None else block_at(cut.block)
@@ -159,13 +159,18 @@ def name_when_made(leaf: Leaf) -> str | None:
     return simple_name(made.targets[0]) if isinstance(made, ast.Assign) else None
 
 
-def _gives_own_name(position: Position, names: set[str | None]) -> bool:
-    """Whether a value is computed from a leaf to be given its name, as in `w = (w - lr * w.grad).detach()`."""
+def _is_update(position: Position, names: set[str | None]) -> bool:
+    """Whether a value is computed from a leaf to take its place: as in `w = w - lr * w.grad`, which should have been in place,
+    in `w = w.detach().clamp(0, 1)`, or `params[k] = p - …` in a loop over params."""
     statement = statement_at(position)
     if not isinstance(statement, ast.Assign):
         return False
-    target = simple_name(statement.targets[0])
-    return target in names and target in values_used(statement.value)[0]
+    target = statement.targets[0]
+    name, (values, gradients) = simple_name(target), values_used(statement.value)
+    if isinstance(target, ast.Subscript):
+        loops = (one for one in ancestors(position) if isinstance(one, ast.For))
+        return any(simple_name(target.value) in values_used(loop.iter)[0] for loop in loops)
+    return name in values and (bool(gradients) or name in names)
 
 
 def _left_by(position: Position) -> str | None:

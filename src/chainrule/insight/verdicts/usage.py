@@ -56,19 +56,15 @@ def is_guarded(position: Position) -> bool:
     return False
 
 
-_LOOKING = ("item", "tolist", "shape")
-
-
 def _names_read(scope: ast.AST) -> Iterator[str]:
-    """The variables whose values are read, but for those that are only printed or turned into numbers."""
+    """The variables whose values are read, but for those that are only printed."""
     waiting = [scope]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             yield node.id
-        if isinstance(node, ast.Attribute) and node.attr in _LOOKING and isinstance(node.value, ast.Name):
-            continue
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "float")):
+        is_print = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+        if not is_print and not isinstance(node, ast.FormattedValue):
             waiting.extend(ast.iter_child_nodes(node))
 
 

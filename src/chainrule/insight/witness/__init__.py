@@ -221,6 +221,7 @@ class Witness(Watcher):
         if root is None:
             root = self.roots[position] = Root(position, call_in(frame))
         root.count += 1
+        self.gradients.backwards += task.accumulate
         if root.count <= 2 or any(leaf.name is None for leaf in self.gradients.given):
             self.name_leaves(frame)
         node = task.roots[0][0]

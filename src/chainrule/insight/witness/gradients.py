@@ -30,6 +30,7 @@ class Gradients:
         self.given: dict[Leaf, Any] = {}  # by the backward call at hand
         self.given_at: Position | None = None  # where backward was called last
         self.clips: dict[Position, Clip] = {}
+        self.backwards = 0  # calls that have ended
         self._tick = 0
 
     @observing
@@ -173,7 +174,8 @@ class Gradients:
         def initialize(optimizer: Any, *args: Any, **kwargs: Any) -> None:
             position = where()
             function(optimizer, *args, **kwargs)
-            self.optimizers[id(optimizer)] = Step(optimizer, position)
+            known = self.optimizers[id(optimizer)] = Step(optimizer, position)
+            known.backwards = self.backwards
             for tensor in parameters_of(optimizer):
                 if tensor._requires_grad and tensor._node is None:
                     self.histories.leaf_of(tensor)
@@ -213,6 +215,7 @@ class Gradients:
             return
         known.at = where()
         known.steps += 1
+        self._count_backwards(known)
         known.still += all(group.get("lr") == 0 for group in optimizer.param_groups)
         tensors = list(parameters_of(optimizer))
         known.frozen += not any(t._requires_grad for t in tensors)
@@ -233,12 +236,17 @@ class Gradients:
             if leaf is not None and leaf.cleared_at is not None and known.cleared_at is None:
                 known.cleared_at = leaf.cleared_at
 
+    def _count_backwards(self, known: Step) -> None:
+        known.unpreceded += self.backwards == known.backwards
+        known.backwards = self.backwards
+
     @observing
     def after_step(self, optimizer: Any, args: tuple, kwargs: dict) -> None:
         known = self.optimizers.get(id(optimizer))
         if known is not None and (args or kwargs.get("closure") is not None):
             known.at = where()
             known.steps += 1
+            self._count_backwards(known)
             nothing = all(t._grad is None for t in parameters_of(optimizer))
             known.empty += nothing
             known.missing += nothing

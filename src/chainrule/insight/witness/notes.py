@@ -137,6 +137,8 @@ class Step:
         self.elsewhere_at: Position | None = None
         self.still = 0  # steps with a learning rate of 0
         self.frozen = 0  # steps while none of the parameters required grad
+        self.unpreceded = 0  # steps before which no backward was called since the one before
+        self.backwards = 0  # how many there had been at the last step
         self.after: dict[Position, None] = {}  # the backward calls that were the last before a step
         self.cleared_at: Position | None = None
         self.parameters: list[Tensor] = []

@@ -22,6 +22,7 @@ _ELEMENTWISE = (
     "neg",
     "leaky_relu",
     "cat",
+    "slice",
 )
 _LAYERS = ("addmm", "mm", "matmul", "linear")
 MOST_STEPS = 6
