@@ -157,8 +157,9 @@ class Run:
     def __init__(
         self, file: str, query: tuple[int, int] | None, function: str = "", stack: Sequence[tuple[str, int]] = ()
     ) -> None:
-        """`query`: (line, column) of the call at whose arguments we look, where the run ends; `function`: the name of the
-        one it stands in; `stack`: (file, line) of the calls that led there, outermost first. Without `query`, all is run.
+        """`query`: (line, column) of the call at whose arguments we look, or of a statement, where the run ends; `function`:
+        the name of the one it stands in; `stack`: (file, line) of the calls that led there, outermost first. Without
+        `query`, all is run.
         """
         self.file, self.stack = file, list(stack)
         self.query: Any = query
@@ -268,6 +269,7 @@ class Run:
             self._statement(statement, scope)
 
     def _statement(self, node: ast.stmt, scope: Variables) -> None:
+        self._look_for_query(node, scope)
         if isinstance(node, ast.Assign):
             value = self.value(node.value, scope)
             for target in node.targets:
@@ -615,11 +617,14 @@ class Run:
 
     # ---- calls
 
-    def _call_expression(self, node: ast.Call, scope: Variables) -> Value:
+    def _look_for_query(self, node: ast.stmt | ast.expr, scope: Variables) -> None:
         if self.query == (node.lineno, node.col_offset) and self.syntax.file == self.file:
             self.found = scope
             if self._is_the_call():
                 raise _Found
+
+    def _call_expression(self, node: ast.Call, scope: Variables) -> Value:
+        self._look_for_query(node, scope)
         arguments = [self.value(a.value if isinstance(a, ast.Starred) else a, scope) for a in node.args]
         keywords = {k.arg or "**": self.value(k.value, scope) for k in node.keywords}
         function = node.func

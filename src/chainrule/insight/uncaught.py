@@ -12,7 +12,7 @@ from .answers.missing import why_none
 from .answers.question import Question
 from .dataflow import Place, Run
 from .names import value_called
-from .places import ancestors, lies, place_of
+from .places import ancestors, lies, place_of, statement_at
 from .reasons import Reason
 from .source import Source
 from .syntax import simple_name
@@ -66,9 +66,10 @@ def _missing(frame: FrameType, lasti: int) -> Tensor | None:
 
 
 def _run_to(error: BaseException, frame: FrameType, lasti: int) -> Run:
-    source = Source(frame.f_code, lasti)
+    source, statement = Source(frame.f_code, lasti), statement_at((frame.f_code, lasti))
+    position = (source.line, source.column) if statement is None else (statement.lineno, statement.col_offset)
     entry, stack = error.__traceback__, []
     while entry is not None and entry.tb_frame is not frame:
         stack.append((entry.tb_frame.f_code.co_filename, entry.tb_lineno))
         entry = entry.tb_next
-    return Run(source.file, (source.line, source.column), frame.f_code.co_qualname, stack)
+    return Run(source.file, position, frame.f_code.co_qualname, stack)

@@ -18,7 +18,6 @@ from .missing import why_none
 from .numbers import why_bad, why_zero
 from .question import Question
 
-
 _OF_NO_CALL = ("no backward", "no step", "accumulated", "stale")
 
 
