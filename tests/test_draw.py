@@ -335,6 +335,16 @@ def test_lines_that_lead_to_the_same_run_together():
     assert max(len(group.along) for group in around) == 3
 
 
+def test_a_layer_of_which_each_leads_to_each_is_no_tangle():
+    xs = [torch.tensor(float(n), requires_grad=True) for n in range(6)]
+    for _ in range(3):
+        xs = [torch.tanh(sum(xs) * n) for n in range(6)]
+    _, root = checked_layout(torch.stack(xs).sum())
+    assert crossings(root) < 12  # each with each would be 225 for every layer
+    drawing = torch.draw(torch.stack(xs).sum())
+    assert drawing.svg().count('class="edge') < 80
+
+
 def test_long_lines_and_chains_stand_upright():
     w = torch.ones(2, requires_grad=True)
     x = torch.ones(2, requires_grad=True)

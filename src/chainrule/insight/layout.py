@@ -226,6 +226,10 @@ def _alike(targets: dict) -> Iterable[list]:
     return (ones for ones in together.values() if len(ones) > 1)
 
 
+def _is_crowd(ones: list, reached: dict) -> bool:
+    return min(len(ones), len(reached[ones[0]])) > 2
+
+
 def _run_along(edges: list[tuple], along: dict, order: dict) -> list[tuple]:
     """The edges in a group, with one line from outside instead of several that lead to the same members."""
     reached: dict = defaultdict(list)
@@ -295,10 +299,17 @@ def rows_of(
             before[b].append(a)
     # from the last computed upwards, so that an input stands right above what first uses it
     order = _topological(members, after, before)
+    reached: dict = defaultdict(list)
+    for a, b in edges:
+        reached[a].append(b)
+    crowded = {
+        one for ones in _alike({one: reached[one] for one in members}) if _is_crowd(ones, reached) for one in ones
+    }
     height: dict = {}
     counts: dict[int, int] = defaultdict(int)
     for one in reversed(order):
-        height[one] = max((height[b] + 1 for b in after[one]), default=0)
+        # where many lead to the same, a row between them lets their lines run together
+        height[one] = max((height[b] + 1 + (one in crowded) for b in after[one]), default=0)
         while counts[height[one]] == WIDEST:
             height[one] += 1
         counts[height[one]] += 1
@@ -307,9 +318,6 @@ def rows_of(
     rows: list[list] = [[] for _ in range(top + 1)]
     for one in order:
         rows[level[one]].append(one)
-    reached: dict = defaultdict(list)
-    for a, b in edges:
-        reached[a].append(b)
     for row in rows:
         for ones in _alike({one: reached[one] for one in row}):
             along.update((one, ones[0]) for one in ones[1:])
