@@ -28,10 +28,11 @@ def why_another(asked: Question) -> Reason | None:
         if not asked.x.requires_grad or asked.x.grad_fn is not None or asked.guessed or asked.is_opaque():
             return None
         unreached = why_unreached(asked)
+        is_meant = unreached.cause in ("detach", "no_grad")
         return Reason(
             "stale",
             f"{asked.name}.grad is from an earlier backward; {unreached.sentence.replace('.grad is None because', ' gets none from this one:')}",
-            unreached.remedy,
+            f"if another loss is to train it, all is well; else {unreached.remedy}" if is_meant else unreached.remedy,
             unreached.source,
         )
     values = asked.values()

@@ -68,7 +68,7 @@ def why_none(asked: Question) -> Reason:
             "no backward",
             f"{name}.grad is None because {asked.loss_name}.backward() has not been called on the {asked.loss_name} made "
             f"{lies(place)}.",
-            f"call {asked.loss_name}.backward()" + (" before the step" if asked.called("step") else ""),
+            f"call {asked.loss_name}.backward()" + (" before each step" if asked.called("step") else ""),
             place,
         )
     for node in reachable(loss.grad_fn):
