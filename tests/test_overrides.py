@@ -143,3 +143,30 @@ def test_modes_see_opened_functions():
     with Mode():
         assert opened(1) == "plain"
     assert seen == ["opened"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda t, out: torch.matmul(t, t, out=out),
+        lambda t, out: torch.mm(t, t, out=out),
+        lambda t, out: torch.bmm(t[None], t[None], out=out[None]),
+        lambda t, out: torch.mv(t, t[0], out=out[0]),
+        lambda t, out: torch.add(t, t, out=out),
+    ],
+)
+def test_modes_and_classes_are_given_out(call):
+    class Passing(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            return function(*args, **(kwargs or {}))
+
+    class Own(torch.Tensor):
+        pass
+
+    t = torch.rand(3, 3)
+    plain, by_mode, by_class = torch.zeros(3, 3), torch.zeros(3, 3), torch.zeros(3, 3)
+    call(t, plain)
+    with Passing():
+        call(t, by_mode)
+    call(t.as_subclass(Own), by_class)
+    assert torch.equal(by_mode, plain) and torch.equal(by_class, plain)

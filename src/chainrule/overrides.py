@@ -173,9 +173,21 @@ def _by_mode(func: Callable, types: tuple, args: tuple, kwargs: dict) -> Any:
         local.refresh()
 
 
+def _taking_out(record: Op, number: int) -> Callable:
+    """An operation of so many inputs that the package calls with an `out`, as modes and classes are given it."""
+
+    @functools.wraps(record.apply)
+    def function(*args: Any, out: Any = None) -> Any:
+        return general(record, args[:number], args[number:], out)
+
+    return function
+
+
 def apply_override(record: Op, inputs: Any, settings: Any, out: Any) -> Any:
     """Runs an operation by the innermost mode, or by the rules of its inputs' classes, or plainly."""
     func, args, kwargs = record.apply, (*inputs, *settings), {} if out is None else {"out": out}
+    if kwargs and "out" not in (func.__kwdefaults__ or {}):
+        func = _taking_out(record, len(inputs))
     classes: list[Any] = _classes(inputs)
     if local.function_modes:
         return _by_mode(func, tuple(classes), args, kwargs)
