@@ -107,7 +107,7 @@ def _has_listed(one: Atom) -> bool:
 def by_way_of(formula: Formula, name: Symbol, definition: Formula) -> Formula:
     """The formula with a name for a root or a sum replaced by what it stands for, simplified, and put back in where that
     comes out again; as it was if that is not shorter."""
-    if not _is_root_or_sum(definition):
+    if not _is_root_or_sum(definition) or formula.size > LARGEST:
         return formula
     if not any(isinstance(one, Symbol) and one.name == name.name for one in formula.atoms()):
         return formula
@@ -132,7 +132,7 @@ def _at(definition: Formula, name: Symbol, place: tuple[Position, ...]) -> Formu
 
 def named_again(formula: Formula, name: Symbol, definition: Formula) -> Formula:
     """A derivative of a root or of a sum in terms of it: x/n for x/√(Σ x²), if n is that root."""
-    if not _is_root_or_sum(definition):
+    if not _is_root_or_sum(definition) or formula.size > LARGEST:
         return formula
     best, is_root = formula, all(len(monomial) == 1 for monomial in definition.terms)
     for spread in (False, True):
