@@ -30,7 +30,8 @@ def idle_statements(file: str) -> Iterator[Reason]:
             )
         elif isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _GIVE_ANEW:
             changed, method = value.func.value, value.func.attr
-            if any(isinstance(one, ast.Attribute) and one.attr == "grad" for one in ast.walk(changed)):
+            is_shown = statement is syntax.tree.body[-1] and not file.endswith(".py")  # by the cell of a notebook
+            if not is_shown and any(isinstance(one, ast.Attribute) and one.attr == "grad" for one in ast.walk(changed)):
                 yield Reason(
                     "result unused",
                     f"{ast.unparse(changed)} is not changed {lies(place)}: {method} gives a new tensor, which nothing uses.",

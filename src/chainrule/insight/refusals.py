@@ -73,7 +73,7 @@ def explain(error: BaseException, given: tuple) -> None:
         return
     reason = _reason_of(error, frame, given)
     if reason is not None:
-        error._reason = reason  # type: ignore[attr-defined]
+        error._reason = reason
         told = getattr(error, "__notes__", None)  # the lines, where the engine itself knows them
         error.add_note(("" if told else reason.sentence.rstrip(".") + "\n") + f"remedy: {reason.remedy}")
 
@@ -164,9 +164,9 @@ def _no_parameters(frame: FrameType, place: Place) -> Reason:
                     where,
                 )
     for kind in dict.fromkeys(type(module) for module in modules if next(module.parameters(), None) is None):
-        reason = _without_layers(kind, start)
-        if reason is not None:
-            return reason
+        found = _without_layers(kind, start)
+        if found is not None:
+            return found
     return Reason(
         "optimizer",
         f"{start} what it is given is empty (a generator that was used up, or a module without parameters).",
@@ -198,7 +198,7 @@ def _without_layers(kind: type, start: str) -> Reason | None:
                         made,
                     )
             if method.name == "forward" and _makes_a_layer(node):
-                made = place_in(file, node.lineno)  # type: ignore[attr-defined]
+                made = place_in(file, node.lineno)
                 return Reason(
                     "made in forward",
                     f"{start} {kind.__name__} makes its layers in forward, {lies(made)}, anew in each call.",

@@ -66,10 +66,10 @@ def _missing(frame: FrameType, lasti: int) -> Tensor | None:
 
 
 def _run_to(error: BaseException, frame: FrameType, lasti: int) -> Run:
-    source, statement = Source(frame.f_code, lasti), statement_at((frame.f_code, lasti))
-    position = (source.line, source.column) if statement is None else (statement.lineno, statement.col_offset)
+    statement = statement_at((frame.f_code, lasti))
+    position = None if statement is None else (statement.lineno, statement.col_offset)
     entry, stack = error.__traceback__, []
     while entry is not None and entry.tb_frame is not frame:
         stack.append((entry.tb_frame.f_code.co_filename, entry.tb_lineno))
         entry = entry.tb_next
-    return Run(source.file, position, frame.f_code.co_qualname, stack)
+    return Run(frame.f_code.co_filename, position, frame.f_code.co_qualname, stack)

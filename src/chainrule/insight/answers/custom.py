@@ -39,7 +39,9 @@ def of_custom_function(asked: Question, culprit: Culprit | None, state: str = "i
 def wrong_on_the_way(asked: Question) -> Reason | None:
     """A custom Function between the loss and x whose backward is not the slope of its forward."""
     values = asked.values()
-    for node in () if values is None else reachable(asked.loss.grad_fn):
+    if values is None:
+        return None
+    for node in reachable(asked.loss.grad_fn):
         kind = getattr(type(node), "_forward_cls", None)
         if kind is not None and backward_place(kind) is not None and leads((node, 0), gradient_edge(asked.x)):
             arguments = _arguments(asked, values, node)
@@ -150,7 +152,7 @@ def disagreement(kind: Any, arguments: tuple) -> str | None:
                 if np.any(wrong):
                     if twice is not None and not np.allclose(twice, 2 * slope, rtol=1e-3, atol=1e-6):
                         return "it does not multiply by the gradient that it is given"
-                    index = tuple(int(n[0]) for n in np.nonzero(wrong))
+                    index = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
                     return f"it gives {slope[index]:.4g} where the slope of forward is {differences[index]:.4g}"
     except Exception:
         return None  # the Function does not run on its own, or not on doubles: that says nothing about its backward

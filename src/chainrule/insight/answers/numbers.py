@@ -80,7 +80,7 @@ def why_bad(asked: Question) -> Reason:
                 remedy_for(Culprit(suspect, None, False, []), values),
                 place,
             )
-        written = _written_last(culprit.leaf)
+        written = None if culprit.leaf is None else _written_last(culprit.leaf)
         if written is not None:
             is_step = ".step(" in written.text
             return Reason(

@@ -25,7 +25,8 @@ def made_in_forward(judge: Judge) -> list[tuple[str, Reason]]:
         if leaf in judge.in_optimizer or not leaf.is_parameter or not leaf.deliveries or leaf.position is None:
             continue
         place = place_at(leaf.position)
-        syntax, node = syntax_of(place.file), statement_at(leaf.position)
+        syntax = syntax_of(place.file)
+        node: ast.AST | None = statement_at(leaf.position)
         while syntax is not None and node is not None and not isinstance(node, ast.FunctionDef):
             node = syntax.parents.get(node)
         if isinstance(node, ast.FunctionDef) and node.name == "forward":
