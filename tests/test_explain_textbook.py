@@ -282,6 +282,64 @@ loss = ((X @ w - t) ** 2).mean() + 0.1 * (w**2).sum()
         ("total", "v"),
         ["total = cos(v₀) + cos(v₁) + cos(v₂)"],
     ),
+    "a ring": (
+        "u = torch.tensor([1.0, 3.0, 2.0, 5.0], requires_grad=True)\ne = ((torch.roll(u, 1) - u) ** 2).sum()\n",
+        ("e", "u"),
+        ["4uᵢ - 2·u[(i+1) mod 4] - 2·u[(i-1) mod 4]"],
+    ),
+    "every second element": (
+        "x = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0], requires_grad=True)\ny = (x[::2] ** 2).sum()\n",
+        ("y", "x"),
+        ["y = Σᵢ x[2i]²", "2xᵢ·[i mod 2 = 0]"],
+    ),
+    "a border of zeros": (
+        "x = torch.tensor([[1.0, 2.0, 3.0]], requires_grad=True)\ny = (torch.nn.functional.pad(x, (1, 1)) ** 2).sum()\n",
+        ("y", "x"),
+        ["y = Σᵢ xᵢ²", "2xᵢ"],
+    ),
+    "parts of constants": (
+        """
+x = torch.tensor([1.0, 2.0, -1.0])
+w = torch.tensor([0.5, -1.0], requires_grad=True)
+a = torch.relu(w[0] * x[:-1] + w[1] * x[1:])
+y = (a * (1 - x[0])).sum() + a[1]
+""",
+        ("y", "w"),
+        ["aᵢ = relu(w₀·xᵢ + w₁·xᵢ₊₁)"],
+    ),
+    "a recurrence fed by a loop": (
+        """
+a = torch.tensor(0.9, requires_grad=True)
+b = 0.5
+h = torch.tensor(0.0)
+for x in [1.0, 2.0, 3.0]:
+    h = a * h + b * x
+""",
+        ("h", "a"),
+        ["h₁ = a·h + 1/2", "h₂ = a·h₁ + 1", "h₃ = a·h₂ + 3/2"],
+    ),
+    "layers in a list": (
+        """
+class Layer:
+    def __init__(self, w):
+        self.w = torch.tensor(w, requires_grad=True)
+
+class Model:
+    def __init__(self):
+        self.layers = [Layer(0.5), Layer(-1.5)]
+
+    def __call__(self, x):
+        for layer in self.layers:
+            x = torch.tanh(layer.w * x)
+        return x
+
+model = Model()
+first = model.layers[0].w
+loss = (model(0.8) - 1) ** 2
+""",
+        ("loss", "first"),
+        ["x₂ = tanh(model.layers[1].w·x₁)", "1.6(x₂ - 1)·(1 - x₂²)·model.layers[1].w·(1 - x₁²)"],
+    ),
     "bfloat16": (
         "x = torch.tensor([0.5, 1.0], dtype=torch.bfloat16, requires_grad=True)\ny = torch.tanh(x).sum()\n",
         ("y", "x"),
@@ -293,8 +351,8 @@ loss = ((X @ w - t) ** 2).mean() + 0.1 * (w**2).sum()
 @pytest.mark.parametrize("name", DERIVATIONS)
 def test_a_derivation(name):
     program, (y, x), expected = DERIVATIONS[name]
-    names = run(f"{program}e = explain({y}, {x})\n")
-    e = names["e"]
+    names = run(f"{program}found_here = explain({y}, {x})\n")
+    e = names["found_here"]
     written = str(e)
     lines = [" ".join(line.split()) for line in written.splitlines()]
     for one in expected:

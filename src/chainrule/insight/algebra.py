@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from .positions import (
     Index,
+    Part,
     Position,
     as_digit,
     bounds,
@@ -549,6 +550,9 @@ def _solved(index: Index, deltas: list[Delta]) -> tuple[list[Delta], Position] |
         if factor in (1, -1) and not any(index in indices(unit) for unit in terms if unit != index):
             return [one], weighted((index, 1), (apart, -factor))
         for digit, other in ((one.left, one.right), (one.right, one.left)):
+            turned = _turned_back(digit, other, index)
+            if turned is not None:
+                return [one], turned
             place = as_digit(digit, index)
             if place is not None and index not in indices(other):
                 digits[place[0]] = place[1], other, one
@@ -561,6 +565,17 @@ def _solved(index: Index, deltas: list[Delta]) -> tuple[list[Delta], Position] |
             return used, weighted(*parts)
         stride *= many
     return None
+
+
+def _turned_back(position: Position, other: Position, index: Index) -> Position | None:
+    """What j is if (j + shift) mod n = i, for a j that goes once around."""
+    if not isinstance(position, Part) or not position.rest or position.by != index.size or index in indices(other):
+        return None
+    offset, terms = split(position.of)
+    low, high = bounds(other)
+    if list(terms) != [index] or abs(terms[index]) != 1 or low < 0 or high >= index.size:
+        return None
+    return remainder(weighted((other, terms[index]), (-offset * terms[index], 1)), index.size)
 
 
 def _bind(index: Index, body: Formula) -> Formula:

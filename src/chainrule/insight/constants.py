@@ -19,7 +19,7 @@ from ..tensor import Tensor, gradient_edge
 from .algebra import ONE, ZERO, Formula, apply, atom, number, total
 from .functions import PI, above, not_below
 from .names import value_called
-from .positions import Index, Position, fresh
+from .positions import Index, Position, fresh, weighted
 from .syntax import Syntax, operands, simple_name, syntax_of
 from .values import expression_of, operand_of
 
@@ -103,6 +103,10 @@ class Constants:
             return self._compared(expression)
         if isinstance(expression, ast.Call):
             return self._called(expression, held)
+        if isinstance(expression, ast.Subscript):
+            places = _constant_index(expression.slice)
+            if places is not None and isinstance(self._value_or_none(expression.value), Tensor):
+                return _part(self._read(expression.value, held), places)
         if isinstance(expression, ast.Attribute) and expression.attr in ("T", "mT"):
             return _transposed(self._read(expression.value, held))
         return self._variable(expression, held)
@@ -120,10 +124,12 @@ class Constants:
         name = ast.unparse(expression)
         if name in _PI:
             return Written(np.asarray(value), lambda p: PI)
-        if isinstance(expression, ast.Constant) or not self._is_fixed(expression):
+        if isinstance(expression, ast.Constant):
             from .formulas import rational_of
 
             return Written(np.asarray(value), lambda p: rational_of(value))
+        if not self._is_fixed(expression):
+            raise NotWritten
         array = np.asarray(value)
         return Written(array, lambda p: self.formulas.given(name, array, ()))
 
@@ -134,6 +140,9 @@ class Constants:
         head = name.partition(".")[0].partition("[")[0]
         root = self.formulas.values.look_up(head, self.code)
         return value_called(name, {head: root})
+
+    def _value_or_none(self, expression: ast.expr) -> Any:
+        return None if simple_name(expression) is None else self._value(expression)
 
     def _is_fixed(self, expression: ast.expr) -> bool:
         """Whether a variable that holds a number is assigned once, outside of loops: then its name says which number."""
@@ -248,6 +257,43 @@ def _summed(inner: Written, is_mean: bool) -> Written:
         return result * number(Fraction(1, inner.value.size)) if is_mean else result
 
     return Written(inner.value.mean() if is_mean else inner.value.sum(), at)
+
+
+def _constant_index(expression: ast.expr) -> tuple[int | slice, ...] | None:
+    """What stands in the brackets of x[1:, 0], if these are numbers."""
+    found: list[int | slice] = []
+    for one in expression.elts if isinstance(expression, ast.Tuple) else [expression]:
+        ends = [one.lower, one.upper, one.step] if isinstance(one, ast.Slice) else [one]
+        try:
+            numbers = [None if end is None else ast.literal_eval(end) for end in ends]
+        except ValueError:
+            return None
+        if not all(type(number) is int or (number is None and isinstance(one, ast.Slice)) for number in numbers):
+            return None
+        found.append(slice(*numbers) if isinstance(one, ast.Slice) else int(numbers[0] or 0))
+    return tuple(found)
+
+
+def _part(inner: Written, places: tuple[int | slice, ...]) -> Written:
+    """x[1:, 0] of x: the element at i is that of x at i + 1, 0."""
+    shape = inner.value.shape
+    if len(places) > len(shape):
+        raise NotWritten
+
+    def at(place: tuple[Position, ...]) -> Formula:
+        rest, found = iter(place), []
+        for n, one in zip(shape, (*places, *[slice(None)] * (len(shape) - len(places)))):
+            if isinstance(one, int):
+                found.append(one % n)
+            else:
+                start, _, step = one.indices(n)
+                found.append(weighted((next(rest), step), (start, 1)))
+        return inner.at(tuple(found))
+
+    try:
+        return Written(inner.value[places], at)
+    except IndexError as error:
+        raise NotWritten from error
 
 
 def _transposed(inner: Written) -> Written:

@@ -104,7 +104,14 @@ def quotient(position: Position, by: int) -> Position:
 
 
 def remainder(position: Position, by: int) -> Position:
-    """position % by, simplified likewise."""
+    """position % by, simplified likewise: ((i - 1) % by + 1) % by is i % by."""
+    offset, terms = split(position)
+    if any(isinstance(unit, Part) and unit.rest and unit.by == by for unit in terms):
+        inner = (
+            (unit.of if isinstance(unit, Part) and unit.rest and unit.by == by else unit, c)
+            for unit, c in terms.items()
+        )
+        return remainder(weighted((offset, 1), *inner), by)
     return _divided(position, by)[1]
 
 
