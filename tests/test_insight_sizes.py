@@ -8,7 +8,8 @@ import pytest
 
 import chainrule as torch
 from chainrule.insight.answers.question import leads
-from chainrule.insight.values import edges_of, leading_to, reachable
+from chainrule.insight.values import Values, edges_of, leading_to, reachable
+from chainrule.insight.witness.histories import Histories
 from chainrule.tensor import gradient_edge
 from tests.running import chainrule, write_script
 
@@ -131,3 +132,36 @@ def test_what_leads_to_an_edge_is_found_for_all_edges_at_once():
             assert leading(edge) == leads(edge, target), (edge, target)
             found.add(leading(edge))
     assert found == {True, False}
+
+
+def test_what_cannot_be_computed_is_tried_twice_at_most(monkeypatch):
+    tried = []
+    compute = Values._compute
+    monkeypatch.setattr(Values, "_compute", lambda self, node: (tried.append(node), compute(self, node))[1])
+
+    def loss_of(count):
+        x = torch.linspace(0.1, 1, count, requires_grad=True)
+        out = torch.zeros(count)
+        for i in range(count):
+            out[i] = x[i] * 2
+        return (out**2).sum()
+
+    loss = loss_of(50)
+    loss.backward()
+    drawn = torch.draw(loss)
+    assert len(drawn.graph.items) > 150
+    assert len(tried) <= 2 * len(drawn.graph.items)
+
+
+def test_the_flows_of_a_write_are_found_from_what_is_known_of_what_it_wrote_to(monkeypatch):
+    met = []
+    leaf_of = Histories.leaf_of
+    monkeypatch.setattr(Histories, "leaf_of", lambda self, tensor: (met.append(tensor), leaf_of(self, tensor))[1])
+    histories = Histories()
+    w = torch.ones(3, requires_grad=True)
+    out = torch.zeros(40)
+    for i in range(40):
+        out[i] = w[i % 3] * 2
+        (leaf,) = histories.flows_of(out)
+        assert leaf.tensor() is w
+    assert len(met) <= 3 * 40
