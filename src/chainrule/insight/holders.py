@@ -19,12 +19,14 @@ def locals_of(frame: FrameType) -> dict[str, Any]:
     """The variables of a frame, which is left as it was.
 
     Up to Python 3.12 the frame of a function keeps the dictionary that it gives out, and with it what its variables held
-    then, until the function ends. It is emptied again, unless somebody else has it, or a debugger is to write it back."""
+    then, until the function ends. It is emptied again, unless somebody else has it, or Python writes it back for a debugger or
+    a profiler."""
     given = frame.f_locals
     if sys.version_info >= (3, 13) or not frame.f_code.co_flags & CO_OPTIMIZED:
         return given
     variables = dict(given)
-    if sys.gettrace() is None and sys.getrefcount(given) == 3:  # the frame's, this function's, and the argument itself
+    written_back = sys.gettrace() is not None or sys.getprofile() is not None
+    if not written_back and sys.getrefcount(given) == 3:  # the frame's, this function's, and the argument itself
         given.clear()
     return variables
 
