@@ -39,7 +39,7 @@ class Scope:
                 self._frames.append(outer)
             outer = outer.f_back
         syntax = syntax_of(self._frames[0].f_code.co_filename) if self._frames else None
-        of_loops = set() if syntax is None else syntax.of_loops
+        of_loops = set() if syntax is None else syntax.loop_variables(self._frames[0].f_code)
         loops: list[tuple[str, Tensor]] = []  # variables that have had other values
         holders: list[tuple[str, str, Any]] = []
         containers: list[tuple[str, Any]] = []
@@ -49,7 +49,10 @@ class Scope:
                 if not name[:1].isalpha():  # private, or pytest's
                     continue
                 if isinstance(value, Tensor):
-                    (loops.append((name, value)) if name in of_loops else self._add(name, value))
+                    if name in of_loops and table is tables[0]:
+                        loops.append((name, value))
+                    else:
+                        self._add(name, value)
                 elif type(value) in (list, tuple, dict):
                     containers.append((name, value))
                 elif hasattr(value, "__dict__") and not isinstance(value, (type, ModuleType)):

@@ -6,7 +6,7 @@ import ast
 import linecache
 import re
 import sys
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from .source import Source, lines_of
 
@@ -27,7 +27,7 @@ class Syntax:
         self._at: dict[tuple, ast.AST] = {}
         self._calls_ending: dict[tuple, ast.AST] = {}
         self._bindings: dict[str, list[ast.AST]] = {}
-        self.of_loops: set[str] = set()  # names that loops bind
+        self._of_loops: dict[int, set[str]] = {}  # {first line of a function, 0 for none: names that its loops bind}
         for parent in ast.walk(tree):
             for child in ast.iter_child_nodes(parent):
                 self.parents[child] = parent
@@ -40,10 +40,22 @@ class Syntax:
                 self.modules.update(alias.asname or alias.name.split(".")[0] for alias in parent.names)
             elif isinstance(parent, ast.Name) and isinstance(parent.ctx, ast.Store):
                 self._bindings.setdefault(parent.id, []).append(parent)
-            elif isinstance(parent, (ast.For, ast.AsyncFor, ast.comprehension)):
-                self.of_loops.update(one.id for one in ast.walk(parent.target) if isinstance(one, ast.Name))
+            elif isinstance(parent, (ast.For, ast.AsyncFor)):
+                names = [one.id for one in ast.walk(parent.target) if isinstance(one, ast.Name)]
+                self._of_loops.setdefault(self._line_of_function(parent), set()).update(names)
             elif isinstance(parent, ast.arg):
                 self._bindings.setdefault(parent.arg, []).append(parent)
+
+    def _line_of_function(self, node: ast.AST | None) -> int:
+        """The first line, with decorators, of the function or class that a statement is in; 0 for none."""
+        while node is not None and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            node = self.parents.get(node)
+        return 0 if node is None else min([node.lineno, *(one.lineno for one in node.decorator_list)])
+
+    def loop_variables(self, code: CodeType) -> set[str]:
+        """The names that the loops of a function, or of the program itself, bind."""
+        is_function = code.co_name.isidentifier()  # and not "<module>"
+        return self._of_loops.get(code.co_firstlineno if is_function else 0, set())
 
     def expression(self, source: Source) -> ast.AST | None:
         """The expression at a recorded position."""
