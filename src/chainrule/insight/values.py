@@ -227,7 +227,7 @@ class Values:
             inputs, settings = self.inputs(node), self.settings(node)
             with no_grad():
                 results = record.apply(*[wrap(v) if isinstance(v, np.ndarray) else v for v in inputs], *settings)
-        except (Unknown, RuntimeError, TypeError, ValueError) as error:
+        except (Unknown, RuntimeError, TypeError, ValueError, IndexError) as error:
             picked = self._picked(node, record)
             if picked is None:
                 picked = self._reshaped(node, record)

@@ -49,6 +49,8 @@ def _why_unreached(judge: Judge, leaf: Leaf, tops: set[str], served: set[Positio
         unused = _computed_in_vain(judge, leaf)
         if unused is not None:
             return unused
+    if cut is not None and cut.kind == "parameter" and leaf.name is None and not wanted:
+        return None  # a Parameter was made of it at once: that is what the program has
     if cut is not None and expected:
         return cut_of_leaf(judge, leaf, cut)
     reason = turned_on_late(judge, leaf) or _none_returned(judge, leaf)
