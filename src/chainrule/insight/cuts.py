@@ -83,6 +83,7 @@ def is_backward(block: Place) -> bool:
     """Whether what switches recording off is the backward of a custom Function."""
     return block.text.startswith("def backward(")
 
+
 # those by which constants are made on purpose, too
 ON_PURPOSE = ("detach", "data", "no_grad", "inference", "sample")
 

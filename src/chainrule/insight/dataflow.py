@@ -885,5 +885,5 @@ def _parsed_in_place(text: ast.Constant, file: str) -> ast.Module | None:
         return ast.increment_lineno(tree, below)
     for node in ast.walk(tree):  # written with \n in it, on one line
         if hasattr(node, "lineno"):
-            node.lineno = node.end_lineno = text.lineno  # type: ignore[attr-defined]
+            node.lineno = node.end_lineno = text.lineno
     return tree

@@ -64,7 +64,7 @@ def _handed_on(body: ast.AST) -> Iterator[tuple[str, int, bool]]:
             if name is not None:
                 given[name] = read[name] = node.lineno
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "append":
-            name = simple_name(node.func.value)  # type: ignore[attr-defined]
+            name = simple_name(node.func.value)
             if name is not None:
                 appended[name] = node.lineno
         elif isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load):

@@ -305,7 +305,7 @@ def _is_natural(node: Node, target: Edge) -> bool:
     if record is None:
         return False
     if record.name in ("add", "sub", "rsub") or (
-        record.name == "addmm" and same(edges_of(node)[0] or edges_of(node)[1], target)
+        record.name == "addmm" and same(next(edge for edge in edges_of(node) if edge is not None), target)
     ):
         return True
     if record.name in ("pow_number", "abs", "select", "index"):

@@ -80,7 +80,8 @@ def no_gradient(judge: Judge, tensor: Tensor | None, position: Position, made: P
             place,
         )
     held = judge.scope.names.get(id(tensor))
-    others = [other for other, one in judge.scope.typed.items() if one == held]  # in a loop over several, it has two names
+    # in a loop over several, it has two names
+    others = [other for other, one in judge.scope.typed.items() if one == held]
     made_place = next((m for m in (made_at(one, position) for one in (name, held, *others)) if m is not None), read)
     if tensor._array.dtype.kind in "iub":
         return holds_integers(name, tensor, made_place)

@@ -77,14 +77,14 @@ def _cut_to_blame(judge: Judge, leaf: Leaf) -> Break:
             return cut
     for root in roots.values():
         for flows in root.constant_terms:
-            cut = flows.get(leaf)
-            if cut is not None:
-                return cut
+            ended = flows.get(leaf)
+            if ended is not None:
+                return ended
     step = judge.in_optimizer.get(leaf)
     for position in () if step is None else step.after:
-        cut = roots[position].flows.get(leaf) if position in roots else None
-        if cut is not None and cut in leaf.cuts:
-            return cut
+        ended = roots[position].flows.get(leaf) if position in roots else None
+        if ended is not None and ended in leaf.cuts:
+            return ended
     return next(iter(leaf.cuts))
 
 

@@ -121,8 +121,8 @@ def loop_variables_rebound(file: str) -> Iterator[tuple[str, int]]:
         targets = {one.id for one in ast.walk(loop.target) if isinstance(one, ast.Name)}
         for one in loop.body:
             name = simple_name(one.targets[0]) if isinstance(one, ast.Assign) else None
-            if name in targets and isinstance(one.value, ast.BinOp) and name in values_used(one.value)[0]:  # type: ignore[attr-defined]
-                yield name, one.lineno  # type: ignore[misc]
+            if name in targets and isinstance(one.value, ast.BinOp) and name in values_used(one.value)[0]:
+                yield name, one.lineno
 
 
 def _stores(statement: ast.Assign, name: str) -> bool:
