@@ -10,6 +10,7 @@ from .failures import reason_of
 from .functions import wrong_backwards
 from .idle import idle, made_in_forward
 from .judge import Judge
+from .numbers import not_gone_back_from
 from .optimizers import (
     left_out,
     replaced,
@@ -48,7 +49,7 @@ def findings(witness: Witness, error: BaseException | None, name: str | None = N
 
 def _all(judge: Judge) -> list[tuple[str, Reason]]:
     found: list[tuple[str, Reason]] = []
-    numbers = [r for r in judge.witness.reasons if r[1].cause in _NUMBERS][:1]
+    numbers = [r for r in judge.witness.reasons if r[1].cause in _NUMBERS][:1] or not_gone_back_from(judge)
     if judge.error is not None:
         failed = (type(judge.error).__name__, reason_of(judge, judge.error))
         found.append(failed)

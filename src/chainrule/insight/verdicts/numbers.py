@@ -29,6 +29,7 @@ from .losses import suspicious
 
 if TYPE_CHECKING:
     from ..witness import Witness
+    from .judge import Judge
 
 
 GROWN = 1e3  # by this factor a loss has grown when numbers overflow: then the steps were too large
@@ -99,6 +100,20 @@ def of_birth(
         remedy_for(culprit, values, birth.operation),
         place,
     )
+
+
+def not_gone_back_from(judge: Judge) -> list[tuple[str, Reason]]:
+    """A loss that is not finite, and that no backward came from: the program stopped itself there."""
+    witness, names = judge.witness, judge.scope.names
+    for tensor in judge.scope.tensors:
+        if tensor._node is None or tensor._array.size != 1 or not is_bad(tensor._array):
+            continue
+        birth, name = witness.births.birth_of(tensor), names[id(tensor)]
+        if birth is not None:
+            kind = "nan" if np.any(np.isnan(tensor._array)) else "inf"
+            reason = divergence(witness, list(witness.roots.values())) or of_birth(witness, birth, name, kind, names)
+            return [(name, reason)]
+    return []
 
 
 def _is_value(value: Any) -> bool:
