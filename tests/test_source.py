@@ -345,6 +345,10 @@ print(f(x).grad_fn.source, y.grad_fn.source, sep="|")
 
 
 def test_a_view_whose_base_was_written_to_keeps_its_line():
+    base = torch.ones(3)
+    view = base[:2]
+    base.mul_(torch.ones(3, requires_grad=True))
+    assert view.grad_fn.source.text == "view.grad_fn"  # it had none before
     names = run("x = torch.ones(3, requires_grad=True)\na = x * 1\nv = a[:2]\nw = a.view(3)\na += 1\n")
     sources = [names[name].grad_fn.source for name in ("v", "w", "a")]
     assert [(s.line, s.text) for s in sources] == [(3, "a[:2]"), (4, "a.view(3)"), (5, "a += 1")]

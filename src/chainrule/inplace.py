@@ -589,19 +589,18 @@ def regenerate_grad_fn(view: Tensor) -> None:
         start = wrap(memory(base))
         start._requires_grad = True
     inference, local.inference = local.inference, False
-    position = local.position
-    if view._node is not None:  # it is still the line that made the view
-        local.position = view._node.code, view._node.lasti
     try:
         with _grad_mode(True):
             again = start
             for record, settings, number in view_steps(view):
                 again = record.apply(again, *settings)
                 again = again[number] if isinstance(again, (tuple, list)) else again
+                if view._node is not None:  # it is still the line that made the view
+                    again._node.code, again._node.lasti = view._node.code, view._node.lasti
                 if start is not base and again._node.edges == (start,):
                     again._node.edges = (None,)
     finally:
-        local.inference, local.position = inference, position
+        local.inference = inference
         _set_grad_enabled(local.grad_mode)
     origin.version = view._counter.version
     move_history(view, again._node, again.output_nr)
